@@ -1,0 +1,221 @@
+"""The mail store as the gateway sees it: folders, messages in columns, searches, parts.
+
+A MailPort belongs to one login on one backend. It mints no JMAP ids, keeps no journal and knows no JMAP method;
+it reports what the backend holds in the backend's own terms (paths, UIDs, native ids), with flags already
+translated to JMAP keywords. All methods raise only `adapters.errors`.
+"""
+
+from array import array
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from adapters.formats.mime import Part
+from adapters.ports.mail_search import Criterion
+
+Keywords = frozenset[str]
+"""JMAP keywords of one message, lower case, interned: equal sets are usually the same object."""
+
+IdSource = Literal["emailid", "x-gm-msgid", "x-guid", "fingerprint"]
+"""Where native email ids come from. Fixed per account and recorded: a change of source is a new epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailFacts:
+    """What the backend turned out to be, known after `MailPort.open`.
+
+    thread_ids: the backend gives every message a THREADID (RFC 8474 §5.2); else the gateway threads by itself.
+    """
+
+    id_source: IdSource
+    thread_ids: bool
+    personal_prefix: str
+    delimiter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """STATUS of one folder (RFC 9051 §6.3.11). `highest_modseq` is 0 where CONDSTORE is absent."""
+
+    uid_validity: int
+    uid_next: int
+    messages: int
+    unseen: int
+    highest_modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One mailbox of the listing.
+
+    path: the full name, decoded to Unicode; the key of the folder in all other calls.
+    native_id: MAILBOXID or Dovecot's mailbox GUID, validated; None where the server has none.
+    role: a JMAP role (RFC 8621 §2) from SPECIAL-USE, lower case; None where the server does not say.
+    rights: the login's RFC 4314 rights, or None where the server has no ACL (then the folder is the login's own).
+    status: None when the folder cannot be selected, is virtual, or could not be opened: it costs only itself.
+    virtual: a view of messages that live elsewhere; never indexed as copies.
+    """
+
+    path: str
+    delimiter: str | None
+    native_id: str | None
+    role: str | None
+    subscribed: bool
+    selectable: bool
+    virtual: bool
+    rights: frozenset[str] | None
+    status: FolderStatus | None
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Messages of one folder in columns; all columns have the same length, one entry per UID.
+
+    native_ids: the id the email id is derived from, see IdSource; received: INTERNALDATE in seconds since 1970 UTC;
+    sizes: RFC822.SIZE in octets; thread_ids: native THREADIDs, or None where the backend has none.
+    """
+
+    uids: "array[int]" = field(default_factory=lambda: array("I"))
+    native_ids: list[bytes] = field(default_factory=list)
+    received: "array[int]" = field(default_factory=lambda: array("q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("I"))
+    keywords: list[Keywords] = field(default_factory=list)
+    thread_ids: list[bytes] | None = None
+
+
+class KnownMessages(Protocol):
+    """What the gateway already holds of a folder, for backends that must diff."""
+
+    @property
+    def uids(self) -> "array[int]":
+        """All known UIDs, ascending."""
+        ...
+
+    def keywords(self, uid: int) -> Keywords:
+        """The keywords of a known UID as last seen."""
+        ...
+
+
+@dataclass(slots=True)
+class FolderDelta:
+    """How one folder moved since a cursor.
+
+    cursor: where the folder stands after this delta; the next call's `since`.
+    reset: UIDVALIDITY changed (or the cursor was None): `arrivals` is the whole content, old UIDs mean nothing.
+    flags: (uid, keywords) of known messages whose keywords changed. vanished: known UIDs that are gone.
+    """
+
+    cursor: FolderStatus
+    reset: bool
+    arrivals: Arrivals
+    flags: list[tuple[int, Keywords]]
+    vanished: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadHeaders:
+    """What threading needs of one message: raw header field values (unfolded bytes decoded as UTF-8/latin-1)."""
+
+    uid: int
+    message_id: str
+    in_reply_to: str
+    references: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPlan:
+    """What to fetch of each message; only what is asked for crosses the wire.
+
+    header_fields: names of header fields; None means the whole header. structure: the MIME structure.
+    preview: the server's own preview (RFC 8970) where it has one. whole: the complete message (the caller has
+    checked its size).
+    """
+
+    header_fields: frozenset[str] | None = frozenset()
+    structure: bool = False
+    preview: bool = False
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class MessageData:
+    """The answer to a FetchPlan for one UID; what was not asked for is None.
+
+    header: the raw header block holding at least the asked fields, in the message's order.
+    preview: None where the server has no PREVIEW extension or could not make one.
+    """
+
+    uid: int
+    header: bytes | None = None
+    structure: Part | None = None
+    preview: str | None = None
+    message: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A piece of a message: `part_id` "1.2" (None: the whole message), its body or its MIME header.
+
+    limit: at most this many octets from the start; None for all.
+    """
+
+    part_id: str | None
+    kind: Literal["body", "mime"] = "body"
+    limit: int | None = None
+
+
+class MailPort(Protocol):
+    """Reading mail. `uid_validity` guards every UID: a mismatch after SELECT raises `errors.Conflict`."""
+
+    async def open(self) -> MailFacts:
+        """Prove the credentials and learn the backend's powers. Raises AuthFailed, Unavailable."""
+        ...
+
+    async def folders(self) -> list[Folder]:
+        """All folders of the login's personal namespace with fresh STATUS, true as of this call."""
+        ...
+
+    async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
+        """What happened in one folder since `since` (None: everything is an arrival)."""
+        ...
+
+    def facts(self, path: str, uid_validity: int) -> AsyncIterator[Arrivals]:
+        """Stream a whole folder, newest UIDs first, in batches of some thousand messages."""
+        ...
+
+    def thread_headers(
+        self, path: str, uid_validity: int, uids: Sequence[int]
+    ) -> AsyncIterator[list[ThreadHeaders]]:
+        """The headers that threading needs, in batches; vanished UIDs are left out."""
+        ...
+
+    async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
+        """UIDs that match, ascending. Raises Unsupported when the backend cannot express the criterion."""
+        ...
+
+    async def fetch(
+        self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
+        """Fetch for each UID what the plan asks; vanished UIDs are left out."""
+        ...
+
+    async def sections(
+        self, path: str, uid_validity: int, uid: int, wanted: Sequence[Section]
+    ) -> Mapping[Section, bytes]:
+        """Several pieces of one message in one round trip, transfer-encoded as stored. Raises NotFound."""
+        ...
+
+    async def decoded_sizes(
+        self, path: str, uid_validity: int, uid: int, part_ids: Sequence[str]
+    ) -> Mapping[str, int]:
+        """Decoded octets per part by BINARY.SIZE (RFC 9051 §6.4.5); empty where the server has no BINARY."""
+        ...
+
+    def stream(self, path: str, uid_validity: int, uid: int, part_id: str | None) -> AsyncIterator[bytes]:
+        """The bytes of one part (None: the message) in pieces of at most 64 KiB. Raises NotFound, Unavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Log out and drop all connections."""
+        ...

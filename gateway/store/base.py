@@ -1,0 +1,103 @@
+"""The store: small, transactional, rebuildable (docs/decisions: store).
+
+Keys are (space, name) pairs inside one account's partition; values are bytes in a versioned encoding of their owner.
+Whatever cannot be decoded is treated as absent. Nothing here is the truth about mail: losing the store loses no
+message, and every state string that was given out before becomes unknown because its epoch is gone.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached or did not answer in time. Nothing of the attempted commit took effect."""
+
+
+class LeaseLost(Exception):
+    """Another writer took the account's lease over; the commit was refused as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A value's place. `space` groups what is scanned together ("journal"), `name` sorts bytewise inside it."""
+
+    account: str
+    space: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a value; `ttl` in seconds makes it vanish by itself, None keeps it."""
+
+    key: Key
+    value: bytes
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove a value if it is there."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRange:
+    """Remove every value of (account, space) with start <= name < end; an empty `end` means to the last."""
+
+    account: str
+    space: str
+    start: str = ""
+    end: str = ""
+
+
+Write = Put | Delete | DeleteRange
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write one account's records. A commit with an older token than the newest is refused."""
+
+    account: str
+    token: int
+
+
+class Store(Protocol):
+    """What the gateway asks of SQLite and Redis alike. Every method may raise StoreUnavailable."""
+
+    async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """The values in the order of the keys; None for what is absent or expired."""
+        ...
+
+    async def scan(
+        self, account: str, space: str, start: str = "", end: str = "", limit: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        """(name, value) pairs with start <= name < end in ascending order of name; an empty `end` means to the last."""
+        ...
+
+    async def lease(self, account: str) -> Lease:
+        """Take the account's lease; any lease given before it is void from now on."""
+        ...
+
+    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+        """Apply all writes, which lie in one account, or none. Raises LeaseLost when a newer lease was taken."""
+        ...
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """Hand a message to every subscriber of the channel, on all replicas that share the store."""
+        ...
+
+    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """While entered, iterate over what is published; messages of the time before are not seen."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StoreUnavailable unless the store can be read and written now."""
+        ...
+
+    async def close(self) -> None:
+        """Release all resources; the store cannot be used afterwards."""
+        ...

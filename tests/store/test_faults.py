@@ -1,0 +1,109 @@
+"""Restart, flush, eviction, damage: the store says so, and nothing half-written is left."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.store.base import Key, LeaseLost, Put, StoreUnavailable
+from gateway.store.redis import RedisStore
+from gateway.store.sqlite import SqliteStore
+from tests.store.redis_server import PrivateRedis
+
+KEY = Key("a", "s", "n")
+
+
+async def test_sqlite_keeps_everything_over_a_restart(tmp_path: Path) -> None:
+    first = SqliteStore(tmp_path / "store.db")
+    lease = await first.lease("a")
+    await first.commit("a", [Put(KEY, b"x")], lease)
+    await first.close()
+    second = SqliteStore(tmp_path / "store.db")
+    assert await second.read([KEY]) == [b"x"]
+    await second.commit("a", [], lease)
+    await second.close()
+
+
+async def test_a_damaged_sqlite_file_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"not a database" * 100)
+    store = SqliteStore(path)
+    assert await store.read([KEY]) == [None]
+    await store.commit("a", [Put(KEY, b"x")])
+    await store.close()
+    assert (tmp_path / "store.db.damaged").read_bytes().startswith(b"not a database")
+
+
+async def test_an_unreachable_sqlite_file_is_unavailable(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "no" / "such" / "directory" / "store.db")
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await store.close()
+
+
+async def test_two_processes_may_share_the_sqlite_file_and_the_lease_holds(tmp_path: Path) -> None:
+    one, two = SqliteStore(tmp_path / "store.db"), SqliteStore(tmp_path / "store.db")
+    lease = await one.lease("a")
+    await two.lease("a")
+    with pytest.raises(LeaseLost):
+        await one.commit("a", [Put(KEY, b"x")], lease)
+    assert await two.read([KEY]) == [None]
+    await one.close()
+    await two.close()
+
+
+async def test_redis_gone_is_unavailable_and_back_is_back(private_redis: PrivateRedis) -> None:
+    store = RedisStore(private_redis.url, timeout=1)
+    await store.commit("a", [Put(KEY, b"x")])
+    private_redis.stop()
+    with pytest.raises(StoreUnavailable):
+        await store.read([KEY])
+    private_redis.start()
+    await store.ping()
+    assert await store.read([KEY]) == [None]
+    await store.close()
+
+
+async def test_a_subscription_outlives_a_restart_of_redis(private_redis: PrivateRedis) -> None:
+    store = RedisStore(private_redis.url, timeout=1)
+    async with store.subscribe("channel") as messages:
+        private_redis.stop()
+        private_redis.start()
+
+        async def publish() -> None:
+            while True:
+                await store.publish("channel", b"again")
+                await asyncio.sleep(0.1)
+
+        publisher = asyncio.create_task(publish())
+        assert await asyncio.wait_for(anext(messages), 10) == b"again"
+        publisher.cancel()
+    await store.close()
+
+
+async def test_a_flush_voids_the_lease(private_redis: PrivateRedis) -> None:
+    store = RedisStore(private_redis.url)
+    lease = await store.lease("a")
+    private_redis.command("FLUSHALL")
+    with pytest.raises(LeaseLost):
+        await store.commit("a", [Put(KEY, b"x")], lease)
+    renewed = await store.lease("a")
+    assert renewed.token > lease.token
+    await store.commit("a", [Put(KEY, b"x")], renewed)
+    await store.close()
+
+
+async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_redis: PrivateRedis) -> None:
+    store = RedisStore(private_redis.url)
+    await store.commit("evicted", [Put(Key("evicted", "s", "1"), b"x"), Put(Key("evicted", "s", "2"), b"y")])
+    private_redis.command("DEL", "jmapgw:{evicted}:s:1")
+    assert await store.read([Key("evicted", "s", "1")]) == [None]
+    assert await store.scan("evicted", "s") == [("2", b"y")]
+    await store.close()
+
+
+async def test_more_callers_than_connections_wait_for_their_turn(private_redis: PrivateRedis) -> None:
+    store = RedisStore(private_redis.url, max_connections=2)
+    await store.commit("a", [Put(KEY, b"x")])
+    assert await asyncio.gather(*(store.read([KEY]) for _ in range(200))) == [[b"x"]] * 200
+    await store.close()
