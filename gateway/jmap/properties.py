@@ -1,0 +1,173 @@
+"""Property tables: one declaration per type that selects in /get and validates in /set (RFC 8620 §5.1, §5.3)."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gateway.jmap.arguments import REQUIRED
+from gateway.jmap.checks import Check, id_
+from gateway.jmap.errors import MethodError, SetError
+
+Lookup = Callable[[str], str]
+"""Creation id (without "#") -> id. Raises UnknownReference."""
+
+Resolver = Callable[[Any, Lookup], Any]
+"""(value, lookup) -> the value with its creation ids replaced; does not change the value it was given."""
+
+
+class UnknownReference(Exception):
+    """No record of this request has the creation id."""
+
+
+def reference_ids(value: Any, lookup: Lookup) -> Any:
+    """The Resolver of a property of type Id, Id[] or Id[...]: "#" marks a creation id (RFC 8620 §5.3)."""
+    if isinstance(value, str):
+        return lookup(value[1:]) if value.startswith("#") else value
+    if isinstance(value, list):
+        return [reference_ids(item, lookup) if isinstance(item, str) else item for item in value]
+    if isinstance(value, dict):
+        return {reference_ids(key, lookup): item for key, item in value.items()}
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property of a type.
+
+    default: what an omitted property is on create, and what null means in a patch; REQUIRED where there is none.
+    omittable: may be left out although it has no default (it is then computed, or simply absent).
+    server_set, immutable: in an update allowed only with the current value; server_set never in a create.
+    references: how to find creation ids in the value; None where it holds none.
+    """
+
+    name: str
+    check: Check
+    default: Any = REQUIRED
+    omittable: bool = False
+    server_set: bool = False
+    immutable: bool = False
+    references: Resolver | None = None
+
+
+ID: Final = Property("id", id_, server_set=True, immutable=True)
+
+
+class PropertyTable:
+    """The properties of a type, by name.
+
+    dynamic: finds a Property for a name that is not in the table (such as header:X:asText); None if there is none.
+    default: the names that /get returns when the client asks for none in particular; all of the table if not given.
+    """
+
+    def __init__(
+        self,
+        properties: Iterable[Property],
+        *,
+        dynamic: Callable[[str], Property | None] | None = None,
+        default: Iterable[str] | None = None,
+    ) -> None:
+        rows = list(properties)
+        self._rows: Final = {row.name: row for row in rows}
+        self._dynamic: Final = dynamic
+        if len(self._rows) != len(rows):
+            raise ValueError("a property is declared twice")
+        if "id" not in self._rows:
+            raise ValueError("a type needs the property id")
+        self.default: Final = _id_first(self._rows if default is None else default)
+        unknown = [name for name in self.default if self.find(name) is None]
+        if unknown:
+            raise ValueError(f"default properties that do not exist: {unknown}")
+
+    def find(self, name: str) -> Property | None:
+        """The property of this name, declared or dynamic."""
+        row = self._rows.get(name)
+        if row is None and self._dynamic is not None:
+            return self._dynamic(name)
+        return row
+
+    def __iter__(self) -> Iterator[Property]:
+        return iter(self._rows.values())
+
+    def select(self, names: list[str] | None) -> tuple[str, ...]:
+        """The names that a /get returns, each once, id first: it is always returned (RFC 8620 §5.1).
+
+        Raises MethodError("invalidArguments") for a name that the type does not have.
+        """
+        if names is None:
+            return self.default
+        unknown = [name for name in names if self.find(name) is None]
+        if unknown:
+            raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
+        return _id_first(names)
+
+    def resolve(self, record: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
+        """The record with the creation ids in it replaced. Raises SetError for one that is not known."""
+        resolved: dict[str, Any] = {}
+        bad: list[str] = []
+        for name, value in record.items():
+            row = self.find(name)
+            try:
+                resolved[name] = value if row is None or row.references is None else row.references(value, lookup)
+            except UnknownReference:
+                bad.append(name)
+        if bad:  # RFC 8620 §5.3: a reference to a record that does not exist
+            raise SetError("invalidProperties", "refers to a record that was not created", bad)
+        return resolved
+
+    def check(self, record: Mapping[str, Any]) -> None:
+        """Check the values that a client gave for a new record.
+
+        Raises SetError("invalidProperties") naming every property that is wrong, unknown or the server's.
+        """
+        refuse(self._faults(record))
+
+    def complete(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Check a record to be created: (the record with all defaults, the defaults that were filled in).
+
+        Raises SetError("invalidProperties") as `check`, also for what is missing.
+        """
+        wrong = self._faults(record)
+        defaults: dict[str, Any] = {}
+        for row in self._rows.values():
+            if row.name in record or row.server_set:
+                continue
+            if row.default is not REQUIRED:
+                defaults[row.name] = row.default
+            elif not row.omittable:
+                wrong[row.name] = "is missing"
+        refuse(wrong)
+        return {**record, **defaults}, defaults
+
+    def _faults(self, record: Mapping[str, Any]) -> dict[str, str]:
+        wrong: dict[str, str] = {}
+        for name, value in record.items():
+            row = self.find(name)
+            fault = "is unknown" if row is None else "is set by the server" if row.server_set else row.check(value)
+            if fault:
+                wrong[name] = fault
+        return wrong
+
+
+def refuse(wrong: Mapping[str, str]) -> None:
+    """Raise SetError("invalidProperties") for the properties (name -> what is wrong), if there are any."""
+    if wrong:
+        description = "; ".join(f"{name[:100]} {fault}" for name, fault in list(wrong.items())[:10])
+        raise SetError("invalidProperties", description, list(wrong))
+
+
+def _id_first(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(("id", *names)))
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One record to be updated, checked and ready to be written.
+
+    current, patched: the values before and after, of the properties that the client named; a property that the
+    record does not have is missing. changed: the names of those whose value differs.
+    """
+
+    id: str
+    current: Mapping[str, Any]
+    patched: Mapping[str, Any]
+    changed: frozenset[str] = field(default_factory=frozenset)
