@@ -1,0 +1,238 @@
+"""Facts and thread headers of many messages as columns (pure): what a FETCH stream becomes on its way to the index.
+
+Native ids come from one of four sources, see `adapters.ports.mail.IdSource`. A fingerprint is the hash of
+INTERNALDATE, RFC822.SIZE and five header fields, for servers that give no durable id: equal fingerprints are copies of
+one message.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+from adapters.formats.header_fields import header_fields
+from adapters.imap.encoder import Part, fetch_item, paren
+from adapters.imap.keywords import FlagSets
+from adapters.imap.rows import DATE, FLAGS, HEADER, OBJECT_ID, SIZE, UID, Row, RowReader
+from adapters.imap.tokens import Value
+from adapters.ports.mail import Arrivals, IdSource, ThreadHeaders
+
+ID_ITEM: Final[dict[IdSource, bytes]] = {
+    "emailid": b"EMAILID",
+    "x-gm-msgid": b"X-GM-MSGID",
+    "x-guid": b"X-GUID",
+    "fingerprint": HEADER,
+}
+THREAD_ITEM: Final[dict[IdSource, bytes]] = {"emailid": b"THREADID", "x-gm-msgid": b"X-GM-THRID"}
+
+FINGERPRINT_FIELDS: Final = ("DATE", "FROM", "MESSAGE-ID", "REFERENCES", "SUBJECT")
+THREAD_FIELDS: Final = ("IN-REPLY-TO", "MESSAGE-ID", "REFERENCES", "SUBJECT")
+
+_MONTHS: Final = {
+    name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
+}
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+_VALID_ID: Final = re.compile(OBJECT_ID)
+_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
+
+
+class Days(dict[bytes, int]):
+    """Memo: ` 7-Jul-2026` as seconds since 1970; 0 for what is no day."""
+
+    def __missing__(self, text: bytes) -> int:
+        day, month, year = text.split(b"-")
+        try:
+            seconds = (date(int(year), _MONTHS[month], int(day)).toordinal() - _EPOCH) * 86400
+        except (ValueError, KeyError):
+            seconds = 0
+        self[text] = seconds
+        return seconds
+
+
+class Minutes(dict[bytes, int]):
+    """Memo: `02:44` or `+0200` (by its last four digits) as seconds."""
+
+    def __missing__(self, text: bytes) -> int:
+        seconds = int(text[-2:]) * 60 + int(text[-5:-3] if b":" in text else text[-4:-2]) * 3600
+        self[text] = -seconds if text[:1] == b"-" else seconds
+        return self[text]
+
+
+class Dates:
+    """INTERNALDATE (`17-Jul-2026 02:44:25 +0000`, RFC 9051 §9 date-time) as seconds since 1970 UTC."""
+
+    def __init__(self) -> None:
+        self._days = Days()
+        self._minutes = Minutes()
+
+    def seconds(self, texts: Iterable[bytes]) -> list[int]:
+        """One number per text, each as `rows` gives it; 0 for an empty one."""
+        days, minutes = self._days, self._minutes
+        return [
+            days[text[:11]] + minutes[text[12:17]] + int(text[18:20]) - minutes[text[21:]] if text else 0
+            for text in texts
+        ]
+
+
+class FactsReader:
+    """Columns of facts from the chunks of one FETCH stream.
+
+    unique: what makes a UID unique in the account (path and UIDVALIDITY), for the rare message whose native id is
+    unusable: it gets an id that no other message can have and that lasts as long as its UID.
+    """
+
+    def __init__(self, source: IdSource, thread_ids: bool, flags: FlagSets, unique: bytes) -> None:
+        self._source = source
+        self._threads = thread_ids
+        self._flags = flags
+        self._unique = unique
+        self._dates = Dates()
+        self._reader = RowReader(_wanted(source, thread_ids))
+        self._taken = Arrivals(thread_ids=[] if thread_ids else None)
+
+    @staticmethod
+    def items(source: IdSource, thread_ids: bool) -> Part:
+        """The FETCH items whose answers this reads."""
+        names = [name.decode() for name in _wanted(source, thread_ids) if name != HEADER]
+        if source == "fingerprint":
+            names.append(_header_item(FINGERPRINT_FIELDS))
+        return paren(*(fetch_item(name) for name in names))
+
+    def feed(self, chunk: bytes) -> None:
+        r"""Read whole responses. Messages that are `\Deleted` are left out (RFC 8621 §4.1.1)."""
+        self._add(self._reader.rows(chunk))
+
+    def feed_items(self, fetched: Iterable[dict[bytes, Value]]) -> None:
+        """The same from tokenized FETCH data."""
+        self._add([row for items in fetched if (row := self._reader.row(items)) is not None])
+
+    def take_others(self) -> bytes:
+        """The raw responses that were about anything else, since the last call."""
+        return self._reader.take_others()
+
+    def _add(self, rows: list[Row]) -> None:
+        keywords = [self._flags[row[1]] for row in rows]
+        if None in keywords:
+            rows = [row for row, shown in zip(rows, keywords, strict=True) if shown is not None]
+        if not rows:
+            return
+        columns = list(zip(*rows, strict=True))
+        received = self._dates.seconds(columns[2])
+        taken = self._taken
+        taken.uids.extend(map(int, columns[0]))
+        taken.keywords.extend(shown for shown in keywords if shown is not None)
+        taken.received.extend(received)
+        taken.sizes.extend(map(int, columns[3]))
+        if self._source == "fingerprint":
+            taken.native_ids.extend(map(fingerprint, received, columns[3], columns[4]))
+        else:
+            taken.native_ids.extend(self._checked(columns[4], columns[0]))
+        if taken.thread_ids is not None:
+            taken.thread_ids.extend(self._checked(columns[5], columns[0]))
+
+    def take(self) -> Arrivals:
+        """What was read since the last call."""
+        taken, self._taken = self._taken, Arrivals(thread_ids=[] if self._threads else None)
+        return taken
+
+    def _checked(self, ids: Sequence[bytes], uids: Sequence[bytes]) -> Iterable[bytes]:
+        valid = _VALID_ID.fullmatch
+        return [
+            native if valid(native) else b"%b/%b" % (self._unique, uid) for native, uid in zip(ids, uids, strict=True)
+        ]
+
+
+class ThreadReader:
+    """Thread headers from the chunks of one FETCH stream."""
+
+    def __init__(self) -> None:
+        self._reader = RowReader((UID, HEADER))
+        self._taken: list[ThreadHeaders] = []
+
+    @staticmethod
+    def items() -> Part:
+        """The FETCH items whose answers this reads."""
+        return paren(fetch_item("UID"), fetch_item(_header_item(THREAD_FIELDS)))
+
+    def feed(self, chunk: bytes) -> None:
+        """Read whole responses."""
+        self._taken += [_thread_headers(row) for row in self._reader.rows(chunk)]
+
+    def take_others(self) -> bytes:
+        """The raw responses that were about anything else, since the last call."""
+        return self._reader.take_others()
+
+    def take(self) -> list[ThreadHeaders]:
+        """What was read since the last call."""
+        taken, self._taken = self._taken, []
+        return taken
+
+
+class FlagsReader:
+    r"""UIDs and keywords from the chunks of one FETCH (UID FLAGS) stream; keywords None for `\Deleted`."""
+
+    def __init__(self, flags: FlagSets) -> None:
+        self._flags = flags
+        self._reader = RowReader((UID, FLAGS))
+        self.seen: dict[int, frozenset[str] | None] = {}
+
+    @staticmethod
+    def items() -> Part:
+        """The FETCH items whose answers this reads."""
+        return paren(fetch_item("UID"), fetch_item("FLAGS"))
+
+    def feed(self, chunk: bytes) -> None:
+        """Read whole responses; the last word about a UID counts."""
+        self._add(self._reader.rows(chunk))
+
+    def feed_items(self, fetched: Iterable[dict[bytes, Value]]) -> None:
+        """The same from tokenized FETCH data."""
+        self._add([row for items in fetched if (row := self._reader.row(items)) is not None])
+
+    def take_others(self) -> bytes:
+        """The raw responses that were about anything else, since the last call."""
+        return self._reader.take_others()
+
+    def _add(self, rows: list[Row]) -> None:
+        flags = self._flags
+        self.seen.update((int(uid), flags[text]) for uid, text in rows)
+
+
+def fingerprint(received: int, size: bytes, header: bytes) -> bytes:
+    """The native id of a message on a server without ids: 64 hex digits, the same for each copy."""
+    fields = _fields(header)
+    parts = [b"%d" % received, size, *(fields.get(name.lower(), b"") for name in FINGERPRINT_FIELDS)]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest().encode()
+
+
+def _fields(block: bytes) -> dict[str, bytes]:
+    """Field values by lower-case name, unfolded and trimmed; of several, the last (RFC 8621 §4.1.2)."""
+    return {name.lower(): _FOLD.sub(b"", value).strip() for name, value in header_fields(block)}
+
+
+def _thread_headers(row: Row) -> ThreadHeaders:
+    fields = _fields(row[1])
+    return ThreadHeaders(
+        int(row[0]),
+        _decoded(fields.get("message-id", b"")),
+        _decoded(fields.get("in-reply-to", b"")),
+        _decoded(fields.get("references", b"")),
+        _decoded(fields.get("subject", b"")),
+    )
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _wanted(source: IdSource, thread_ids: bool) -> tuple[bytes, ...]:
+    threads = (THREAD_ITEM[source],) if thread_ids else ()
+    return (UID, FLAGS, DATE, SIZE, ID_ITEM[source], *threads)
+
+
+def _header_item(fields: Sequence[str]) -> str:
+    return f"BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]"

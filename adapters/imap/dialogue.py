@@ -1,0 +1,378 @@
+"""The engine of a connection: sends commands, pipelines them, and gives every response to its owner.
+
+Nothing that arrives is dropped: it belongs to a command in progress or goes to the callbacks for unsolicited data.
+Server bytes can raise nothing but ProtocolError, which ends the connection.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from adapters.errors import AdapterError, Unavailable
+from adapters.imap import encoder
+from adapters.imap.commands import Pending, kind_of, may_start, owner
+from adapters.imap.encoder import Negotiated, Part, Pause
+from adapters.imap.errors import ConnectionLost, ProtocolError, Refusal, farewell, login_refused, refused
+from adapters.imap.flow import PROGRESS, Flow, send_literal
+from adapters.imap.framer import Caps, split_responses
+from adapters.imap.responses import Completion, Continuation, Tagged, Untagged, parse_response
+from adapters.imap.streams import Wire
+
+_PROMPTS: Final = 16
+
+
+class Dialogue:
+    """Commands and responses over one `Wire`. `Connection` adds the verbs of IMAP."""
+
+    def __init__(self, caps: Caps, timeout: float) -> None:
+        self.negotiated = Negotiated()
+        self._caps = caps
+        self._timeout = timeout
+        self._wire: Wire | None = None
+        self._tags = 0
+        self._in_progress: dict[bytes, Pending] = {}
+        self._waiting: deque[Pending] = deque()
+        self._negotiator: Pending | None = None  # who owns the next `+`; nobody else writes meanwhile
+        self._streaming: Pending | None = None
+        self._listeners: list[Callable[[Untagged], None]] = []
+        self._error: AdapterError | None = None
+        self._greeting: asyncio.Future[Untagged] = asyncio.get_running_loop().create_future()
+        self._leaving = False
+
+    # what callers use
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended; it never comes back."""
+        return self._error is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is in progress, an abandoned one included."""
+        return bool(self._in_progress or self._waiting)
+
+    @property
+    def received(self) -> int:
+        """Octets received so far."""
+        return self._wire.received if self._wire is not None else 0
+
+    async def wait_closed(self) -> AdapterError:
+        """Wait for the end of the connection; returns its reason."""
+        if self._wire is not None:
+            await self._wire.closed.wait()
+        return self._error or ConnectionLost("connection closed")
+
+    def on_unsolicited(self, callback: Callable[[Untagged], None]) -> Callable[[], None]:
+        """Call `callback` with untagged data that belongs to no command. Returns the undo. It must not raise."""
+        self._listeners.append(callback)
+        return lambda: self._listeners.remove(callback)
+
+    async def command(self, name: str, *parts: Part, timeout: float | None = None) -> Completion:  # noqa: ASYNC109 - the command's own deadline
+        """Run a command; several at once are pipelined as far as RFC 9051 §5.5 allows.
+
+        Raises the typed error of a NO or BAD (its cause is a `Refusal`), InvalidData for what cannot be sent,
+        Unavailable when there is no answer in `timeout` seconds (the connection is then gone).
+        """
+        return await self.outcome(self.ask(name, parts), timeout)
+
+    def hand_back(self, raw: bytes) -> None:
+        """Whole raw responses that a bulk consumer did not want: dispatched as if no command were in progress."""
+        for _, pieces in split_responses(raw):
+            response = parse_response(pieces, depth=self._caps.depth)
+            if isinstance(response, Untagged):
+                self._unsolicited(response)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.fail(ConnectionLost("aborted"))
+
+    # asking
+
+    def ask(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        *,
+        interactive: bool = False,
+        consumer: Callable[[bytes], None] | None = None,
+        flow: Flow | None = None,
+        on_ok: Callable[[], None] | None = None,
+    ) -> Pending:
+        """Encode and send a command, or queue it until it may go."""
+        if self._error is not None:
+            raise ConnectionLost(f"connection has ended: {self._error}")
+        self._tags += 1
+        tag = b"A%d" % self._tags
+        loop = asyncio.get_running_loop()
+        pending = Pending(
+            tag,
+            name,
+            kind_of(name, alone=consumer is not None or flow is not None),
+            deque(encoder.encode(tag, name, parts, self.negotiated)),
+            loop.create_future(),
+            loop.create_future(),
+            next((p.ranges for p in parts if p.ranges), ()),
+            next((p.path for p in parts if p.path is not None), None),
+            interactive,
+            consumer,
+            flow,
+            on_ok,
+        )
+        self._waiting.append(pending)
+        self._admit()
+        return pending
+
+    def _admit(self) -> None:
+        """Send the waiting commands that may go, in order."""
+        while self._waiting and self._negotiator is None and self._wire is not None:
+            pending = self._waiting[0]
+            if not may_start(pending.kind, self._in_progress.values()):
+                return
+            self._waiting.popleft()
+            if pending.future.done():
+                continue
+            self._in_progress[pending.tag] = pending
+            if pending.consumer is not None:
+                self._streaming = pending
+                self._wire.framer.bulk(pending.tag)
+            while pending.output and isinstance(raw := pending.output[0], bytes):
+                self._wire.write(raw)
+                pending.output.popleft()
+            if pending.output or pending.interactive:
+                self._negotiator = pending
+            pending.started.set_result(None)
+
+    async def outcome(self, pending: Pending, seconds: float | None, *, patient: bool = False) -> Completion:
+        """Wait for the completion. A caller that is cancelled leaves the response to be read and forgotten."""
+        seconds = seconds or self._timeout
+        try:
+            if not pending.started.done():
+                await pending.started
+            if pending.output:
+                await self._send_literals(pending, seconds)
+            if patient:
+                return await self._patiently(pending.future, seconds)
+            async with asyncio.timeout(seconds):
+                return await pending.future
+        except TimeoutError:
+            raise self._silent(pending.name) from None
+        except asyncio.CancelledError:
+            self._abandon(pending, seconds)
+            raise
+
+    async def _patiently(self, future: asyncio.Future[Completion], seconds: float) -> Completion:
+        """Wait as long as the server keeps sending."""
+        while True:
+            before = self.received
+            done, _ = await asyncio.wait({future}, timeout=seconds)
+            if done:
+                return future.result()
+            if self.received - before < PROGRESS:
+                raise TimeoutError
+
+    def _silent(self, name: str) -> Unavailable:
+        error = ConnectionLost(f"no answer to {name} in time")
+        self.fail(error)
+        return error
+
+    def _abandon(self, pending: Pending, seconds: float) -> None:
+        pending.future.cancel()
+        if pending in self._waiting:
+            self._waiting.remove(pending)
+            self._admit()
+        elif pending.consumer is not None or self._negotiator is pending:
+            self.fail(ConnectionLost(f"{pending.name} was cancelled half way"))
+        elif pending.tag in self._in_progress:
+            asyncio.get_running_loop().call_later(seconds, self._check_abandoned, pending)
+
+    def _check_abandoned(self, pending: Pending) -> None:
+        if pending.tag in self._in_progress:
+            self._silent(pending.name)
+
+    # literals and dialogues
+
+    async def _send_literals(self, pending: Pending, seconds: float) -> None:
+        """The rest of a command from its first literal on, which must wait for `+` or come from a stream."""
+        wire = self.live_wire()
+        try:
+            while pending.output:
+                segment = pending.output.popleft()
+                if isinstance(segment, Pause):
+                    if await self.prompt(pending) is None:  # refused: the completion says why
+                        return
+                    segment = segment.literal
+                if isinstance(segment, bytes):
+                    wire.write(segment)
+                else:
+                    await send_literal(wire, segment, seconds)
+        except BaseException as error:  # a literal cut short makes the next command part of it
+            self.fail(ConnectionLost(f"{pending.name}: literal not sent"))
+            if isinstance(error, TimeoutError):
+                raise ConnectionLost(f"no answer to {pending.name} in time") from None
+            raise
+        finally:
+            if self._negotiator is pending:
+                self._negotiator = None
+                self._admit()
+
+    async def prompt(self, pending: Pending) -> bytes | None:
+        """The next `+` for a command; None when it completed instead. Raises Unavailable when neither comes."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await pending.prompts.get()
+        except TimeoutError:
+            raise self._silent(pending.name) from None
+
+    async def converse(
+        self,
+        name: str,
+        parts: Sequence[Part],
+        respond: Callable[[bytes], Awaitable[bytes]],
+    ) -> Completion:
+        """A command whose `+` prompts are answered by `respond` (a whole line) until it completes."""
+        pending = self.ask(name, parts, interactive=True)
+        try:
+            await pending.started
+            while (prompt := await self.prompt(pending)) is not None:
+                self.live_wire().write(await respond(prompt))
+            return await pending.future
+        finally:
+            if not pending.future.done():
+                self.fail(ConnectionLost(f"{name} was not finished"))
+
+    # receiving: framer.Receiver
+
+    def frame(self, pieces: list[bytes]) -> None:
+        """Dispatch one response."""
+        match parse_response(pieces, depth=self._caps.depth):
+            case Tagged() as tagged:
+                self._complete(tagged)
+            case Continuation(payload):
+                self._prompt(payload)
+            case Untagged() as untagged if not self._greeting.done() and untagged.name != b"BYE":
+                self._greeting.set_result(untagged)
+            case Untagged() as untagged:
+                self._untagged(untagged, sum(map(len, pieces)) + 200)
+
+    def chunk(self, raw: bytes) -> None:
+        """Hand whole responses to the consumer of the bulk command."""
+        pending = self._streaming
+        if pending is None or pending.consumer is None or pending.future.done():
+            return
+        try:
+            pending.consumer(raw)
+        except ProtocolError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a consumer raises belongs to the caller of `stream`
+            pending.future.set_exception(error)
+            self.fail(ConnectionLost("bulk consumer failed"))
+
+    def wants_literal(self, pieces: list[bytes], size: int) -> bool:
+        """Whether a literal is the body that `literal_to` waits for."""
+        pending = next(iter(self._in_progress.values()), None)
+        return pending is not None and pending.flow is not None and pending.flow.wants(pieces)
+
+    def literal_data(self, raw: bytes) -> None:
+        """Queue octets for the sink; stop reading while it is behind."""
+        pending = next(iter(self._in_progress.values()), None)
+        if pending is not None and pending.flow is not None and self._wire is not None:
+            pending.flow.put(raw, self._wire)
+
+    def _complete(self, tagged: Tagged) -> None:
+        pending = self._in_progress.pop(tagged.tag, None)
+        if pending is None:
+            raise ProtocolError("completion of a command that is not in progress")
+        if self._streaming is pending:
+            self._streaming = None
+        if self._negotiator is pending and pending.interactive:  # a literal under way is sent to its end first
+            self._negotiator = None
+        if tagged.status == b"OK" and pending.on_ok is not None:
+            pending.on_ok()
+        if not pending.future.done():
+            if tagged.status == b"OK":
+                pending.future.set_result(Completion(tagged.code, tagged.text, pending.untagged))
+            else:
+                self._set_error(pending, _refusal(pending.name, tagged))
+        self._wake(pending)
+        self._admit()
+
+    def _prompt(self, payload: bytes) -> None:
+        pending = self._negotiator
+        if pending is None or pending.prompts.qsize() >= _PROMPTS:
+            raise ProtocolError("continuation request that nothing waits for")
+        pending.prompts.put_nowait(payload)
+
+    def _untagged(self, response: Untagged, size: int) -> None:
+        if response.name == b"BYE":
+            return self._bye(response)
+        pending = owner(self._in_progress.values(), response)
+        code = response.code.name if response.code is not None else b""
+        if pending is None or code == b"ALERT":
+            self._unsolicited(response)
+        elif code == b"CLOSED":  # RFC 7162 §3.2.11: what came before is of the mailbox that is being left
+            earlier, pending.untagged = pending.untagged, []
+            for old in earlier:
+                self._unsolicited(old)
+        elif not pending.future.done():
+            pending.untagged.append(response)
+            pending.gathered += size
+            if pending.gathered > self._caps.collected:
+                raise ProtocolError("too much untagged data")
+        return None
+
+    def _unsolicited(self, response: Untagged) -> None:
+        if response.name == b"BYE":
+            self._bye(response)
+        for listener in tuple(self._listeners):
+            listener(response)
+
+    def _bye(self, response: Untagged) -> None:
+        """The server leaves: nothing is complete that is not yet complete (RFC 9051 §7.1.5)."""
+        if not self._leaving:
+            self.fail(farewell(response.code.name if response.code else None, response.text))
+
+    # ending
+
+    def fail(self, error: AdapterError) -> None:
+        """End the connection: every caller gets an error, once."""
+        if self._error is not None:
+            return
+        self._error = error
+        if not self._greeting.done():
+            self._greeting.set_exception(error)
+            self._greeting.exception()  # it may be that nobody waits
+        for pending in (*self._in_progress.values(), *self._waiting):
+            self._set_error(pending, type(error)(f"{pending.name}: {error}"))
+            pending.output.clear()
+            self._wake(pending)
+        self._in_progress.clear()
+        self._waiting.clear()
+        self._negotiator = None
+        if self._wire is not None:
+            self._wire.abort()
+
+    def _set_error(self, pending: Pending, error: AdapterError) -> None:
+        if not pending.future.done():
+            pending.future.set_exception(error)
+            pending.future.exception()  # marks it as seen: the waiter may have been cancelled
+
+    def _wake(self, pending: Pending) -> None:
+        if not pending.started.done():
+            pending.started.set_result(None)
+        pending.prompts.put_nowait(None)
+        if pending.flow is not None:
+            pending.flow.end()
+
+    def live_wire(self) -> Wire:
+        if self._wire is None or self._error is not None:
+            raise ConnectionLost("connection has ended")
+        return self._wire
+
+
+def _refusal(name: str, tagged: Tagged) -> AdapterError:
+    code = tagged.code.name if tagged.code is not None else None
+    kind = login_refused if name in ("LOGIN", "AUTHENTICATE") else refused
+    error = kind(name, tagged.status, code, tagged.text)
+    error.__cause__ = Refusal(tagged.status, code, tagged.text)
+    return error

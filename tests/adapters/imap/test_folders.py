@@ -1,0 +1,311 @@
+"""What servers say of their folders, and the listing with fresh numbers on every kind of server."""
+
+from dataclasses import replace
+
+import pytest
+
+from adapters.imap import utf7
+from adapters.imap.folders import (
+    Listed,
+    Namespaces,
+    chunk_names,
+    decode_path,
+    folder_status,
+    is_virtual,
+    largest,
+    native_id,
+    parse_list,
+    parse_namespaces,
+    parse_rights,
+    parse_status,
+)
+from adapters.imap.responses import Untagged, parse_response
+from adapters.imap.sentinel import Sentinel
+from adapters.ports.mail import FolderStatus
+from tests.adapters.imap.mailboxes import Tier, folder_named, opened, simple
+from tests.servers.cyrus import Cyrus
+from tests.servers.dovecot import DovecotOptions, running_dovecot
+from tests.servers.imap_client import imap_client
+from tests.servers.users import fresh_user
+
+
+def response(line: bytes) -> Untagged:
+    parsed = parse_response([b"* " + line])
+    assert isinstance(parsed, Untagged)
+    return parsed
+
+
+@pytest.mark.parametrize(
+    ("line", "path", "role", "selectable"),
+    [
+        (b'LIST (\\HasNoChildren) "/" INBOX', "INBOX", "inbox", True),
+        (b'LIST () "." Inbox', "INBOX", "inbox", True),
+        (b'LIST (\\sent) "/" "Sent Items"', "Sent Items", "sent", True),
+        (b'LIST (\\Marked \\UnMarked) "/" Drafts', "Drafts", None, True),
+        (b'LIST (\\NoSelect) "/" a/b', "a/b", None, False),
+        (b'LIST (\\NonExistent \\Subscribed) "/" a', "a", None, False),
+        (b"LIST (\\Trash \\Junk) NIL &U,BTFw-", "\u53f0\u5317", "trash", True),
+        (b'LIST () "/" NIL', "NIL", None, True),
+        (b'LIST () "\\\\" "a\\\\b"', "a\\b", None, True),
+    ],
+)
+def test_list(line: bytes, path: str, role: str | None, selectable: bool) -> None:
+    listed = parse_list(response(line))
+    assert listed is not None
+    assert (listed.path, listed.role, listed.selectable) == (path, role, selectable)
+
+
+@pytest.mark.parametrize("line", [b"LIST", b"LIST () NIL", b"LIST x NIL a", b"LIST () () a", b"LIST () NIL (a)"])
+def test_no_list(line: bytes) -> None:
+    assert parse_list(response(line)) is None
+
+
+def test_status() -> None:
+    parsed = parse_status(response(b"STATUS inbox (MESSAGES 3 uidnext 9 UIDVALIDITY 4 HIGHESTMODSEQ 5 UNSEEN 1)"))
+    assert parsed is not None
+    assert parsed[0] == "INBOX"
+    assert folder_status(parsed[1]) == FolderStatus(4, 9, 3, 1, 5)
+    assert folder_status({b"MESSAGES": b"3", b"UIDNEXT": b"x", b"UIDVALIDITY": b"1"}) is None
+    assert parse_status(response(b"STATUS inbox")) is None
+    assert parse_status(response(b"STATUS (a) (b)")) is None
+    assert parse_rights(response(b"MYRIGHTS a lrs")) == ("a", frozenset("lrs"))
+    assert parse_rights(response(b"MYRIGHTS a")) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([b"F2212ea87-6097"], "F2212ea87-6097"),
+        (b"58876b00786c036b", "58876b00786c036b"),
+        ([b"M\x16.:.V"], None),  # Cyrus 3.6 in LIST … RETURN (STATUS (MAILBOXID))
+        ([b"M\xff"], None),
+        ([b"a", b"b"], None),
+        (b"x" * 256, None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_native_id(value: bytes | list[bytes | None] | None, expected: str | None) -> None:
+    assert native_id(value) == expected  # type: ignore[arg-type]
+
+
+def test_namespaces() -> None:
+    dovecot = parse_namespaces(response(b'NAMESPACE (("" "/")("Virtual/" "/")) (("shared/" "/")) NIL'))
+    assert (dovecot.prefix, dovecot.delimiter) == ("", "/")
+    assert list(dovecot.views()) == ["Virtual/"]
+    assert dovecot.is_personal("sharedness")
+    assert not dovecot.is_personal("shared/alice/Team")
+    assert not dovecot.is_personal("shared")
+    courier = parse_namespaces(response(b'NAMESPACE (("INBOX." ".")) NIL (("#shared." ".")("" "."))'))
+    assert courier.prefix == "INBOX."
+    assert courier.is_personal("INBOX")
+    assert courier.is_personal("INBOX.Work")
+    assert not courier.is_personal("Public")
+    assert not courier.is_personal("#shared.x")
+    assert parse_namespaces(response(b"NAMESPACE NIL NIL NIL")) == Namespaces()
+
+
+def test_virtual() -> None:
+    everything = Listed("Everything", "/", frozenset({"\\all"}))
+    assert is_virtual(everything, [], views_by_use=True)
+    assert not is_virtual(everything, [], views_by_use=False)
+    for path, expected in {"Virtual": True, "Virtual/All": True, "Virtually": False, "a/Virtual/b": False}.items():
+        assert is_virtual(Listed(path, "/", frozenset()), ["Virtual/"], views_by_use=True) is expected
+
+
+def test_the_mailbox_to_hold() -> None:
+    def of(messages: int) -> FolderStatus:
+        return FolderStatus(1, 1, messages, 0, 0)
+
+    assert largest([("INBOX", of(0)), ("a", of(0))], None) == "INBOX"
+    assert largest([("INBOX", of(5)), ("a", of(9))], "INBOX") == "INBOX"
+    assert largest([("INBOX", of(5)), ("a", of(11))], "INBOX") == "a"
+    assert largest([("INBOX", of(5)), ("a", of(9))], "gone") == "a"
+    assert largest([], "gone") is None
+
+
+def test_no_command_is_too_long() -> None:
+    names = [f"folder number {number} \u53f0" for number in range(2000)]
+    groups = list(chunk_names(names))
+    assert [name for group in groups for name in group] == names
+    assert len(groups) < 20
+    assert all(sum(len(utf7.encode(name)) + 3 for name in group) <= 7000 for group in groups)
+
+
+def test_names_come_back() -> None:
+    assert decode_path(utf7.encode("Entw\u00fcrfe & mehr")) == "Entw\u00fcrfe & mehr"
+    assert decode_path(None) == "NIL"
+
+
+# on real servers
+
+
+async def test_a_listing(tier: Tier) -> None:
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.append("INBOX", simple(1), ["\\Seen"])
+        client.append("INBOX", simple(2))
+        client.create("&U,BTFw-")
+        client.create("Work")
+        client._ok(client.imap.unsubscribe("Work"))
+        async with opened(tier, user) as mail:
+            folders = {folder.path: folder for folder in await mail.folders()}
+            assert folders.keys() >= {"INBOX", "\u53f0\u5317", "Work"}
+            inbox = folders["INBOX"]
+            assert (inbox.role, inbox.selectable, inbox.virtual) == ("inbox", True, False)
+            assert inbox.status is not None
+            assert (inbox.status.messages, inbox.status.unseen) == (2, 1)
+            assert (inbox.status.highest_modseq > 0) is (tier.name not in ("plain", "pymap"))
+            assert folders["\u53f0\u5317"].subscribed
+            assert not folders["Work"].subscribed
+            assert all(folder.status is not None for folder in folders.values() if folder.selectable)
+            ids = [folder.native_id for folder in folders.values() if folder.selectable]
+            if tier.name == "plain":
+                assert not any(ids)
+            else:
+                assert all(ids)
+                assert len(set(ids)) == len(ids)
+            assert (inbox.rights is None) is (tier.name != "cyrus")
+            if tier.name not in ("pymap", "cyrus"):
+                assert folders["Sent"].role == "sent"
+            if tier.name == "cyrus":
+                assert inbox.rights is not None
+                assert set("lrs") <= inbox.rights
+
+
+async def test_numbers_are_fresh(tier: Tier) -> None:
+    """Also those of the mailbox that the connection holds open, and of one that has just been made."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.create("Work")
+        async with opened(tier, user) as mail:
+            await mail.folders()
+            for number in range(1, 6):
+                for path in ("INBOX", "Work"):
+                    client.append(path, simple(number))
+                    status = (await folder_named(mail, path)).status
+                    assert status is not None
+                    assert (status.messages, status.unseen) == (number, number)
+            client.flag("INBOX", client.uids("INBOX")[0], "+FLAGS", "\\Seen")
+            inbox = await folder_named(mail, "INBOX")
+            assert inbox.status is not None
+            assert inbox.status.unseen == 4
+            client.create("New")
+            client.append("New", simple(9))
+            new = await folder_named(mail, "New")
+            assert new.status is not None
+            assert new.status.messages == 1
+            client.remove("New")
+            assert "New" not in {folder.path for folder in await mail.folders()}
+
+
+async def test_a_folder_keeps_its_id(tier: Tier) -> None:
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.create("Work")
+        client.append("Work", simple(1))
+        async with opened(tier, user) as mail:
+            work = await folder_named(mail, "Work")
+            client.rename("Work", "Play")
+            play = await folder_named(mail, "Play")
+            assert work.native_id == play.native_id
+            client.remove("Play")
+            client.create("Play")
+            again = await folder_named(mail, "Play")
+            if tier.name != "pymap":  # it gives the same id again
+                assert again.native_id != play.native_id or again.native_id is None
+            assert again.status is not None
+            assert play.status is not None
+            assert again.status.uid_validity != play.status.uid_validity
+
+
+async def test_the_largest_mailbox_goes(tier: Tier) -> None:
+    """The mailbox that the sentinel holds is renamed, then deleted: the listing goes on."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.create("Work")
+        for number in range(3):
+            client.append("Work", simple(number))
+        async with opened(tier, user) as mail:
+            for _ in range(2):
+                assert (await folder_named(mail, "Work")).status is not None
+            client.rename("Work", "Play")
+            for _ in range(2):
+                status = (await folder_named(mail, "Play")).status
+                assert status is not None
+                assert status.messages == 3
+            client.remove("Play")
+            for _ in range(2):
+                paths = {folder.path for folder in await mail.folders()}
+                assert not paths & {"Work", "Play"}
+                assert "INBOX" in paths
+
+
+async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:
+    r"""Maildir++ lists a deleted parent, at times without \Noselect: it costs only itself."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.create("Top")
+        client.create("Top/Below")
+        client.append("Top/Below", simple(1))
+        async with opened(tier, user) as mail:
+            assert (await folder_named(mail, "Top")).status is not None
+            if tier.name == "cyrus":
+                return  # it refuses with HASCHILDREN
+            client.remove("Top")
+            folders = {folder.path: folder for folder in await mail.folders()}
+            assert "Top" not in folders or folders["Top"].status is None
+            status = folders["Top/Below"].status
+            assert status is not None
+            assert status.messages == 1
+
+
+async def test_virtual_folders_and_rights() -> None:
+    with running_dovecot(DovecotOptions(virtual_all=True, acl=True)) as server:
+        user = fresh_user(server)
+        with imap_client(server, user) as client:
+            client.append("INBOX", simple(1))
+            async with opened(Tier("virtual", server, None), user) as mail:
+                for _ in range(2):
+                    folders = {folder.path: folder for folder in await mail.folders()}
+                    assert folders["Virtual/All"].virtual
+                    assert folders["Virtual/All"].status is None
+                    inbox = folders["INBOX"]
+                    assert not inbox.virtual
+                    assert inbox.status is not None
+                    assert inbox.rights is not None
+                    assert set("lrswi") <= inbox.rights
+
+
+async def test_rights_are_read_again(cyrus: Cyrus) -> None:
+    user = fresh_user(cyrus)
+    with imap_client(cyrus, user) as client:
+        client.create("Work")
+        async with opened(Tier("cyrus", cyrus, None), user) as mail:
+            before = (await folder_named(mail, "Work")).rights
+            assert before is not None
+            client._ok(client.imap.setacl("Work", user.name, "lrsa"))
+            assert (await folder_named(mail, "Work")).rights == before
+            sentinel = mail._sentinel
+            assert isinstance(sentinel, Sentinel)
+            sentinel._rights_until = 0.0
+            after = (await folder_named(mail, "Work")).rights
+            assert after is not None
+            assert {"i", "w"} <= before - after
+
+
+async def test_a_server_that_lists_garbage_ids(tier: Tier) -> None:
+    """An id that is none is asked for by opening the mailbox, if the server has MAILBOXID."""
+    if tier.name != "cyrus":
+        pytest.skip("only MAILBOXID can be had by opening")
+    user = fresh_user(tier.server)
+    async with opened(tier, user) as mail:
+        inbox = await folder_named(mail, "INBOX")
+        sentinel = mail._sentinel
+        assert isinstance(sentinel, Sentinel)
+        sentinel._ids.clear()
+        assert inbox.status is not None
+        await sentinel._id_by_opening("INBOX", inbox.status)
+        assert sentinel._ids == {("INBOX", inbox.status.uid_validity): inbox.native_id}
+        await sentinel._id_by_opening("Nowhere", replace(inbox.status, uid_next=9))
+        assert len(sentinel._ids) == 1
