@@ -1,0 +1,132 @@
+"""The demo's self-check: what a first JMAP client would do, step by step, each with a PASS or FAIL."""
+
+import smtplib
+import time
+from collections.abc import Callable
+
+from gateway.demo.client import CORE, MAIL, CheckError, JmapClient, Json
+from gateway.demo.sample_mail import DOMAIN
+from gateway.demo.servers import USERS, Demo
+
+ARRIVAL_SECONDS = 20.0
+NEW_MAIL = (
+    b"From: Alice <alice@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: Sent by the check\r\n\r\nHello.\r\n"
+)
+
+
+def check(demo: Demo, say: Callable[[str], None]) -> bool:
+    """Run all steps and say how each went; whether all passed."""
+    try:
+        client = JmapClient(demo.url, "alice", USERS["alice"])
+    except (CheckError, OSError, ValueError) as error:
+        say(f"FAIL  session: {error}")
+        return False
+    passed = True
+    for name, step in STEPS.items():
+        try:
+            say(f"PASS  {name}: {step(demo, client)}")
+        except (CheckError, OSError, ValueError, LookupError, TypeError) as error:
+            say(f"FAIL  {name}: {type(error).__name__}: {error}")
+            passed = False
+    return passed
+
+
+def _session(_demo: Demo, client: JmapClient) -> str:
+    capabilities = client.session["capabilities"]
+    _expect(isinstance(capabilities, dict) and {CORE, MAIL} <= capabilities.keys(), "capabilities are missing")
+    return f"account {client.account}"
+
+
+def _mailboxes(demo: Demo, client: JmapClient) -> str:
+    boxes = _objects(client.call(("Mailbox/get", {"ids": None}))[0], "list")
+    roles = {box["role"] for box in boxes}
+    _expect({"inbox", "drafts", "sent", "junk", "trash", "archive"} <= roles, f"roles are {roles}")
+    total = sum(int(str(box["totalEmails"])) for box in boxes)
+    _expect(
+        total == demo.messages["alice"],
+        f"{total} emails in all mailboxes, {demo.messages['alice']} were stored",
+    )
+    return f"{len(boxes)} mailboxes, {total} emails"
+
+
+def _newest(_demo: Demo, client: JmapClient) -> str:
+    emails = _inbox(client, 20)
+    dates = [str(email["receivedAt"]) for email in emails]
+    _expect(dates == sorted(dates, reverse=True), "not newest first")
+    return f"{len(emails)} emails, newest {emails[0]['subject']!r}"
+
+
+def _threads(_demo: Demo, client: JmapClient) -> str:
+    emails = _inbox(client, 20)
+    wanted = list(dict.fromkeys(str(email["threadId"]) for email in emails))
+    threads = _objects(client.call(("Thread/get", {"ids": wanted}))[0], "list")
+    of = {str(thread["id"]): list(_strings(thread["emailIds"])) for thread in threads}
+    _expect(all(email["id"] in of[str(email["threadId"])] for email in emails), "an email is not in its thread")
+    longest = max(len(ids) for ids in of.values())
+    _expect(longest > 1, "no thread has more than one email")
+    return f"{len(threads)} threads, the longest of {longest} emails"
+
+
+def _download(_demo: Demo, client: JmapClient) -> str:
+    email = _inbox(client, 1)[0]
+    content = client.download(str(email["blobId"]), "message.eml")
+    _expect(len(content) == email["size"], f"{len(content)} octets, size is {email['size']}")
+    return f"{len(content)} octets"
+
+
+def _arrival(demo: Demo, _client: JmapClient) -> str:
+    with smtplib.SMTP(demo.backends.dovecot.host, demo.backends.submission) as smtp:
+        smtp.login("alice", USERS["alice"])
+        smtp.sendmail(f"alice@{DOMAIN}", [f"bob@{DOMAIN}"], NEW_MAIL)
+    bob = JmapClient(demo.url, "bob", USERS["bob"])
+    deadline = time.monotonic() + ARRIVAL_SECONDS
+    while time.monotonic() < deadline:
+        if any(email["subject"] == "Sent by the check" for email in _inbox(bob, 5)):
+            return "bob has the new email"
+        time.sleep(0.2)
+    raise CheckError("bob's inbox does not show the new email")
+
+
+STEPS: dict[str, Callable[[Demo, JmapClient], str]] = {
+    "session": _session,
+    "Mailbox/get": _mailboxes,
+    "Email/query, Email/get": _newest,
+    "Thread/get": _threads,
+    "download": _download,
+    "submission and arrival": _arrival,
+}
+
+
+def _inbox(client: JmapClient, limit: int) -> list[Json]:
+    """The inbox's newest emails, found and fetched in one request by a back reference (RFC 8620 §3.7)."""
+    found = client.call(("Mailbox/query", {"filter": {"role": "inbox"}}))[0]
+    query: Json = {
+        "filter": {"inMailbox": _strings(found["ids"])[0]},
+        "sort": [{"property": "receivedAt", "isAscending": False}],
+        "limit": limit,
+    }
+    get: Json = {
+        "#ids": {"resultOf": "0", "name": "Email/query", "path": "/ids"},
+        "properties": ["threadId", "blobId", "size", "subject", "receivedAt"],
+    }
+    emails = _objects(client.call(("Email/query", query), ("Email/get", get))[1], "list")
+    _expect(bool(emails), "the inbox is empty")
+    return emails
+
+
+def _objects(arguments: Json, member: str) -> list[Json]:
+    value = arguments[member]
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise CheckError(f"{member} is not a list of objects")
+    return value
+
+
+def _strings(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise CheckError(f"not a list of strings: {value!r}")
+    return value
+
+
+def _expect(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise CheckError(otherwise)

@@ -1,0 +1,138 @@
+"""Another mail client: changes a mailbox behind the gateway's back, over imaplib."""
+
+import imaplib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from tests.servers.users import MailServer, User
+
+_APPENDUID = re.compile(rb"APPENDUID \d+ (\d+)")
+
+
+class ImapClient:
+    """A logged-in IMAP connection with the few verbs that tests need.
+
+    Mailbox names are given as they go over the wire (modified UTF-7). Every verb raises `AssertionError` with
+    the server's words if the server says NO, and `imaplib.IMAP4.error` for BAD.
+    """
+
+    def __init__(self, host: str, port: int, user: User) -> None:
+        self.imap = imaplib.IMAP4(host, port)
+        self.imap.login(user.name, user.password)
+        self._selected: str | None = None
+
+    def append(self, mailbox: str, message: bytes, flags: Iterable[str] = (), date: str | None = None) -> int | None:
+        """Add a message; the UID that it got, or none from a server without UIDPLUS.
+
+        `date` is in IMAP's form, e.g. '"17-Jul-2026 02:44:25 +0000"'.
+        """
+        stamp = date if date is not None else ""
+        reply = self._ok(self.imap.append(_quoted(mailbox), f"({' '.join(flags)})", stamp, message))
+        found = _APPENDUID.search(reply[0] if isinstance(reply[0], bytes) else b"")
+        return int(found[1]) if found else None
+
+    def move(self, mailbox: str, uid: int, target: str) -> None:
+        """Move a message, with COPY and EXPUNGE where the server has no MOVE."""
+        self.select(mailbox)
+        if "MOVE" in self.capabilities():
+            self.uid("MOVE", str(uid), _quoted(target))
+            return
+        self.copy(mailbox, uid, target)
+        self.delete(mailbox, uid)
+
+    def copy(self, mailbox: str, uid: int, target: str) -> None:
+        """Copy a message."""
+        self.select(mailbox)
+        self.uid("COPY", str(uid), _quoted(target))
+
+    def delete(self, mailbox: str, uid: int) -> None:
+        """Flag a message as deleted and expunge the mailbox."""
+        self.flag(mailbox, uid, "+FLAGS", "\\Deleted")
+        self._ok(self.imap.expunge())
+
+    def flag(self, mailbox: str, uid: int, how: str, *flags: str) -> None:
+        """Change flags; `how` is "+FLAGS", "-FLAGS" or "FLAGS"."""
+        self.select(mailbox)
+        self.uid("STORE", str(uid), how, f"({' '.join(flags)})")
+
+    def flags(self, mailbox: str, uid: int) -> set[str]:
+        """The flags of a message, without \\Recent."""
+        self.select(mailbox)
+        reply = self.uid("FETCH", str(uid), "(FLAGS)")
+        text = b" ".join(part for part in reply if isinstance(part, bytes)).decode()
+        found = re.search(r"FLAGS \(([^)]*)\)", text)
+        return set(found[1].split()) - {"\\Recent"} if found else set()
+
+    def uids(self, mailbox: str) -> list[int]:
+        """All UIDs of a mailbox, ascending."""
+        self.select(mailbox)
+        reply = self.uid("SEARCH", "ALL")
+        return sorted(int(uid) for part in reply if isinstance(part, bytes) for uid in part.split())
+
+    def create(self, mailbox: str) -> None:
+        """Create a mailbox and subscribe to it."""
+        self._ok(self.imap.create(_quoted(mailbox)))
+        self._ok(self.imap.subscribe(_quoted(mailbox)))
+
+    def rename(self, mailbox: str, name: str) -> None:
+        """Rename a mailbox."""
+        self._leave()
+        self._ok(self.imap.rename(_quoted(mailbox), _quoted(name)))
+
+    def remove(self, mailbox: str) -> None:
+        """Delete a mailbox."""
+        self._leave()
+        self._ok(self.imap.delete(_quoted(mailbox)))
+
+    def mailboxes(self) -> set[str]:
+        """Names of all mailboxes that can be selected."""
+        lines = [line.decode() for line in self._ok(self.imap.list()) if isinstance(line, bytes)]
+        real = (line for line in lines if not re.match(r"\([^)]*\\(Noselect|NonExistent)\b", line, re.IGNORECASE))
+        return {line.rsplit(' "/" ', 1)[-1].strip('"') for line in real}
+
+    def capabilities(self) -> set[str]:
+        """What the server advertises to a logged-in client."""
+        reply = self._ok(self.imap.capability())
+        return {word for part in reply if isinstance(part, bytes) for word in part.decode().upper().split()}
+
+    def select(self, mailbox: str) -> None:
+        """Select a mailbox, or see what happened in the selected one."""
+        if self._selected == mailbox:
+            self._ok(self.imap.noop())
+            return
+        self._ok(self.imap.select(_quoted(mailbox)))
+        self._selected = mailbox
+
+    def uid(self, command: str, *arguments: str) -> list[object]:
+        """A UID command on the selected mailbox; its untagged responses as imaplib gives them."""
+        return self._ok(self.imap.uid(command, *arguments))
+
+    def close(self) -> None:
+        """Log out."""
+        self.imap.logout()
+
+    def _leave(self) -> None:
+        if self._selected is not None:
+            self._ok(self.imap.close())
+            self._selected = None
+
+    @staticmethod
+    def _ok(answer: tuple[str, Sequence[object]]) -> list[object]:
+        status, data = answer
+        assert status == "OK", data
+        return list(data)
+
+
+@contextmanager
+def imap_client(server: MailServer, user: User) -> Iterator[ImapClient]:
+    """An `ImapClient` for as long as the context lasts."""
+    client = ImapClient(server.host, server.imap, user)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _quoted(mailbox: str) -> str:
+    return '"' + mailbox.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,117 @@
+"""Postfix for tests: a submission server that checks passwords with Dovecot and delivers to it by LMTP.
+
+Mail for example.org is delivered, all other mail bounces: nothing leaves the machine. Postfix needs root.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.demo.dovecot import Dovecot, require_program
+from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, free_port, private_directory
+
+DOMAIN = "example.org"
+
+
+@dataclass(frozen=True)
+class Postfix:
+    """A running Postfix. Logins are those of `dovecot`, where the mail goes too."""
+
+    host: str
+    submission: int
+    domain: str
+    dovecot: Dovecot
+    directory: Path
+    server: Server
+
+
+def postfix_obstacle() -> str | None:
+    """Why Postfix cannot run here; none if it can."""
+    if find_program("postfix") is None:
+        return "is not installed"
+    return None if os.geteuid() == 0 else "can be run by root only"
+
+
+@contextmanager
+def running_postfix(dovecot: Dovecot) -> Iterator[Postfix]:
+    """A Postfix for as long as the context lasts; `dovecot` needs its `sasl_listener`.
+
+    Raises:
+        ServerError: it did not start.
+    """
+    if dovecot.sasl is None:
+        raise ServerError("Postfix needs a Dovecot with sasl_listener")
+    port = free_port()
+    with private_directory("postfix") as directory:
+        configuration = directory / "etc"
+        for name in ("etc", "queue", "data"):
+            (directory / name).mkdir(mode=0o755)
+        shutil.chown(directory / "data", "postfix")
+        (configuration / "main.cf").write_text(
+            _MAIN.format(directory=directory, lmtp=dovecot.lmtp, sasl=dovecot.sasl, domain=DOMAIN)
+        )
+        (configuration / "master.cf").write_text(_MASTER.format(host=LOOPBACK, port=port))
+        # `check` makes the queue's directories; `master` is run by itself, since `postfix start-fg` leaves it alone.
+        check = [require_program("postfix"), "-c", str(configuration), "check"]
+        subprocess.run(check, check=True, capture_output=True)
+        command = [master_program(), "-c", str(configuration), "-d"]
+        server = Server("postfix", command, directory, log=directory / "mail.log")
+        with server.start_on_ports(port):
+            yield Postfix(LOOPBACK, port, DOMAIN, dovecot, directory, server)
+
+
+def master_program() -> str:
+    """Path of Postfix's master."""
+    found = subprocess.run(
+        [require_program("postconf"), "-h", "daemon_directory"], capture_output=True, text=True, check=True
+    )
+    return f"{found.stdout.strip()}/master"
+
+
+_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {directory}/queue
+data_directory = {directory}/data
+maillog_file = {directory}/mail.log
+maillog_file_prefixes = {directory}
+myhostname = mail.{domain}
+mydestination =
+mynetworks =
+inet_protocols = ipv4
+alias_maps =
+alias_database =
+virtual_mailbox_domains = {domain}
+virtual_mailbox_maps = static:all
+virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
+default_transport = error:5.7.1 no mail leaves the tests
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:127.0.0.1:{sasl}
+smtpd_sasl_security_options = noanonymous
+smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination
+smtpd_discard_ehlo_keywords = chunking
+message_size_limit = 52428800
+in_flow_delay = 0
+"""
+
+_MASTER = """\
+{host}:{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"""
