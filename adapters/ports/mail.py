@@ -184,9 +184,7 @@ class MailPort(Protocol):
         """Stream a whole folder, newest UIDs first, in batches of some thousand messages."""
         ...
 
-    def thread_headers(
-        self, path: str, uid_validity: int, uids: Sequence[int]
-    ) -> AsyncIterator[list[ThreadHeaders]]:
+    def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[list[ThreadHeaders]]:
         """The headers that threading needs, in batches; vanished UIDs are left out."""
         ...
 
@@ -201,14 +199,15 @@ class MailPort(Protocol):
         ...
 
     async def sections(
-        self, path: str, uid_validity: int, uid: int, wanted: Sequence[Section]
-    ) -> Mapping[Section, bytes]:
-        """Several pieces of one message in one round trip, transfer-encoded as stored. Raises NotFound."""
+        self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]
+    ) -> dict[int, dict[Section, bytes]]:
+        """Several pieces of several messages (UID -> pieces), transfer-encoded as stored, in one round trip.
+
+        Messages that want the same pieces are asked for together; vanished UIDs and unknown parts are left out.
+        """
         ...
 
-    async def decoded_sizes(
-        self, path: str, uid_validity: int, uid: int, part_ids: Sequence[str]
-    ) -> Mapping[str, int]:
+    async def decoded_sizes(self, path: str, uid_validity: int, uid: int, part_ids: Sequence[str]) -> Mapping[str, int]:
         """Decoded octets per part by BINARY.SIZE (RFC 9051 §6.4.5); empty where the server has no BINARY."""
         ...
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -34,6 +34,19 @@ class Blob:
     upload: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenBlob:
+    """A blob that exists and can be read, wherever it lies.
+
+    size: octets, None while unknown; type: what it was given as, None where nobody said. read: the octets
+    start <= i < stop (None: to the end) in pieces; iterating may raise NotFound, Unavailable, StoreUnavailable.
+    """
+
+    size: int | None
+    type: str | None
+    read: Callable[[int, int | None], AsyncIterator[bytes]]
+
+
 class Uploads:
     """The uploaded blobs of all accounts. `ttl` seconds after its last upload a blob is gone."""
 
@@ -49,6 +62,13 @@ class Uploads:
         """The blob, or None when it was never there or has expired."""
         (value,) = await self._store.read([_record_key(account, blob_id)])
         return None if value is None else _decode(blob_id, value)
+
+    async def open(self, account: str, blob_id: str) -> OpenBlob | None:
+        """The blob ready to be read, or None."""
+        blob = await self.find(account, blob_id)
+        if blob is None:
+            return None
+        return OpenBlob(blob.size, blob.type, lambda start, stop: self.read(account, blob, start, stop))
 
     async def read(self, account: str, blob: Blob, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets start <= i < stop. Raises StoreUnavailable when a piece has gone meanwhile."""

@@ -8,15 +8,16 @@ import pytest
 from gateway.store.base import Store
 from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
-from tests.store.redis_server import PrivateRedis
+from tests.servers.fixtures import require
+from tests.servers.redis import Redis, redis_available, running_redis
 
 
 @pytest.fixture(scope="session")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRedis]:
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
+def private_redis() -> Iterator[Redis]:
+    """A redis-server of this room's own, because these tests restart and flush it."""
+    require("redis-server", redis_available())
+    with running_redis() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite-memory", "sqlite-file", "redis"])

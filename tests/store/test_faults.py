@@ -4,11 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import redis
 
 from gateway.store.base import Key, LeaseLost, Put, StoreUnavailable
 from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
-from tests.store.redis_server import PrivateRedis
+from tests.servers.redis import Redis
 
 KEY = Key("a", "s", "n")
 
@@ -52,23 +53,23 @@ async def test_two_processes_may_share_the_sqlite_file_and_the_lease_holds(tmp_p
     await two.close()
 
 
-async def test_redis_gone_is_unavailable_and_back_is_back(private_redis: PrivateRedis) -> None:
+async def test_redis_gone_is_unavailable_and_back_is_back(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url, timeout=1)
     await store.commit("a", [Put(KEY, b"x")])
-    private_redis.stop()
+    private_redis.server.stop()
     with pytest.raises(StoreUnavailable):
         await store.read([KEY])
-    private_redis.start()
+    private_redis.server.start_on_ports(private_redis.port)
     await store.ping()
     assert await store.read([KEY]) == [None]
     await store.close()
 
 
-async def test_a_subscription_outlives_a_restart_of_redis(private_redis: PrivateRedis) -> None:
+async def test_a_subscription_outlives_a_restart_of_redis(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url, timeout=1)
     async with store.subscribe("channel") as messages:
-        private_redis.stop()
-        private_redis.start()
+        private_redis.server.stop()
+        private_redis.server.start_on_ports(private_redis.port)
 
         async def publish() -> None:
             while True:
@@ -81,10 +82,11 @@ async def test_a_subscription_outlives_a_restart_of_redis(private_redis: Private
     await store.close()
 
 
-async def test_a_flush_voids_the_lease(private_redis: PrivateRedis) -> None:
+async def test_a_flush_voids_the_lease(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url)
     lease = await store.lease("a")
-    private_redis.command("FLUSHALL")
+    with redis.Redis.from_url(private_redis.url) as client:
+        client.flushall()
     with pytest.raises(LeaseLost):
         await store.commit("a", [Put(KEY, b"x")], lease)
     renewed = await store.lease("a")
@@ -93,16 +95,17 @@ async def test_a_flush_voids_the_lease(private_redis: PrivateRedis) -> None:
     await store.close()
 
 
-async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_redis: PrivateRedis) -> None:
+async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url)
     await store.commit("evicted", [Put(Key("evicted", "s", "1"), b"x"), Put(Key("evicted", "s", "2"), b"y")])
-    private_redis.command("DEL", "jmapgw:{evicted}:s:1")
+    with redis.Redis.from_url(private_redis.url) as client:
+        client.delete("jmapgw:{evicted}:s:1")
     assert await store.read([Key("evicted", "s", "1")]) == [None]
     assert await store.scan("evicted", "s") == [("2", b"y")]
     await store.close()
 
 
-async def test_more_callers_than_connections_wait_for_their_turn(private_redis: PrivateRedis) -> None:
+async def test_more_callers_than_connections_wait_for_their_turn(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url, max_connections=2)
     await store.commit("a", [Put(KEY, b"x")])
     assert await asyncio.gather(*(store.read([KEY]) for _ in range(200))) == [[b"x"]] * 200

@@ -1,0 +1,82 @@
+"""Handing a message over for delivery (RFC 6409)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.ports.mail_write import Octets
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpAddress:
+    """An envelope address with its parameters as the client gave them: name -> value, None for a bare name."""
+
+    email: str
+    parameters: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpEnvelope:
+    """MAIL FROM (an empty email is the null sender) and RCPT TO."""
+
+    mail_from: SmtpAddress
+    rcpt_to: Sequence[SmtpAddress]
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpReply:
+    """What the server said, in one line "250 2.0.0 Ok: queued as …", as RFC 8621 §7 wants smtpReply."""
+
+    code: int
+    text: str
+
+    @property
+    def line(self) -> str:
+        """Code and text."""
+        return f"{self.code} {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFacts:
+    """EHLO keywords with their parameters, upper case: {"SIZE": ["52428800"], "DSN": []} (after authentication)."""
+
+    extensions: Mapping[str, Sequence[str]]
+
+    @property
+    def max_size(self) -> int | None:
+        """The largest message in octets, None where the server doesn't say."""
+        sizes = self.extensions.get("SIZE") or ["0"]
+        return int(sizes[0]) or None if sizes[0].isdigit() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one hand-over.
+
+    final: the reply to the message itself, None if it was never sent, because no recipient was accepted.
+    recipients: per address of the envelope, in order, the reply to its RCPT.
+    """
+
+    mail_from: SmtpReply
+    recipients: Sequence[SmtpReply]
+    final: SmtpReply | None
+
+
+class Uncertain(Exception):
+    """The connection was lost after the final dot: the server may have the message. It must not be sent again."""
+
+
+class SubmissionPort(Protocol):
+    """One login at one submission server. Raises adapters.errors (AuthFailed, Unavailable) before the final dot."""
+
+    async def facts(self) -> SubmissionFacts:
+        """What the server offers to this login."""
+        ...
+
+    async def submit(self, envelope: SmtpEnvelope, message: Octets) -> Outcome:
+        """Send a message once. Raises Uncertain when nobody can tell whether it was taken."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...

@@ -1,0 +1,70 @@
+"""What one request may touch: the proven login, its accounts, the request's creation ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.jmap.capabilities import CoreLimits
+from gateway.jmap.errors import MethodError
+from gateway.store.blobs import OpenBlob, Uploads
+from gateway.store.cache import ByteCache
+from gateway.sync.account import MailAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One JMAP account (RFC 8620 §1.6.2) that a login may open.
+
+    capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
+    mail: the synchronised mail of the account; None where it has none.
+    """
+
+    id: str
+    name: str
+    is_personal: bool
+    is_read_only: bool
+    capabilities: Mapping[str, Mapping[str, Any]]
+    mail: MailAccount | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A user whose credentials a backend has accepted. `primary` maps a capability URN to an account id."""
+
+    username: str
+    accounts: Mapping[str, Account]
+    primary: Mapping[str, str]
+
+
+class BlobSource(Protocol):
+    """Where the octets behind a blob id come from (RFC 8620 §6)."""
+
+    async def find(self, account: Account, blob_id: str) -> OpenBlob | None:
+        """The blob, or None when the account has none of this id. Raises adapters.errors, StoreUnavailable."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """One API request. Built by the web layer, passed down unchanged; `created_ids` and `refreshed` grow.
+
+    refreshed: ids of the accounts that were synchronised for this request; once is enough.
+    blobs: every blob that can be read, uploaded or not. cache: immutable parts of answers that were made before.
+    """
+
+    login: Login
+    using: frozenset[str]
+    limits: CoreLimits
+    uploads: Uploads
+    blobs: BlobSource
+    cache: ByteCache
+    request_id: str
+    created_ids: dict[str, str] = field(default_factory=dict)
+    refreshed: set[str] = field(default_factory=set)
+
+    def account(self, account_id: str) -> Account:
+        """The account, or accountNotFound (RFC 8620 §3.6.2), the same for unknown and for foreign ids."""
+        account = self.login.accounts.get(account_id)
+        if account is None:
+            raise MethodError("accountNotFound")
+        return account

@@ -1,0 +1,220 @@
+"""Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from adapters.formats.body_parts import BODY_PROPERTIES, DEFAULT_BODY_PROPERTIES
+from adapters.formats.email import BodyOptions
+from adapters.formats.header_forms import CONVENIENCE, parse_header_property
+from gateway.context import Account, Context
+from gateway.jmap.arguments import Argument
+from gateway.jmap.checks import anything, array_of, boolean, id_or_reference, map_of, nullable, true, unsigned_int
+from gateway.jmap.checks import utc_date as utc_date_check
+from gateway.jmap.datatype import Changeable, Changes, Fetched, Gettable, Query, QueryChangeable, QueryResult
+from gateway.jmap.errors import MethodError
+from gateway.jmap.properties import ID, Property, PropertyTable
+from gateway.objects.mail import blob_ids, email_query
+from gateway.objects.mail.capability import MAIL, mail_of
+from gateway.objects.mail.changes import changes_of
+from gateway.objects.mail.contents import Wanted, contents
+from gateway.objects.mail.keywords import keyword
+from gateway.objects.mail.order import SORTABLE
+from gateway.sync.account import MailAccount
+
+DEFAULT_PROPERTIES: Final = (  # RFC 8621 §4.2
+    *("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt"),
+    *("messageId", "inReplyTo", "references", "sender", "from", "to", "cc", "bcc", "replyTo", "subject", "sentAt"),
+    *("hasAttachment", "preview", "bodyValues", "textBody", "htmlBody", "attachments"),
+)
+CHANGING: Final = ("mailboxIds", "keywords")
+"""Everything else about an Email is immutable (RFC 8621 §4.1)."""
+
+INDEXED: Final = ("id", "blobId", "threadId", "size", "receivedAt")
+CONTENT: Final = (*CONVENIENCE, "headers", "bodyStructure", "bodyValues", "textBody", "htmlBody", "attachments")
+
+
+def header_name(name: str) -> Property | None:
+    """The property of a name such as header:List-Id:asText:all, None for one that is not allowed (RFC 8621 §4.1.3)."""
+    return Property(name, anything, immutable=True, omittable=True) if parse_header_property(name) else None
+
+
+PROPERTIES: Final = PropertyTable(
+    [
+        ID,
+        Property("blobId", anything, server_set=True, immutable=True),
+        Property("threadId", anything, server_set=True, immutable=True),
+        Property("mailboxIds", map_of(id_or_reference, true)),
+        Property("keywords", map_of(keyword, true), default={}),
+        Property("size", unsigned_int, server_set=True, immutable=True),
+        Property("receivedAt", utc_date_check, immutable=True, omittable=True),
+        *(Property(name, anything, immutable=True, omittable=True) for name in CONTENT),
+        Property("hasAttachment", boolean, server_set=True, immutable=True),
+        Property("preview", anything, server_set=True),
+    ],
+    dynamic=header_name,
+    default=DEFAULT_PROPERTIES,
+)
+
+
+def body_property(value: Any) -> str | None:
+    """The check of one name in bodyProperties (RFC 8621 §4.1.4)."""
+    if isinstance(value, str) and (value in BODY_PROPERTIES or parse_header_property(value)):
+        return None
+    return "must be a property of EmailBodyPart"
+
+
+BODY_ARGUMENTS: Final = (
+    Argument("bodyProperties", nullable(array_of(body_property)), None),
+    Argument("fetchTextBodyValues", boolean, False),
+    Argument("fetchHTMLBodyValues", boolean, False),
+    Argument("fetchAllBodyValues", boolean, False),
+    Argument("maxBodyValueBytes", unsigned_int, 0),
+)
+
+
+def body_options(arguments: Mapping[str, Any]) -> BodyOptions:
+    """The body arguments of Email/get and Email/parse."""
+    names = arguments["bodyProperties"]
+    return BodyOptions(
+        DEFAULT_BODY_PROPERTIES if names is None else tuple(names),
+        arguments["fetchTextBodyValues"],
+        arguments["fetchHTMLBodyValues"],
+        arguments["fetchAllBodyValues"],
+        arguments["maxBodyValueBytes"],
+    )
+
+
+class EmailType(Gettable, Changeable, QueryChangeable):
+    """The hooks of the standard methods for Email."""
+
+    name = "Email"
+    capability = MAIL
+    methods = ("get", "changes", "query", "queryChanges")
+    properties = PROPERTIES
+    get_arguments = BODY_ARGUMENTS
+    filter_conditions = email_query.FILTER_CONDITIONS
+    sort_properties = SORTABLE
+    query_arguments = (Argument("collapseThreads", boolean, False),)
+
+    async def state(self, context: Context, account: Account) -> str:
+        """The state of all Emails, true as of this request."""
+        return (await mail_of(context, account)).state("Email")
+
+    async def get(
+        self,
+        context: Context,
+        account: Account,
+        ids: list[str] | None,
+        properties: tuple[str, ...],
+        arguments: Mapping[str, Any],
+    ) -> Fetched:
+        """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
+        mail = await mail_of(context, account)
+        if ids is None:
+            ids = _all_ids(mail, context.limits.max_objects_in_get)
+        changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
+        fixed_names = tuple(name for name in properties if name not in CHANGING)
+        fixed = await _fixed_parts(context, account, mail, list(changing), fixed_names, body_options(arguments))
+        found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
+        return Fetched(found, [email_id for email_id in ids if email_id not in fixed])
+
+    async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
+        """Email/changes (RFC 8621 §4.3)."""
+        return changes_of(await mail_of(context, account), "Email", since_state, max_changes)
+
+    async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
+        """Email/query (RFC 8621 §4.4)."""
+        return await email_query.run(await mail_of(context, account), query)
+
+    async def touched_since(self, context: Context, account: Account, query: Query, since_query_state: str) -> set[str]:
+        """For Email/queryChanges (RFC 8621 §4.5)."""
+        return await email_query.touched_since(await mail_of(context, account), query, since_query_state)
+
+
+def _all_ids(mail: MailAccount, most: int) -> list[str]:
+    rows = mail.emails.all_rows()
+    if len(rows) > most:
+        raise MethodError("requestTooLarge")  # RFC 8620 §5.1
+    return mail.emails.ids(rows)
+
+
+def _changing_parts(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, bytes]:
+    """The end of each Email's JSON object, as of now: what can change, and the closing brace."""
+    emails = mail.emails
+    parts = {}
+    for email_id in ids:
+        row = emails.row(email_id)
+        if row is not None:
+            part = b"}"
+            if "keywords" in names:
+                part = b',"keywords":' + _json_set(emails.keywords(row)) + part
+            if "mailboxIds" in names:
+                part = b',"mailboxIds":' + _json_set(frozenset(emails.mailbox_ids(row))) + part
+            parts[email_id] = part
+    return parts
+
+
+@lru_cache(maxsize=4096)
+def _json_set(names: frozenset[str]) -> bytes:
+    return orjson.dumps(dict.fromkeys(sorted(names), True))
+
+
+async def _fixed_parts(
+    context: Context,
+    account: Account,
+    mail: MailAccount,
+    ids: Sequence[str],
+    names: tuple[str, ...],
+    options: BodyOptions,
+) -> dict[str, bytes]:
+    """The beginning of each Email's JSON object: everything that never changes, without the closing brace."""
+    cache, view = context.cache, (account.id, names, options)
+    parts = {email_id: part for email_id in ids if (part := cache.get((view, email_id))) is not None}
+    missing = [email_id for email_id in ids if email_id not in parts]
+    if missing:
+        made = await _make_fixed(mail, missing, names, options)
+        for email_id, values in made.items():
+            part = orjson.dumps(values)[:-1]
+            cache.put((view, email_id), part)
+            parts[email_id] = part
+    return parts
+
+
+async def _make_fixed(
+    mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], options: BodyOptions
+) -> dict[str, dict[str, Any]]:
+    indexed = await _indexed(mail, ids, [name for name in names if name in INDEXED])
+    content = tuple(name for name in names if name not in INDEXED)
+    if not content:
+        return indexed
+    found = await contents(mail, list(indexed), Wanted(content, options))
+    return {email_id: indexed[email_id] | values for email_id, values in found.items()}
+
+
+async def _indexed(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    emails = mail.emails
+    rows = {email_id: row for email_id in ids if (row := emails.row(email_id)) is not None}
+    values: dict[str, dict[str, Any]] = {
+        email_id: {
+            "id": email_id,
+            "blobId": blob_ids.of_email(email_id),
+            "threadId": None,
+            "size": emails.size[row],
+            "receivedAt": utc_date(emails.received_at[row]),
+        }
+        for email_id, row in rows.items()
+    }
+    if "threadId" in names:
+        thread_ids = await mail.threads.thread_ids(list(rows.values()))
+        for email_id, thread_id in zip(rows, thread_ids, strict=True):
+            values[email_id]["threadId"] = thread_id
+    return {email_id: {name: value[name] for name in names} for email_id, value in values.items()}
+
+
+def utc_date(seconds: int) -> str:
+    """Seconds since 1970 as a UTCDate (RFC 8620 §1.4)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

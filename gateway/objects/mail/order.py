@@ -1,0 +1,121 @@
+"""The order of an Email/query (RFC 8621 §4.4.2, §4.4.3)."""
+
+from array import array
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import compress
+from typing import Any
+
+from adapters.formats.thread_headers import base_subject
+from gateway.jmap.arguments import Argument
+from gateway.jmap.collations import sort_key
+from gateway.jmap.filters import Comparator
+from gateway.objects.mail import selection
+from gateway.objects.mail.keywords import keyword
+from gateway.objects.mail.selection import Mask
+from gateway.sync.account import MailAccount
+
+HeaderValues = Callable[[Sequence[int], str], Awaitable[Mapping[int, Any]]]
+"""Fetches one header property ("from", "subject", "sentAt"…) of rows."""
+
+KEYWORD = (Argument("keyword", keyword),)
+SORTABLE: Mapping[str, tuple[Argument, ...]] = {
+    "receivedAt": (),
+    "size": (),
+    "from": (),
+    "to": (),
+    "subject": (),
+    "sentAt": (),
+    "hasKeyword": KEYWORD,
+    "allInThreadHaveKeyword": KEYWORD,
+    "someInThreadHaveKeyword": KEYWORD,
+}
+KEYWORD_SORTS: Mapping[str, Callable[[MailAccount, str], Mask]] = {
+    "hasKeyword": lambda account, keyword: account.emails.keyword_rows(keyword.lower()),
+    "allInThreadHaveKeyword": selection.all_in_thread,
+    "someInThreadHaveKeyword": selection.some_in_thread,
+}
+
+NEWEST_FIRST: Sequence[Comparator] = (Comparator("receivedAt", is_ascending=False),)
+
+
+def base_rows(account: MailAccount, mailbox_id: str | None, mask: Mask | None) -> "array[int]":
+    """The living rows of a mailbox (None: of the account) that the mask holds, oldest first."""
+    emails = account.emails
+    rows = emails.all_rows() if mailbox_id is None else emails.in_mailbox(mailbox_id)
+    if mask is None:
+        return rows
+    return array("I", compress(rows, map(mask.__getitem__, rows)))
+
+
+Sorter = Callable[["array[int]"], "array[int]"]
+"""Takes rows oldest first, gives them in the order of the query."""
+
+
+async def prepare(
+    account: MailAccount, rows: "array[int]", sort: Sequence[Comparator], header_values: HeaderValues
+) -> Sorter:
+    """Fetch what the comparators compare of these rows; the sorter then works without waiting."""
+    if [comparator.property for comparator in sort] == ["receivedAt"]:
+        ascending = sort[0].is_ascending
+        return lambda rows: rows if ascending else array("I", reversed(rows))
+    keys = [await _key(account, rows, comparator, header_values) for comparator in sort]
+
+    def sorter(rows: "array[int]") -> "array[int]":
+        result = list(rows)
+        # Python's sort is stable, so the least significant comparator goes first.
+        for comparator, key in reversed(list(zip(sort, keys, strict=True))):
+            result.sort(key=key(), reverse=not comparator.is_ascending)
+        return array("I", result)
+
+    return sorter
+
+
+async def _key(
+    account: MailAccount, rows: Sequence[int], comparator: Comparator, header_values: HeaderValues
+) -> Callable[[], Callable[[int], Any]]:
+    """A function that gives the sort key of the moment; ties stay in the fixed order of the rows."""
+    name = comparator.property
+    if name == "receivedAt":
+        return lambda: account.emails.received_at.__getitem__
+    if name == "size":
+        return lambda: account.emails.size.__getitem__
+    if name in KEYWORD_SORTS:
+        if name != "hasKeyword":
+            await account.threads.ready()
+        return lambda: KEYWORD_SORTS[name](account, comparator.extra["keyword"]).__getitem__
+    values = await header_values(rows, name)
+    if name == "sentAt":
+        return lambda: lambda row: _instant(values.get(row))
+    text, collate = (_subject if name == "subject" else _first_address), sort_key(comparator.collation)
+    keys = {row: collate(text(value)) for row, value in values.items()}
+    # A message that arrives at this very moment sorts first; the next query sees its header.
+    nothing = collate("")
+    return lambda: lambda row: keys.get(row, nothing)
+
+
+def _instant(date: str | None) -> float:
+    # A missing or impossible date sorts before all others.
+    return datetime.fromisoformat(date).timestamp() if date else float("-inf")
+
+
+def _subject(subject: str | None) -> str:
+    return base_subject(subject or "")
+
+
+def _first_address(addresses: Sequence[Mapping[str, str | None]] | None) -> str:
+    first = addresses[0] if addresses else {}
+    return first.get("name") or first.get("email") or ""
+
+
+def collapsed(account: MailAccount, rows: "array[int]") -> "array[int]":
+    """Only the first row of each Thread (RFC 8621 §4.4.3). Needs the whole thread index."""
+    column = account.threads.column()
+    seen: set[int] = set()
+    result = array("I")
+    for row in rows:
+        thread = column[row]
+        if thread not in seen:
+            seen.add(thread)
+            result.append(row)
+    return result
