@@ -9,7 +9,7 @@ BEGIN, END = "<!-- support table: made by docs/support_table.py -->", "<!-- end 
 
 
 def rows() -> list[list[str]]:
-    """The fields of each row of rfc.txt: specification, revision, status, where, what."""
+    """The fields of each row of rfc.txt: specification, revision, status, where, brings, what."""
     lines = (HERE / "rfc.txt").read_text(encoding="utf-8").splitlines()
     return [[field.strip() for field in line.split("|")] for line in lines if line and not line.startswith("#")]
 
@@ -17,7 +17,7 @@ def rows() -> list[list[str]]:
 def table() -> str:
     """The Markdown table."""
     head = "| specification | revision | works | what |\n|---|---|---|---|"
-    body = "\n".join(f"| {spec} | {revision} | {status} | {what} |" for spec, revision, status, _, what in rows())
+    body = "\n".join(f"| {spec} | {revision} | {status} | {what} |" for spec, revision, status, _, _, what in rows())
     return f"{head}\n{body}"
 
 
