@@ -1,0 +1,298 @@
+"""The mail of one account: what every request of the account's logins reads, refreshed by one pass at a time."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from adapters.errors import Unavailable
+from adapters.ports.mail import MailFacts, MailPort
+from gateway.store.base import Store
+from gateway.sync import ids, orders
+from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
+from gateway.sync.emails import Emails
+from gateway.sync.journal import TYPES, ChangeSet, Journal, Record
+from gateway.sync.mailboxes import Mailboxes, build
+from gateway.sync.own_writes import Marked, enter
+from gateway.sync.recording import Threaded, email_changes, mailbox_changes
+from gateway.sync.refresh import Pass, Refresh
+from gateway.sync.snapshot import Dirty, Snapshot
+from gateway.sync.stage import Stage
+from gateway.sync.thread_index import ThreadIndex
+from gateway.sync.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+JOURNAL_KEEP = 10_000
+_ATTEMPTS = 3
+
+
+class MailAccount:
+    """One personal mail account.
+
+    namespace: of the backend and owner, what all ids are derived with; journal_keep: how many changed ids /changes
+    can look back on; store_retry_seconds: how long a store that failed is left alone.
+
+    `emails`, `mailboxes` and `journal` are replaced, never changed, by a commit: a reader that takes one of them
+    keeps a consistent view across awaits.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        namespace: str,
+        port: MailPort,
+        store: Store,
+        *,
+        journal_keep: int = JOURNAL_KEEP,
+        store_retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self.id = account_id
+        self.port = port
+        self.writing = asyncio.Lock()
+        self._passing = asyncio.Lock()
+        self.threads = Threads(self)
+        self._namespace = namespace
+        self._keep = journal_keep
+        self._committer = Committer(store, account_id, store_retry_seconds)
+        self._facts: MailFacts | None = None
+        self._loaded = False
+        self._fresh = True
+        self._renames: list[tuple[str, str]] = []
+        self._snapshot = self._nothing()
+        self._current: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The committed state."""
+        return self._snapshot
+
+    @property
+    def emails(self) -> Emails:
+        """All Emails, as of the last commit."""
+        return self._snapshot.emails
+
+    @property
+    def mailboxes(self) -> Mailboxes:
+        """All Mailboxes, as of the last commit."""
+        return self._snapshot.mailboxes
+
+    @property
+    def journal(self) -> Journal:
+        """What changed, as of the last commit."""
+        return self._snapshot.journal
+
+    def state(self, *type_names: str) -> str:
+        """The state string of "Mailbox", "Thread" or "Email", or of several of them together."""
+        return self._snapshot.journal.state(*type_names)
+
+    def changes(self, type_name: str, since: str, max_changes: int | None = None) -> ChangeSet:
+        """RFC 8620 §5.2. Raises CannotCalculateChanges."""
+        return self._snapshot.journal.changes(type_name, since, max_changes)
+
+    async def refresh(self) -> None:
+        """Return when a pass that started after this call has been committed.
+
+        Calls that come while a pass runs share the one pass after it. The first call opens the account: it loads
+        what is stored or reads everything. Raises adapters.errors.*; the old state stands after a failure.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._current))
+            self._next.add_done_callback(_retrieve)
+        await asyncio.shield(self._next)
+
+    @property
+    def facts(self) -> MailFacts:
+        """What the backend turned out to be. Raises Unavailable before the first pass."""
+        if self._facts is None:
+            raise Unavailable("not open")
+        return self._facts
+
+    async def advance(self, marked: Sequence[Marked]) -> None:
+        """Commit keyword changes that were made through this account's port just now and that the server confirmed.
+
+        While a pass is running that may have read the state before them, this is a `refresh`.
+        """
+        if self._passing.locked() or not await self._advance(marked):
+            await self.refresh()
+
+    async def _advance(self, marked: Sequence[Marked]) -> bool:
+        """Whether nobody else wrote in between."""
+        digester = ids.Digester(self._namespace, self.facts.id_source)
+        async with self._passing:
+            stage = Stage(self.emails, digester, recording=True, fingerprints=False, threads=None)
+            for one in marked:
+                enter(stage, one)
+            try:
+                await self._commit(self.facts, Pass(stage, await stage.settle(), {}))
+            except Superseded:
+                self._loaded = False
+        return self._loaded
+
+    def expect_rename(self, path: str, target: str) -> None:
+        """A folder was renamed just now, with all below it: the next pass need not guess which it is."""
+        self._renames.append((path, target))
+
+    async def set_orders(self, changes: Mapping[str, int | None]) -> None:
+        """Keep the sortOrder of Mailboxes, None for the usual one. It is stored and told when this returns.
+
+        Raises Unavailable where others write all the time.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                async with self.writing:
+                    return await self._set_orders(changes)
+            except Superseded:
+                self._loaded = False
+                await self.refresh()
+        raise Unavailable("other writers were first each time")
+
+    async def _set_orders(self, changes: Mapping[str, int | None]) -> None:
+        base = self._snapshot
+        kept = orders.merge(base.orders, changes, base.mailboxes)
+        mailboxes = build(base.emails.boxes.values(), self.facts.personal_prefix, kept)
+        journal = base.journal.fork()
+        record = journal.record({"Mailbox": mailbox_changes(base, base.emails, mailboxes, set())})
+        if len(record):
+            journal.append(record)
+            snapshot = replace(base, mailboxes=mailboxes, journal=journal, orders=kept)
+            await self._store(snapshot, Dirty(orders=True), list(record.types), record=record)
+
+    async def close(self) -> None:
+        """Stop all work. The port and the store are the caller's."""
+        await self.threads.close()
+        tasks = [task for task in (self._current, self._next) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # The pass
+
+    async def _after(self, running: "asyncio.Task[None] | None") -> None:
+        if running is not None and not running.done():
+            await asyncio.wait([running])
+        self._current, self._next = self._next, None
+        async with self._passing:
+            await self._pass()
+
+    async def _pass(self) -> None:
+        if self._facts is None:
+            self._facts = await self.port.open()
+        for _ in range(_ATTEMPTS):
+            if not self._loaded:
+                await self._load(self._facts)
+            try:
+                await self._refresh(self._facts)
+                break
+            except Superseded:
+                logger.info("another writer was first; loading what it wrote")
+                self._loaded = False
+        else:
+            raise Unavailable("other writers were first each time")
+        if not self._snapshot.threads.complete:
+            self.threads.start()
+
+    async def _load(self, facts: MailFacts) -> None:
+        identity: Mapping[str, object] = {
+            "namespace": self._namespace,
+            "source": facts.id_source,
+            "thread_ids": facts.thread_ids,
+        }
+        async with self.writing:
+            stored = await self._committer.load(
+                dict(identity), ThreadIndex(self._namespace), self._keep, facts.personal_prefix
+            )
+            if stored is not None:
+                self._snapshot = stored
+                self._fresh = False
+            elif not self._fresh:
+                # what another writer wrote cannot be read: what is in memory counts, under a new epoch
+                self._snapshot = self._forked()
+                self._snapshot.journal.renew()
+            else:
+                self._snapshot = replace(self._snapshot, orders=await self._committer.orders())
+            self._loaded = True
+
+    async def _refresh(self, facts: MailFacts) -> None:
+        base = self._snapshot
+        renames, self._renames = self._renames, []
+        try:
+            found = await Refresh(base, self.port, facts, self._namespace, fresh=self._fresh, renames=renames).run()
+        except BaseException:
+            self._renames[:0] = renames
+            raise
+        if found is not None:
+            await self._commit(facts, found)
+        elif self._committer.overdue():
+            async with self.writing:
+                await self._store(self._forked(), Dirty(), [])
+
+    async def _commit(self, facts: MailFacts, found: Pass) -> None:
+        async with self.writing:
+            base, stage = self._snapshot, found.stage
+            mailboxes = build(stage.emails.boxes.values(), facts.personal_prefix, base.orders)
+            threaded = Threaded(base, stage, found.outcome, found.headers)
+            journal = base.journal.fork()
+            if facts.thread_ids:
+                threaded.threads.complete = True
+            changes = {
+                "Email": email_changes(base.emails, stage.emails, found.outcome),
+                "Thread": threaded.changes(),
+                "Mailbox": mailbox_changes(base, stage.emails, mailboxes, threaded.boxes(found.outcome)),
+            }
+            # nobody has a state from before the first pass
+            record = journal.record({} if self._fresh else changes)
+            snapshot = Snapshot(stage.emails, mailboxes, threaded.threads, journal, base.orders)
+            if len(record):
+                journal.append(record)
+            dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
+            await self._store(snapshot, dirty, list(record.types), record=record if len(record) else None)
+            self._fresh = False
+
+    async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:
+        """Commit, then show, then tell. `writing` is held. Raises Superseded."""
+        epoch = self._snapshot.journal.epoch
+        await self._committer.commit(snapshot, dirty, record)
+        self._snapshot = snapshot
+        changed = list(TYPES) if snapshot.journal.epoch != epoch else types
+        if changed:
+            await self._committer.publish(snapshot, changed)
+
+    # What Threads asks of its host
+
+    async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
+        """See `threads.Host`."""
+        base = self._snapshot
+        if stored:
+            await self._store_threads(replace(self._forked(), threads=threads))
+        else:
+            self._snapshot = replace(base, threads=threads)
+
+    async def complete_threads(self, threads: ThreadIndex) -> None:
+        """See `threads.Host`. Thread states of the time before say nothing about Threads: they are refused."""
+        threads.complete = True
+        snapshot = replace(self._forked(), threads=threads)
+        snapshot.journal.forget("Thread")
+        await self._store_threads(snapshot, "Thread")
+
+    async def _store_threads(self, snapshot: Snapshot, *types: str) -> None:
+        try:
+            await self._store(snapshot, Dirty(), list(types))
+        except Superseded:
+            self._snapshot = snapshot
+            self._loaded = False  # the next pass loads what the other writer wrote
+
+    def _forked(self) -> Snapshot:
+        """The same state with a journal that may be written to."""
+        return replace(self._snapshot, journal=self._snapshot.journal.fork())
+
+    def _nothing(self) -> Snapshot:
+        return Snapshot(Emails(), Mailboxes(), ThreadIndex(self._namespace), Journal(self._keep))
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """A pass that nobody waits for any more may fail in silence: the next one tells."""
+    if not task.cancelled():
+        task.exception()

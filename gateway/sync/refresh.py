@@ -1,0 +1,290 @@
+"""The pass: what the backend holds now, as the next snapshot. The only place that mints ids."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+
+from adapters.errors import Conflict, NotFound
+from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPort, ThreadHeaders
+from gateway.sync import folders, ids, roles
+from gateway.sync.copies import Known
+from gateway.sync.mailboxes import Box
+from gateway.sync.pace import ahead, give_way
+from gateway.sync.snapshot import Snapshot
+from gateway.sync.stage import SLICE, Outcome, Stage
+from gateway.sync.threads import fetch_headers
+
+logger = logging.getLogger(__name__)
+
+ROUNDS = 3
+"""How often a pass looks again when the backend moves under it."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass has found: a settled stage, and headers of new Emails by digest for threading."""
+
+    stage: Stage
+    outcome: Outcome
+    headers: dict[bytes, ThreadHeaders]
+
+
+class Refresh:
+    """One pass over an account; used once.
+
+    base: the committed state. fresh: it is empty because nothing was stored, so nothing has to be remembered.
+    renames: what this gateway has renamed since, in order.
+    """
+
+    def __init__(
+        self,
+        base: Snapshot,
+        port: MailPort,
+        facts: MailFacts,
+        namespace: str,
+        *,
+        fresh: bool,
+        renames: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._base = base
+        self._port = port
+        self._namespace = namespace
+        self._digester = ids.Digester(namespace, facts.id_source)
+        self._fingerprints = facts.id_source == "fingerprint"
+        self._restless = False
+        self._stage = Stage(
+            base.emails,
+            self._digester,
+            recording=not fresh,
+            fingerprints=self._fingerprints,
+            threads=base.threads.fork() if facts.thread_ids else None,
+        )
+        for path, target in renames:
+            self._rename(path, target)
+
+    async def run(self) -> Pass | None:
+        """Look until the backend holds still; None if nothing at all happened. Raises adapters.errors.*."""
+        for _ in range(ROUNDS):
+            self._restless = False
+            acted = await self._round()
+            # An Email that lost its last copy may have been moved to a folder that was looked at before, and a long
+            # stream is overtaken by new mail: look again, so that a move is never a destroy and a create.
+            if not acted or not (self._restless or self._stage.has_orphans()):
+                break
+        if not self._changed():
+            return None
+        outcome = await self._stage.settle()
+        return Pass(self._stage, outcome, await self._thread_headers(outcome))
+
+    def _changed(self) -> bool:
+        stage = self._stage
+        return bool(stage.dirty_boxes or stage.dropped_boxes or stage.touched)
+
+    def _rename(self, path: str, target: str) -> None:
+        """Give a folder and all below it their new names."""
+        for box in list(self._stage.emails.boxes.values()):
+            name, delimiter = box.folder.path, box.folder.delimiter
+            if name == path or (delimiter and name.startswith(path + delimiter)):
+                self._stage.put_box(replace(box, folder=replace(box.folder, path=target + name[len(path) :])))
+
+    async def _round(self) -> bool:
+        """One snapshot of the folders and all deltas since; whether there was anything to do."""
+        listing = [folder for folder in await self._port.folders() if not folder.virtual]
+        boxes = self._stage.emails.boxes
+        matching = folders.match(boxes.values(), _unique(listing))
+        acted = False
+        for box in matching.gone:
+            self._stage.drop_box(box.number)
+            acted = True
+        moved = []
+        for folder, box in matching.same:
+            self._stage.put_box(replace(box, folder=_without_status(folder)))
+            if not folder.selectable and box.cursor is not None:
+                self._stage.clear(box.number)
+                self._stage.set_cursor(box.number, None)
+            elif folder.status is not None and folder.selectable:
+                if box.cursor is None:
+                    matching.created.append(folder)
+                elif folders.moved(folder.status, box.cursor):
+                    moved.append((folder, box))
+        acted |= await self._apply_deltas(moved)
+        for folder, box in matching.doubtful:
+            await self._resolve(folder, box)
+            acted = True
+        for folder in sorted(matching.created, key=_reading_order):
+            await self._fill(self._box_of(folder), folder)
+            acted = True
+        return acted
+
+    # Known folders
+
+    async def _apply_deltas(self, moved: Sequence[tuple[Folder, Box]]) -> bool:
+        """Departures of all folders before arrivals of any, so that a fingerprint finds the Email that moved."""
+        deltas: list[tuple[int, FolderDelta]] = []
+        for folder, box in moved:
+            known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
+            try:
+                deltas.append((box.number, await self._port.changes(folder.path, box.cursor, known)))
+            except (NotFound, Conflict) as error:
+                self._moved_away(folder, error)
+        for number, delta in deltas:
+            if delta.reset:
+                self._stage.clear(number)
+            else:
+                self._stage.vanish(number, delta.vanished)
+                self._stage.flag(number, delta.flags)
+            await asyncio.sleep(0)
+        for number, delta in deltas:
+            await self._arrive(number, delta.arrivals)
+            self._stage.set_cursor(number, delta.cursor)
+        return any(delta.reset or delta.vanished or delta.flags or delta.arrivals.uids for _, delta in deltas)
+
+    async def _arrive(self, number: int, arrivals: Arrivals) -> None:
+        if self._fingerprints:
+            arrivals = _ascending(arrivals)  # ordinals go by UID
+        for start in range(0, len(arrivals.uids), SLICE):
+            self._stage.arrive(number, arrivals, start, min(start + SLICE, len(arrivals.uids)))
+            await give_way()
+
+    def _moved_away(self, folder: Folder, error: Exception) -> None:
+        logger.info("folder changed during the pass: %s", error)
+        self._restless = True
+
+    # New and doubtful folders
+
+    def _box_of(self, folder: Folder) -> Box:
+        """The box that waits for its first look at this folder, else a new one."""
+        for box in self._stage.emails.boxes.values():
+            if box.folder.path == folder.path and box.cursor is None:
+                return box
+        return self._stage.add_box(self._mailbox_id(folder), _without_status(folder))
+
+    def _mailbox_id(self, folder: Folder) -> str:
+        taken = self._stage.emails.numbers
+        if folder.native_id and ids.valid_native(folder.native_id.encode()):
+            mailbox_id = ids.mailbox_id(self._namespace, folder.native_id)
+            if mailbox_id not in taken:
+                return mailbox_id
+        uid_validity = folder.status.uid_validity if folder.status else 0
+        attempt = 0
+        while True:
+            mailbox_id = ids.mailbox_id_of_path(self._namespace, folder.path, uid_validity, attempt)
+            if mailbox_id not in taken and mailbox_id not in self._base.mailboxes:
+                return mailbox_id
+            attempt += 1
+
+    async def _fill(self, box: Box, folder: Folder) -> None:
+        """Read a whole folder into an empty box; the cursor is the snapshot's, from where deltas overlap."""
+        if folder.status is None or not folder.selectable:
+            return
+        try:
+            if folder.status.messages:
+                async for arrivals in self._stream(folder):
+                    await self._arrive(box.number, arrivals)
+                self._restless = True
+        except (NotFound, Conflict) as error:
+            self._moved_away(folder, error)
+            self._stage.clear(box.number)
+            return
+        self._stage.set_cursor(box.number, folder.status)
+
+    async def _stream(self, folder: Folder) -> AsyncIterator[Arrivals]:
+        """Batches of a folder; of a folder with fingerprints one, because ordinals go by UID over the whole of it."""
+        uid_validity = folder.status.uid_validity if folder.status else 0
+        if not self._fingerprints:
+            async with contextlib.aclosing(ahead(self._port.facts(folder.path, uid_validity))) as batches:
+                async for arrivals in batches:
+                    yield arrivals
+            return
+        whole = Arrivals()
+        async for arrivals in self._port.facts(folder.path, uid_validity):
+            _extend(whole, arrivals)
+        yield whole
+
+    async def _resolve(self, folder: Folder, box: Box) -> None:
+        """A new UIDVALIDITY or a guessed rename: the messages tell whether it is the same mailbox."""
+        known = set(self._stage.emails.contents[box.number].rows)
+        whole = Arrivals()
+        try:
+            async for arrivals in self._port.facts(folder.path, folder.status.uid_validity if folder.status else 0):
+                _extend(whole, arrivals)
+        except (NotFound, Conflict) as error:
+            self._moved_away(folder, error)
+            return
+        same_path = folder.path == box.folder.path
+        if self._stage.shares(box.number, whole.native_ids) if known else not (same_path or whole.uids):
+            self._stage.clear(box.number)
+            self._stage.put_box(replace(box, folder=_without_status(folder)))
+        else:
+            self._stage.drop_box(box.number)
+            box = self._stage.add_box(self._mailbox_id(folder), _without_status(folder))
+        await self._arrive(box.number, whole)
+        self._stage.set_cursor(box.number, folder.status)
+        self._restless = True
+
+    # Threads
+
+    async def _thread_headers(self, outcome: Outcome) -> dict[bytes, ThreadHeaders]:
+        """Headers of the Emails that have no thread yet; while the index is being built that is its own business."""
+        threads = self._base.threads
+        headers: dict[bytes, ThreadHeaders] = {}
+        if not threads.complete or self._stage.threads is not None:
+            return headers
+        emails = self._stage.emails
+        wanted: dict[int, list[int]] = {}
+        for row in outcome.created:
+            if threads.of_row(row) is None:
+                box, uid = next(emails.places(row))
+                wanted.setdefault(box, []).append(uid)
+        for box, uids in wanted.items():
+            headers.update(await fetch_headers(self._port, emails, box, sorted(uids, reverse=True)))
+        return headers
+
+
+def _unique(listing: Sequence[Folder]) -> list[Folder]:
+    """Folders with a native id that a server gives twice have none; a path counts once."""
+    seen: set[str] = set()
+    paths: dict[str, Folder] = {}
+    for folder in listing:
+        if folder.native_id in seen:
+            paths.setdefault(folder.path, replace(folder, native_id=None))
+            continue
+        if folder.native_id:
+            seen.add(folder.native_id)
+        paths.setdefault(folder.path, folder)
+    return list(paths.values())
+
+
+def _without_status(folder: Folder) -> Folder:
+    return replace(folder, status=None)
+
+
+def _reading_order(folder: Folder) -> tuple[bool, int, str]:
+    """INBOX first, then the largest."""
+    return not roles.is_inbox(folder.path), -(folder.status.messages if folder.status else 0), folder.path
+
+
+def _ascending(arrivals: Arrivals) -> Arrivals:
+    order = sorted(range(len(arrivals.uids)), key=arrivals.uids.__getitem__)
+    result = Arrivals(thread_ids=None if arrivals.thread_ids is None else [])
+    for at in order:
+        result.uids.append(arrivals.uids[at])
+        result.native_ids.append(arrivals.native_ids[at])
+        result.received.append(arrivals.received[at])
+        result.sizes.append(arrivals.sizes[at])
+        result.keywords.append(arrivals.keywords[at])
+        if result.thread_ids is not None and arrivals.thread_ids is not None:
+            result.thread_ids.append(arrivals.thread_ids[at])
+    return result
+
+
+def _extend(whole: Arrivals, more: Arrivals) -> None:
+    whole.uids.extend(more.uids)
+    whole.native_ids.extend(more.native_ids)
+    whole.received.extend(more.received)
+    whole.sizes.extend(more.sizes)
+    whole.keywords.extend(more.keywords)
+    if more.thread_ids is not None:
+        whole.thread_ids = [*(whole.thread_ids or ()), *more.thread_ids]

@@ -1,0 +1,36 @@
+"""One state of an account: what readers see, replaced as a whole by every commit."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from gateway.sync.emails import Emails
+from gateway.sync.journal import Journal
+from gateway.sync.mailboxes import Mailboxes
+from gateway.sync.orders import Orders
+from gateway.sync.stage import DirtyRows
+from gateway.sync.thread_index import ThreadIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Nothing in it changes once it is visible, but for orders and counts that are worked out on demand.
+
+    derived: what callers worked out of this very state, such as the results of queries.
+    """
+
+    emails: Emails
+    mailboxes: Mailboxes
+    threads: ThreadIndex
+    journal: Journal
+    orders: Orders = field(default_factory=dict)
+    derived: dict[Hashable, object] = field(default_factory=dict, init=False)
+
+
+@dataclass(slots=True)
+class Dirty:
+    """What a commit has to store anew beside what the columns themselves remember."""
+
+    rows: DirtyRows = field(default_factory=DirtyRows)
+    boxes: set[int] = field(default_factory=set)
+    dropped: set[int] = field(default_factory=set)
+    orders: bool = False

@@ -1,0 +1,339 @@
+"""The next snapshot while it is being made: a fork of the Emails that deltas are applied to.
+
+Nothing here is visible to readers, so the work may be cut into slices. Departures and arrivals may come in any order:
+only `settle` decides what happened to an Email, hence a move is an update and a refetched folder is no change at all.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+from adapters.ports.mail import Arrivals, Folder, FolderStatus, Keywords
+from gateway.sync import ids
+from gateway.sync.copies import CHUNK, Copies
+from gateway.sync.emails import NO_BOX, Emails
+from gateway.sync.flag_sets import DEAD
+from gateway.sync.mailboxes import Box
+from gateway.sync.pace import give_way
+from gateway.sync.thread_index import ThreadIndex
+
+SLICE = 200
+"""Messages that are handled before the loop gets its turn: some two milliseconds."""
+
+_MAX_SIZE = 0xFFFFFFFF
+
+
+@dataclass(slots=True)
+class DirtyRows:
+    """Chunks of rows to be stored anew: facts (digest, date, size), places (copies), flags."""
+
+    facts: set[int] = field(default_factory=set)
+    places: set[int] = field(default_factory=set)
+    flags: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a pass did, in rows. moved: rows whose mailboxes or unread state changed, created and destroyed included."""
+
+    created: list[int] = field(default_factory=list)
+    updated: list[int] = field(default_factory=list)
+    destroyed: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)
+
+
+class Stage:
+    """Applies what a backend reports.
+
+    recording: remember what every touched row was before; switched off while an account is built from nothing.
+    fingerprints: native ids may be shared by different messages, which an ordinal tells apart. Within a mailbox each
+    message gets its own; in another mailbox the same fingerprint is a copy of the Email that is not there yet.
+    threads: where new rows get the backend's own threads, if it has any.
+    """
+
+    def __init__(
+        self,
+        base: Emails,
+        digester: ids.Digester,
+        *,
+        recording: bool,
+        fingerprints: bool,
+        threads: ThreadIndex | None,
+    ) -> None:
+        self.emails = base.fork()
+        self.threads = threads
+        self.dirty = DirtyRows()
+        self.dirty_boxes: set[int] = set()
+        self.dropped_boxes: set[int] = set()
+        self._recording = recording
+        self._fingerprints = fingerprints
+        self._digester = digester
+        self._before: dict[int, tuple[frozenset[int], int]] = {}
+        self._unsettled: set[int] = set()
+        self._owned: set[str] = set()
+        self._forked: set[int] = set()
+
+    # Mailboxes
+
+    def add_box(self, mailbox_id: str, folder: Folder) -> Box:
+        """A new, empty mailbox. Numbers of this pass's dropped ones still mean those in what was remembered."""
+        used = self.emails.boxes.keys() | self.dropped_boxes
+        number = next(number for number in range(NO_BOX) if number not in used)
+        self.emails.contents[number] = Copies()
+        self._forked.add(number)
+        return self.put_box(Box(number, mailbox_id, folder, None))
+
+    def put_box(self, box: Box) -> Box:
+        """New facts of a mailbox."""
+        if self.emails.boxes.get(box.number) != box:
+            self.emails.boxes[box.number] = box
+            self.emails.numbers[box.id] = box.number
+            self.dirty_boxes.add(box.number)
+        return box
+
+    def set_cursor(self, number: int, cursor: FolderStatus | None) -> None:
+        """Where the index now stands in the folder."""
+        self.put_box(replace(self.emails.boxes[number], cursor=cursor))
+
+    def drop_box(self, number: int) -> None:
+        """The mailbox is gone with all its copies."""
+        self.clear(number)
+        box = self.emails.boxes.pop(number)
+        del self.emails.contents[number], self.emails.numbers[box.id]
+        self.emails.drop_order(number)
+        self._forked.discard(number)
+        self.dirty_boxes.discard(number)
+        self.dropped_boxes.add(number)
+
+    # Messages
+
+    def arrive(self, number: int, arrivals: Arrivals, start: int, stop: int) -> None:
+        """Enter arrivals[start:stop]; a UID that is known already only gets its flags."""
+        contents = self._contents(number)
+        self.own("digests", "received_at", "size", "flag_set", "box", "uid")
+        first = len(self.emails)
+        fresh: dict[int, tuple[int, int, int]] = {}
+        for at in range(start, stop):
+            uid, keywords = arrivals.uids[at], arrivals.keywords[at]
+            if uid in fresh or contents.position(uid) >= 0:
+                self.flag(number, [(uid, keywords)])
+                continue
+            row = self._row(number, arrivals, at)
+            flags = self.emails.flag_sets.number(keywords)
+            self._attach(row, number, uid, flags)
+            fresh[uid] = (uid, row, flags)
+        contents.add(sorted(fresh.values()))
+        new = range(first // CHUNK, -(-len(self.emails) // CHUNK)) if len(self.emails) > first else ()
+        self.dirty.facts.update(new)
+        self.dirty.places.update(new)
+        self.dirty.flags.update(new)
+
+    def flag(self, number: int, changes: Iterable[tuple[int, Keywords]]) -> None:
+        """New keywords of known UIDs; others are passed over."""
+        contents = self._contents(number)
+        for uid, keywords in changes:
+            position = contents.position(uid)
+            flags = self.emails.flag_sets.number(keywords)
+            if position >= 0 and contents.flags[position] != flags:
+                self._touch(contents.rows[position])
+                self._unsettled.add(contents.rows[position])
+                contents.set_flags(position, flags)
+
+    def vanish(self, number: int, uids: Iterable[int]) -> None:
+        """UIDs that are gone; unknown ones are passed over."""
+        contents = self._contents(number)
+        positions = sorted({contents.position(uid) for uid in uids} - {-1})
+        for position in positions:
+            self._detach(contents.rows[position], number, contents.uids[position])
+        contents.remove(positions)
+
+    def clear(self, number: int) -> None:
+        """All copies of the mailbox are gone."""
+        self.vanish(number, list(self.emails.contents[number].uids))
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything happened to a message."""
+        return bool(self._before or self.dirty.places)
+
+    def has_orphans(self) -> bool:
+        """Whether an Email has lost its last copy; it may have moved to where the pass has looked already."""
+        return any(self.emails.box[row] == NO_BOX and boxes for row, (boxes, _) in self._before.items())
+
+    def shares(self, number: int, natives: Collection[bytes]) -> bool:
+        """Whether at least half of a mailbox's messages are among these: then it is the same mailbox."""
+        rows = set(self.emails.contents[number].rows)
+        found = {self.emails.find(self._digester.digest(native)) for native in natives}
+        return 2 * len(rows & found) >= len(rows)
+
+    # Rows
+
+    def own(self, *names: str) -> None:
+        """Copy columns before the first write to them."""
+        for name in names:
+            if name not in self._owned:
+                column = getattr(self.emails, name)
+                setattr(self.emails, name, column.copy() if isinstance(column, dict) else column[:])
+                self._owned.add(name)
+
+    def _contents(self, number: int) -> Copies:
+        if number not in self._forked:
+            self.emails.contents[number] = self.emails.contents[number].fork()
+            self._forked.add(number)
+        return self.emails.contents[number]
+
+    def _row(self, number: int, arrivals: Arrivals, at: int) -> int:
+        """The row of an arrival, known or new."""
+        native = arrivals.native_ids[at]
+        digest = self._ordinal(number, native) if self._fingerprints else self._digester.digest(native)
+        row = self.emails.find(digest)
+        if row is None:
+            row = self._new_row(digest, arrivals.received[at], arrivals.sizes[at])
+            if self.threads is not None:
+                thread = arrivals.thread_ids[at] if arrivals.thread_ids else b""
+                self.threads.assign_native(row, digest, thread)
+        return row
+
+    def _new_row(self, digest: bytes, received: int, size: int) -> int:
+        emails = self.emails
+        row = len(emails.box)
+        emails.digests += digest
+        emails.received_at.append(received)
+        emails.size.append(min(size, _MAX_SIZE))
+        emails.flag_set.append(DEAD)
+        emails.box.append(NO_BOX)
+        emails.uid.append(0)
+        emails.by_digest.add(ids.key_of(digest), row)
+        return row
+
+    def _ordinal(self, number: int, native: bytes) -> bytes:
+        """The digest of a fingerprint with the ordinal of the Email that this arrival is a copy of.
+
+        First choice is an Email that lost its last copy in this pass (it moved), then one that has no copy in this
+        mailbox, then the fingerprint's first use, else a new ordinal: one that was used is never given to another
+        message while an Email with the same fingerprint is left.
+        """
+        first = self._digester.digest(native)
+        count = self.emails.ordinals.get(first, 1)
+        digests = [first, *(self._digester.digest(b"%s\0%d" % (native, n)) for n in range(1, count))]
+        rows = [(digest, self.emails.find(digest)) for digest in digests]
+        known = [(digest, row) for digest, row in rows if row is not None]
+        for digest, row in known:
+            if self.emails.box[row] == NO_BOX and row in self._before:
+                return digest
+        living = [(digest, row) for digest, row in known if self.emails.box[row] != NO_BOX]
+        for digest, row in living:
+            if number not in self.emails.box_set(row):
+                return digest
+        if not living:
+            return first
+        self.own("ordinals")
+        self.emails.ordinals[first] = count + 1
+        return self._digester.digest(b"%s\0%d" % (native, count))
+
+    def _attach(self, row: int, number: int, uid: int, flags: int) -> None:
+        self._touch(row)
+        emails = self.emails
+        if emails.box[row] == NO_BOX:
+            emails.box[row], emails.uid[row], emails.flag_set[row] = number, uid, flags
+            emails.alive += 1
+            self.dirty.flags.add(row // CHUNK)
+        else:
+            self.own("more")
+            emails.more[row] = (*emails.more.get(row, ()), (number, uid))
+            self._unsettled.add(row)
+        self.dirty.places.add(row // CHUNK)
+
+    def _detach(self, row: int, number: int, uid: int) -> None:
+        self._touch(row)
+        emails = self.emails
+        left = [place for place in emails.places(row) if place != (number, uid)]
+        self.own("box", "uid", "more")
+        emails.box[row], emails.uid[row] = left[0] if left else (NO_BOX, 0)
+        if len(left) > 1:
+            emails.more[row] = tuple(left[1:])
+        else:
+            emails.more.pop(row, None)
+        emails.alive -= not left
+        self._unsettled.add(row)
+        self.dirty.places.add(row // CHUNK)
+
+    def _touch(self, row: int) -> None:
+        if self._recording and row not in self._before:
+            self._before[row] = (self.emails.box_set(row), self.emails.flag_set[row])
+
+    # The end
+
+    async def settle(self) -> Outcome:
+        """Work out flags, counts, orders and what changed. Nothing may be applied afterwards."""
+        if not self._recording:
+            await self._count_all()
+            return Outcome()
+        outcome = Outcome()
+        come: dict[int, list[int]] = {}
+        gone: dict[int, set[int]] = {}
+        counts: dict[int, list[int]] = {}
+        for done, (row, (boxes, flags)) in enumerate(self._before.items()):
+            if done % SLICE == SLICE - 1:
+                await give_way()
+            self._set_flags(row)
+            after = self.emails.box_set(row)
+            self._classify(row, (boxes, flags), after, outcome)
+            for number in after - boxes:
+                come.setdefault(number, []).append(row)
+            for number in boxes - after:
+                gone.setdefault(number, set()).add(row)
+            unread = self.emails.flag_sets.unread
+            for sign, numbers, one in ((-1, boxes, flags), (1, after, self.emails.flag_set[row])):
+                for number in numbers:
+                    count = counts.setdefault(number, [0, 0])
+                    count[0] += sign
+                    count[1] += sign * unread[one]
+        self._apply_counts(counts)
+        for number in come.keys() | gone.keys():
+            self.emails.reorder(number, gone.get(number, set()), come.get(number, ()))
+        self.emails.reorder(None, set(outcome.destroyed), outcome.created)
+        return outcome
+
+    def _classify(self, row: int, before: tuple[frozenset[int], int], after: frozenset[int], outcome: Outcome) -> None:
+        boxes, flags = before
+        now = self.emails.flag_set[row]
+        if not boxes and not after:
+            return
+        unread = self.emails.flag_sets.unread
+        if boxes != after or unread[flags] != unread[now]:
+            outcome.moved.append(row)
+        if not boxes:
+            outcome.created.append(row)
+        elif not after:
+            outcome.destroyed.append(row)
+        elif boxes != after or flags != now:
+            outcome.updated.append(row)
+
+    def _set_flags(self, row: int) -> None:
+        emails = self.emails
+        numbers = [emails.contents[box].flags[emails.contents[box].position(uid)] for box, uid in emails.places(row)]
+        flags = emails.flag_sets.union(numbers) if numbers else DEAD
+        if emails.flag_set[row] != flags:
+            self.own("flag_set")
+            emails.flag_set[row] = flags
+            self.dirty.flags.add(row // CHUNK)
+
+    def _apply_counts(self, counts: dict[int, list[int]]) -> None:
+        for number, (total, unread) in counts.items():
+            box = self.emails.boxes.get(number)
+            if box is not None:
+                self.put_box(replace(box, total=box.total + total, unread=box.unread + unread))
+
+    async def _count_all(self) -> None:
+        for row in self._unsettled:  # the others have the flags of their only copy
+            self._set_flags(row)
+        counts = {number: [-box.total, -box.unread] for number, box in self.emails.boxes.items()}
+        for row in range(len(self.emails)):
+            if row % CHUNK == CHUNK - 1:
+                await asyncio.sleep(0)
+            unread = self.emails.is_unread(row)
+            for number in self.emails.box_set(row):
+                counts[number][0] += 1
+                counts[number][1] += unread
+        self._apply_counts(counts)

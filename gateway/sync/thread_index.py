@@ -1,0 +1,167 @@
+"""Which Email belongs to which Thread (RFC 8621 §3). Pure.
+
+Two messages are in one Thread if an id occurs in the Message-ID, In-Reply-To or References of both and their base
+subjects are equal. Threads never merge: what was assigned stays, because an Email's threadId is immutable. Every id a
+message refers to becomes a node, so that messages may come in any order: newest first gives the same Threads.
+"""
+
+import hashlib
+import re
+from array import array
+from collections.abc import Iterator
+
+from adapters.formats import thread_headers
+from adapters.formats.encoded_words import decode_words
+from adapters.ports.mail import ThreadHeaders
+from gateway.sync import ids
+from gateway.sync.hash_index import HashIndex
+
+_SIMPLE_IDS = re.compile(r"\s*(?:<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@:-]+>\s*)*")
+_MARKED = re.compile(r"[:\[(\uff1a]|=\?")
+_REPLIES = re.compile(r"\A\s*(?:(?:re|fwd?)\s*:\s*)*", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+_FOREIGN_MARKS = re.compile(
+    # what RFC 5256 §2.1 does not know: the reply and forward marks of other languages
+    r"\s*(?:aw|wg|sv|vs|vb|antw|doorst|tr|rif|odp|pd|res|enc|ynt|ilt)\s*(?:\[\d+\]\s*)?[:\uff1a]",
+    re.IGNORECASE,
+)
+_MAX_MARKS = 8
+_MAX_REFERENCES = 128
+
+
+def base_subject(subject: str) -> str:
+    """The subject without reply marks, list tags and white space, in one case (RFC 8621 §3, RFC 5256 §2.1)."""
+    plain = _REPLIES.sub("", subject, count=1)
+    if not _MARKED.search(plain):  # the usual case
+        return _SPACE.sub("", plain).casefold()
+    text = thread_headers.base_subject(decode_words(subject))
+    for _ in range(_MAX_MARKS):
+        mark = _FOREIGN_MARKS.match(text)
+        if mark is None:
+            break
+        text = thread_headers.base_subject(text[mark.end() :])
+    return _SPACE.sub("", text).casefold()
+
+
+def message_ids(value: str) -> list[str]:
+    """The message ids of a header field; of very many only the first, which is the root, and the last."""
+    if _SIMPLE_IDS.fullmatch(value):
+        found = value.replace("<", " ").replace(">", " ").split()
+    else:
+        found = thread_headers.message_ids(value.encode("utf-8", "surrogateescape"))
+    return found if len(found) <= _MAX_REFERENCES else [found[0], *found[1 - _MAX_REFERENCES :]]
+
+
+class ThreadIndex:
+    """Columns per row: `thread` (I, number + 1, 0 while unassigned) and `following` (I, row + 1 of the next member).
+
+    Columns per thread: `digests` (16 bytes, the id) and `first` (I, row + 1 of the newest member). A thread whose
+    Emails are all gone stays known, so that a late reply finds it.
+    """
+
+    def __init__(self, namespace: str) -> None:
+        self._roots = ids.Digester(namespace, "thread")
+        self._natives = ids.Digester(namespace, "threadid")
+        self.complete = False
+        self.thread = array("I")
+        self.following = array("I")
+        self.digests = bytearray()
+        self.first = array("I")
+        self.by_digest = HashIndex()
+        self.nodes = HashIndex()
+        self.dirty_rows: set[int] = set()
+        self.dirty_threads: set[int] = set()
+
+    def fork(self) -> "ThreadIndex":
+        """A copy to assign in."""
+        fork = ThreadIndex.__new__(ThreadIndex)
+        fork.__dict__.update(self.__dict__)
+        fork.thread, fork.following = self.thread[:], self.following[:]
+        fork.digests, fork.first = self.digests[:], self.first[:]
+        fork.by_digest, fork.nodes = self.by_digest.fork(), self.nodes.fork()
+        fork.dirty_rows, fork.dirty_threads = set(self.dirty_rows), set(self.dirty_threads)
+        return fork
+
+    def of_row(self, row: int) -> int | None:
+        """The number of the row's thread, None while it has none."""
+        return self.thread[row] - 1 if row < len(self.thread) and self.thread[row] else None
+
+    def id(self, number: int) -> str:
+        """The Thread id of a number."""
+        return ids.to_text("t", self.digest(number))
+
+    def lone_id(self, digest: bytes) -> str:
+        """The Thread id of an Email that has no headers to thread it by."""
+        return ids.to_text("t", self._lone(digest))
+
+    def digest(self, number: int) -> bytes:
+        """The 16 bytes that the id is made of."""
+        return bytes(self.digests[number * 16 : number * 16 + 16])
+
+    def find(self, digest: bytes) -> int | None:
+        """The number of a thread by its digest."""
+        for number in self.by_digest.find(ids.key_of(digest)):
+            if self.digests[number * 16 : number * 16 + 16] == digest:
+                return number
+        return None
+
+    def members(self, number: int) -> Iterator[int]:
+        """The rows that were ever assigned, dead ones included, in no order."""
+        row = self.first[number]
+        while row:
+            yield row - 1
+            row = self.following[row - 1]
+
+    def assign(self, row: int, digest: bytes, headers: ThreadHeaders | None) -> None:
+        """Give a row its thread; `digest` is the Email's. Without headers the row is a thread of its own."""
+        own = message_ids(headers.message_id)[:1] if headers else []
+        references = (message_ids(headers.references) or message_ids(headers.in_reply_to)) if headers else []
+        if not headers or not (own or references):
+            self._enter(row, self._number(self._lone(digest)))
+            return
+        subject = base_subject(headers.subject)
+        named = [*references, *own]
+        nodes = {key: self.nodes.first(key) for key in (_node(name, subject) for name in named)}
+        number = next((known for known in nodes.values() if known is not None), None)
+        if number is None:
+            number = self._number(self._roots.digest(_fact(named[0], subject)))
+        for key, known in nodes.items():
+            if known is None:
+                self.nodes.add(key, number)
+        self._enter(row, number)
+
+    def assign_native(self, row: int, digest: bytes, native: bytes) -> None:
+        """Give a row the thread that the backend says; empty where it says nothing."""
+        fact = self._natives.digest(native) if native else self._lone(digest)
+        self._enter(row, self._number(fact))
+
+    def _lone(self, digest: bytes) -> bytes:
+        return self._roots.digest(b"alone\0" + digest)
+
+    def _number(self, digest: bytes) -> int:
+        number = self.find(digest)
+        if number is None:
+            number = len(self.first)
+            self.digests += digest
+            self.first.append(0)
+            self.by_digest.add(ids.key_of(digest), number)
+        return number
+
+    def _enter(self, row: int, number: int) -> None:
+        missing = row + 1 - len(self.thread)
+        if missing > 0:
+            self.thread.frombytes(bytes(missing * self.thread.itemsize))
+            self.following.frombytes(bytes(missing * self.following.itemsize))
+        self.thread[row] = number + 1
+        self.following[row] = self.first[number]
+        self.first[number] = row + 1
+        self.dirty_rows.add(row >> 12)
+        self.dirty_threads.add(number >> 12)
+
+
+def _fact(message_id: str, subject: str) -> bytes:
+    return f"{message_id}\0{subject}".encode("utf-8", "surrogatepass")
+
+
+def _node(message_id: str, subject: str) -> int:
+    return int.from_bytes(hashlib.sha256(_fact(message_id, subject)).digest()[:8], "big")

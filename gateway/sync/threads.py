@@ -1,0 +1,270 @@
+"""Threads of an account, also while the index of a large account is still being built in the background."""
+
+import asyncio
+import logging
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from adapters.errors import AdapterError, Conflict, NotFound
+from adapters.ports.mail import MailPort, ThreadHeaders
+from gateway.sync import ids
+from gateway.sync.emails import Emails
+from gateway.sync.pace import give_way
+from gateway.sync.snapshot import Snapshot
+from gateway.sync.thread_index import ThreadIndex
+
+logger = logging.getLogger(__name__)
+
+_FETCH = 2000
+"""Messages per request for headers."""
+_SLICE = 50
+"""Messages that are threaded before the loop gets its turn."""
+_CHECKPOINT = 32768
+"""Messages of the background build between two writes to the store."""
+
+
+class Host(Protocol):
+    """What threading needs of the account."""
+
+    port: MailPort
+    writing: asyncio.Lock
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The current state."""
+        ...
+
+    async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
+        """Make this the thread index; `writing` is held. `stored`: in the store as well."""
+        ...
+
+    async def complete_threads(self, threads: ThreadIndex) -> None:
+        """The index is whole; `writing` is held."""
+        ...
+
+
+class Threads:
+    """Asks the snapshot; rows belong to the current one unless the caller passes the Emails that they belong to."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._build: asyncio.Task[None] | None = None
+        self._counts: tuple[Snapshot | None, dict[int, tuple[int, int]]] = (None, {})
+
+    def thread_of(self, row: int) -> int | None:
+        """The number of a row's thread; None while it has none (after `ready` every Email has one)."""
+        return self._host.snapshot.threads.of_row(row)
+
+    def column(self) -> "array[int]":
+        """Per row the thread number + 1, 0 for rows without one; it may be shorter than the Emails until `ready`."""
+        return self._host.snapshot.threads.thread
+
+    def id(self, number: int) -> str:
+        """The Thread id of a number."""
+        return self._host.snapshot.threads.id(number)
+
+    async def thread_ids(self, rows: Sequence[int], emails: Emails | None = None) -> list[str]:
+        """The Thread ids of rows; those that the background build has not reached are fetched now.
+
+        Raises adapters.errors.* if their headers cannot be fetched.
+        """
+        digests = [(emails or self._host.snapshot.emails).digest(row) for row in rows]
+        found = self._known(digests)
+        missing = [digest for digest, number in zip(digests, found, strict=True) if number is None]
+        if missing:
+            await self._assign_now(missing)
+            found = self._known(digests)
+        threads = self._host.snapshot.threads
+        # an Email that went away meanwhile gets what it would have had without headers
+        return [
+            threads.lone_id(digest) if n is None else threads.id(n) for digest, n in zip(digests, found, strict=True)
+        ]
+
+    async def ready(self) -> None:
+        """Wait until every Email has its thread. Raises adapters.errors.* if the build cannot go on."""
+        while not self._host.snapshot.threads.complete:
+            await asyncio.shield(self.start())
+
+    async def members(self, thread_id: str) -> list[int] | None:
+        """The rows of a Thread, ascending by (received_at, id) (RFC 8621 §3); None where there is no such Thread."""
+        await self.ready()
+        snapshot = self._host.snapshot
+        digest = ids.from_text("t", thread_id)
+        number = None if digest is None else snapshot.threads.find(digest)
+        if number is None:
+            return None
+        emails = snapshot.emails
+        rows = [row for row in snapshot.threads.members(number) if emails.is_alive(row)]
+        return sorted(rows, key=lambda row: (emails.received_at[row], emails.digest(row))) or None
+
+    async def counts(self, mailbox_id: str) -> tuple[int, int]:
+        """(totalThreads, unreadThreads) of a Mailbox (RFC 8621 §2)."""
+        await self.ready()
+        snapshot = self._host.snapshot
+        if self._counts[0] is not snapshot:
+            self._counts = (snapshot, {})
+        cache = self._counts[1]
+        number = snapshot.emails.numbers.get(mailbox_id)
+        if number is None:
+            return 0, 0
+        if not cache:
+            cache.update(await _counts(snapshot))
+        return cache[number]
+
+    # Building
+
+    def start(self) -> "asyncio.Task[None]":
+        """The background build, started if it does not run."""
+        if self._build is None or self._build.done():
+            self._build = asyncio.create_task(self._run())
+            self._build.add_done_callback(_retrieve)
+        return self._build
+
+    async def close(self) -> None:
+        """Stop the background build."""
+        if self._build is not None and not self._build.done():
+            self._build.cancel()
+            await asyncio.wait([self._build])
+
+    def _known(self, digests: Iterable[bytes]) -> list[int | None]:
+        snapshot = self._host.snapshot
+        rows = [snapshot.emails.find(digest) for digest in digests]
+        return [None if row is None else snapshot.threads.of_row(row) for row in rows]
+
+    async def _assign_now(self, digests: Collection[bytes]) -> None:
+        """Fetch headers of a few Emails and give them their threads, durably."""
+        wanted: dict[int, list[int]] = {}
+        emails = self._host.snapshot.emails
+        rows = [row for row in map(emails.find, digests) if row is not None and emails.is_alive(row)]
+        for row in rows:
+            box, uid = next(emails.places(row))
+            wanted.setdefault(box, []).append(uid)
+        headers: dict[bytes, ThreadHeaders] = {}
+        for box, uids in wanted.items():
+            headers.update(await fetch_headers(self._host.port, emails, box, uids))
+        async with self._host.writing:
+            snapshot = self._host.snapshot
+            threads = snapshot.threads.fork()
+            for row in rows:
+                digest = emails.digest(row)
+                _assign(snapshot.emails, threads, digest, headers.get(digest))
+            await self._host.replace_threads(threads, stored=True)
+
+    async def _run(self) -> None:
+        """Thread everything that has no thread yet, newest first, largest mailbox first."""
+        tried: set[tuple[int, int]] = set()
+        while not self._host.snapshot.threads.complete:
+            emails = self._host.snapshot.emails
+            for box in sorted(emails.contents, key=lambda number: -len(emails.contents[number])):
+                await self._build_box(emails, box, tried)
+            await self._finish(tried)
+
+    async def _build_box(self, emails: Emails, box: int, tried: set[tuple[int, int]]) -> None:
+        unsaved = 0
+        pending = [uid for uid in self._pending(emails, box) if (box, uid) not in tried]
+        while pending:
+            uids, pending = pending[: -_FETCH - 1 : -1], pending[:-_FETCH]
+            headers = await fetch_headers(self._host.port, emails, box, uids)
+            tried.update((box, uid) for uid in uids)
+            unsaved += len(headers)
+            await self._enter(headers, stored=unsaved >= _CHECKPOINT)
+            unsaved %= _CHECKPOINT
+
+    def _pending(self, emails: Emails, box: int) -> list[int]:
+        """The UIDs of a box that have no thread, ascending."""
+        thread = self._host.snapshot.threads.thread
+        thread = thread + array("I", bytes(4 * max(0, len(emails) - len(thread))))
+        contents = emails.contents[box]
+        return [uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]]
+
+    async def _enter(self, headers: Mapping[bytes, ThreadHeaders], *, stored: bool) -> None:
+        async with self._host.writing:
+            snapshot = self._host.snapshot
+            threads = snapshot.threads.fork()
+            for done, (digest, found) in enumerate(headers.items()):
+                _assign(snapshot.emails, threads, digest, found)
+                if done % _SLICE == _SLICE - 1:
+                    await give_way()
+            await self._host.replace_threads(threads, stored=stored)
+
+    async def _finish(self, tried: set[tuple[int, int]]) -> None:
+        """What the backend gives no headers of is a thread of its own; then the index is whole unless mail came."""
+        async with self._host.writing:
+            snapshot = self._host.snapshot
+            threads = snapshot.threads.fork()
+            assigned = threads.thread + array("I", bytes(4 * (len(snapshot.emails) - len(threads.thread))))
+            for row in [row for row, number in enumerate(assigned) if not number]:
+                if snapshot.emails.is_alive(row):
+                    if not tried.issuperset(snapshot.emails.places(row)):
+                        return
+                    threads.assign(row, snapshot.emails.digest(row), None)
+            await self._host.complete_threads(threads)
+
+
+async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, ThreadHeaders]:
+    """Email digest to headers, in the backend's order. A folder that is gone costs only itself.
+
+    Raises adapters.errors.* but NotFound and Conflict.
+    """
+    found: dict[bytes, ThreadHeaders] = {}
+    contents, facts = emails.contents[box], emails.boxes[box]
+    try:
+        async for batch in port.thread_headers(facts.folder.path, facts.uid_validity, uids):
+            for headers in batch:
+                row = contents.row(headers.uid)
+                if row is not None:
+                    found[emails.digest(row)] = headers
+    except (NotFound, Conflict) as error:
+        logger.info("folder gone while threading: %s", error)
+    return found
+
+
+def _assign(emails: Emails, threads: ThreadIndex, digest: bytes, headers: ThreadHeaders | None) -> None:
+    row = emails.find(digest)
+    if row is not None and threads.of_row(row) is None:
+        threads.assign(row, digest, headers)
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """A failed build is told to whoever waits for it, and tried again after the next pass."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        level = logging.INFO if isinstance(error, AdapterError) else logging.ERROR
+        logger.log(level, "threading stopped: %s", error)
+
+
+async def _counts(snapshot: Snapshot) -> dict[int, tuple[int, int]]:
+    """Per box (total, unread) threads."""
+    emails, threads = snapshot.emails, snapshot.threads
+    trash = snapshot.mailboxes.by_role("trash")
+    trash_box = None if trash is None else emails.numbers[trash.id]
+    unread = await _unread_threads(emails, threads, trash_box)
+    counts = {}
+    for box, contents in emails.contents.items():
+        total = len(set(map(threads.thread.__getitem__, contents.rows)))
+        counts[box] = (total, unread.get(box, 0))
+        await asyncio.sleep(0)
+    return counts
+
+
+async def _unread_threads(emails: Emails, threads: ThreadIndex, trash: int | None) -> dict[int, int]:
+    """RFC 8621 §2 unreadThreads: a Thread counts in each mailbox that it is in if any of its Emails is unread; Emails
+    only in the trash do not make it unread elsewhere, and in the trash only those that are there count."""
+    selection = emails.unread_rows()
+    candidates = set()
+    row = selection.find(1)
+    while row >= 0:
+        candidates.add(threads.thread[row] - 1)
+        row = selection.find(1, row + 1)
+    counts: dict[int, int] = {}
+    for done, number in enumerate(candidates):
+        if done % 1000 == 999:
+            await asyncio.sleep(0)
+        places = [
+            (emails.box_set(row), emails.is_unread(row)) for row in threads.members(number) if emails.is_alive(row)
+        ]
+        outside = any(unread and boxes != {trash} for boxes, unread in places)
+        inside = any(unread and trash in boxes for boxes, unread in places)
+        for box in frozenset[int]().union(*(boxes for boxes, _ in places)):
+            counts[box] = counts.get(box, 0) + (inside if box == trash else outside)
+    return counts

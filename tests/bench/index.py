@@ -1,0 +1,173 @@
+"""How long the index of a large mailbox takes to build, page, update, store and load, and what it weighs.
+
+Run: python -m tests.bench.index [messages]
+"""
+
+import asyncio
+import gc
+import resource
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from random import Random
+
+from adapters.ports.mail import Arrivals, FolderDelta, FolderStatus, KnownMessages, ThreadHeaders
+from gateway.store.sqlite import SqliteStore
+from gateway.sync.account import MailAccount
+from tests.sync.model import ModelFolder, ModelPort, ModelServer
+
+SETS = [frozenset(one) for one in ((), ("$seen",), ("$seen", "$answered"), ("$flagged",), ("$seen", "$flagged"))]
+
+
+class BulkPort(ModelPort):
+    """INBOX holds `count` made-up messages; everything else is the model's."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(ModelServer())
+        self.count = count
+        self.extra: list[int] = []
+        self.flags: list[tuple[int, frozenset[str]]] = []
+        self.modseq = 1
+
+    def _status(self, folder: ModelFolder) -> FolderStatus:
+        total = self.count + len(self.extra)
+        return FolderStatus(1, total + 1, total, 0, self.modseq)
+
+    async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
+        cursor = self._status(self.server.folders[path])
+        delta = FolderDelta(cursor, False, batch(Random(1), self.extra[-1:]), self.flags, [])  # noqa: S311
+        self.flags = []
+        return delta
+
+    async def facts(self, path: str, uid_validity: int) -> AsyncIterator[Arrivals]:
+        random = Random(0)  # noqa: S311 made-up mail
+        for stop in range(self.count, 0, -4000):
+            yield batch(random, range(max(0, stop - 4000) + 1, stop + 1))
+
+    async def thread_headers(
+        self, path: str, uid_validity: int, uids: Sequence[int]
+    ) -> AsyncIterator[list[ThreadHeaders]]:
+        for start in range(0, len(uids), 1000):
+            yield [headers(uid) for uid in uids[start : start + 1000]]
+
+
+def batch(random: Random, uids: Sequence[int]) -> Arrivals:
+    return Arrivals(
+        array("I", uids),
+        [b"guid-%d" % uid for uid in uids],
+        array("q", [1_600_000_000 + uid * 60 + random.randrange(300) for uid in uids]),
+        array("I", [random.randrange(100_000) for _ in uids]),
+        [SETS[0 if random.random() < 0.1 else random.randrange(1, 5)] for _ in uids],
+    )
+
+
+def headers(uid: int) -> ThreadHeaders:
+    """Threads of three."""
+    root = uid - uid % 3
+    references = " ".join(f"<message-{one}@example.com>" for one in range(root, uid))
+    subject = f"{'Re: ' if uid % 3 else ''}Subject number {root}"
+    return ThreadHeaders(uid, f"<message-{uid}@example.com>", "", references, subject)
+
+
+class Lag:
+    """The longest time the loop was not free."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.task = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while True:
+            before = time.thread_time()  # not the wall clock, which counts other processes
+            await asyncio.sleep(0)
+            self.longest = max(self.longest, time.thread_time() - before)
+
+    def stop(self) -> float:
+        self.task.cancel()
+        return self.longest
+
+
+def rss() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+def show(what: str, seconds: float, times: int = 1) -> None:
+    print(f"{what:<52}{seconds / times * 1e3:>10.3f} ms")
+
+
+def timed(what: str, work: Callable[[], object], times: int = 1) -> None:
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    show(what, time.perf_counter() - start, times)
+
+
+async def main(count: int) -> None:
+    folder = tempfile.TemporaryDirectory()
+    port, store = BulkPort(count), SqliteStore(Path(folder.name) / "store.db")
+    await store.ping()
+    gc.collect()
+    idle = rss()
+    account = MailAccount("a", "bench", port, store)
+    lag, start, cpu = Lag(), time.perf_counter(), time.process_time()
+    await account.refresh()
+    show("cold open until usable (facts of all)", time.perf_counter() - start)
+    start = time.perf_counter()
+    await account.threads.ready()
+    show("threads after that, in the background", time.perf_counter() - start)
+    print(f"{'CPU per message, facts and threads':<52}{(time.process_time() - cpu) / count * 1e6:>10.1f} us")
+    show("longest block of the loop", lag.stop())
+    gc.collect()
+    print(f"{'memory above idle':<52}{rss() - idle:>10.1f} MB")
+    inbox = account.mailboxes.by_path("INBOX")
+    assert inbox is not None
+    timed("order of the mailbox (once)", lambda: account.emails.in_mailbox(inbox.id))
+    timed("newest 50: rows and ids", lambda: account.emails.ids(account.emails.in_mailbox(inbox.id)[-50:]), 100)
+    ids = account.emails.ids(account.emails.in_mailbox(inbox.id)[-50:])
+    timed("50 ids to rows", lambda: [account.emails.row(one) for one in ids], 100)
+    timed("count of unread", lambda: account.emails.unread_rows().count(1), 100)
+    timed("all rows by size", lambda: sorted(account.emails.all_rows(), key=account.emails.size.__getitem__))
+    start = time.perf_counter()
+    await account.threads.counts(inbox.id)
+    show("thread counts of all mailboxes (once per state)", time.perf_counter() - start)
+    await updates(account, port)
+    await account.close()
+    start = time.perf_counter()
+    again = MailAccount("a", "bench", port, store)
+    await again.refresh()
+    show("restart: load and pass", time.perf_counter() - start)
+    assert again.state("Email") == account.state("Email")
+    await again.close()
+    await store.close()
+    folder.cleanup()
+
+
+async def updates(account: MailAccount, port: BulkPort) -> None:
+    start = time.perf_counter()
+    for _ in range(50):
+        await account.refresh()
+    show("pass, nothing new", time.perf_counter() - start, 50)
+    start = time.perf_counter()
+    for number in range(50):
+        port.modseq += 1
+        port.flags = [(number * 7 + 1, frozenset({"$seen", "$flagged"} if number % 2 else {"work"}))]
+        await account.refresh()
+    show("pass with one flag, stored", time.perf_counter() - start, 50)
+    port.modseq += 1
+    port.flags = [(number * 11 + 3, frozenset({"$answered"})) for number in range(50)]
+    start = time.perf_counter()
+    await account.refresh()
+    show("pass with 50 flags, stored", time.perf_counter() - start)
+    start = time.perf_counter()
+    for _ in range(20):
+        port.modseq += 1
+        port.extra.append(port.count + len(port.extra) + 1)
+        await account.refresh()
+    show("pass with one new message and its thread, stored", time.perf_counter() - start, 20)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))

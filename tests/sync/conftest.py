@@ -1,0 +1,102 @@
+"""An account on a model server with a store in memory."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from gateway.store.base import DeleteRange, Key, Lease, StoreUnavailable, Write
+from gateway.store.sqlite import SqliteStore
+from gateway.sync.account import MailAccount
+from gateway.sync.persist import SPACES
+from tests.sync.model import ModelPort, ModelServer
+
+ACCOUNT = "a1"
+
+
+class ShakyStore:
+    """A store that can be away, lose everything, and counts its commits."""
+
+    def __init__(self) -> None:
+        self.inner = SqliteStore(None)
+        self.down = False
+        self.commits: list[Sequence[Write]] = []
+        self.published: list[tuple[str, bytes]] = []
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailable("told to be away")
+
+    async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
+        self._check()
+        return await self.inner.read(keys)
+
+    async def scan(
+        self, account: str, space: str, start: str = "", end: str = "", limit: int | None = None
+    ) -> list[tuple[str, bytes]]:
+        self._check()
+        return await self.inner.scan(account, space, start, end, limit)
+
+    async def lease(self, account: str) -> Lease:
+        self._check()
+        return await self.inner.lease(account)
+
+    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+        self._check()
+        await self.inner.commit(account, writes, lease)
+        self.commits.append(writes)
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        self._check()
+        self.published.append((channel, message))
+        await self.inner.publish(channel, message)
+
+    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        return self.inner.subscribe(channel)
+
+    async def ping(self) -> None:
+        self._check()
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def flush(self) -> None:
+        """FLUSHALL: everything is gone, leases too."""
+        await self.inner.commit(ACCOUNT, [DeleteRange(ACCOUNT, space) for space in SPACES])
+        await self.inner._run(lambda database: database.execute("DELETE FROM lease"))
+
+    async def everything(self) -> dict[Key, bytes]:
+        """All stored values."""
+        return {
+            Key(ACCOUNT, space, name): value
+            for space in SPACES
+            for name, value in await self.inner.scan(ACCOUNT, space)
+        }
+
+
+def open_account(port: ModelPort, store: ShakyStore, keep: int = 10_000) -> MailAccount:
+    return MailAccount(ACCOUNT, "imap://model/", port, store, journal_keep=keep, store_retry_seconds=0)
+
+
+@pytest.fixture
+def server() -> ModelServer:
+    return ModelServer()
+
+
+@pytest.fixture
+def port(server: ModelServer) -> ModelPort:
+    return ModelPort(server)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[ShakyStore]:
+    store = ShakyStore()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def account(port: ModelPort, store: ShakyStore) -> AsyncIterator[MailAccount]:
+    account = open_account(port, store)
+    yield account
+    await account.close()

@@ -1,0 +1,110 @@
+"""RFC 8621 §3 on the thread index alone."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.ports.mail import ThreadHeaders
+from gateway.sync.thread_index import ThreadIndex, base_subject, message_ids
+
+
+def headers(own: str = "", references: str = "", subject: str = "Plan", reply: str = "") -> ThreadHeaders:
+    return ThreadHeaders(0, own, reply, references, subject)
+
+
+def threads_of(messages: list[ThreadHeaders], order: list[int] | None = None) -> list[str]:
+    """Thread ids by message, assigned in the given order."""
+    index = ThreadIndex("test")
+    for row in order or range(len(messages)):
+        index.assign(row, hashlib.md5(b"%d" % row, usedforsecurity=False).digest(), messages[row])
+    numbers = [index.of_row(row) for row in range(len(messages))]
+    return [index.id(number) for number in numbers if number is not None]
+
+
+A, B, C = "<a@x>", "<b@x>", "<c@x>"
+CASES = {
+    "a reply by References": ([headers(A), headers(B, A, "Re: Plan")], [0, 0]),
+    "a reply by In-Reply-To": ([headers(A), headers(B, reply=A)], [0, 0]),
+    "siblings whose parent is not here": ([headers(B, A), headers(C, A)], [0, 0]),
+    "another subject is another Thread": ([headers(A), headers(B, A, "Lunch")], [0, 1]),
+    "one subject alone joins nothing": ([headers(A), headers(B)], [0, 1]),
+    "subjects but for marks and white space": (
+        [headers(A, subject="[list] The  plan"), headers(B, A, "AW: Re: the plan")], [0, 0]
+    ),
+    "no Message-ID": ([headers(), headers()], [0, 1]),
+    "no Message-ID, but a reference": ([headers(A), headers("", A)], [0, 0]),
+    "two copies of one mail": ([headers(A), headers(A)], [0, 0]),
+    "a chain in the wrong order": ([headers(C, f"{A} {B}"), headers(B, A), headers(A)], [0, 0, 0]),
+    "short references": ([headers(C, B), headers(B, A), headers(A)], [0, 0, 0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_which_messages_are_together(case: str) -> None:
+    messages, expected = CASES[case]
+    for order in (list(range(len(messages))), list(reversed(range(len(messages))))):
+        ids = threads_of(messages, order)
+        assert [ids.index(one) for one in ids] == expected
+
+
+def test_threads_never_merge() -> None:
+    first = [headers(A), headers(B)]
+    joining = headers(C, f"{A} {B}")
+    ids = threads_of([*first, joining])
+    assert ids[:2] == threads_of(first)
+    assert ids[2] == ids[0]
+
+
+def test_ids_come_from_the_root_not_from_the_order() -> None:
+    messages = [headers(A), headers(B, A), headers(C, f"{A} {B}")]
+    assert threads_of(messages) == threads_of(messages, [2, 1, 0]) == threads_of(messages, [1, 0, 2])
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=25))
+def test_newest_first_equals_oldest_first_on_ordinary_mail(parents: list[tuple[int, int]]) -> None:
+    """Every reply carries the whole chain, as RFC 5322 §3.6.4 asks."""
+    chains: list[list[str]] = []
+    messages = []
+    for number, (parent, kind) in enumerate(parents):
+        chain = [] if parent >= number or kind == 0 else [*chains[parent]]
+        own = f"<{number}@x>"
+        chains.append([*chain, own])
+        messages.append(headers(own, " ".join(chain), "Re: Plan" if chain else "Plan"))
+    assert threads_of(messages) == threads_of(messages, list(reversed(range(len(messages)))))
+
+
+@pytest.mark.parametrize(
+    ("subject", "base"),
+    [
+        ("Plan", "plan"),
+        ("Re: Fwd: [list] Plan (fwd)", "plan"),
+        ("AW: WG: Plan", "plan"),
+        ("SV: [x] RE: Plan", "plan"),
+        ("=?utf-8?q?Re=3A_Pl=C3=A4n?=", "plän"),
+        ("[list]", "[list]"),
+        ("", ""),
+        ("Re:", ""),
+        ("[Fwd: Plan]", "plan"),
+        ("The  p l a n", "theplan"),
+        ("Re: a: b", "a:b"),
+    ],
+)
+def test_base_subjects(subject: str, base: str) -> None:
+    assert base_subject(subject) == base
+
+
+@given(st.text(alphabet="Rre:[]() fwd=?uq8-AW\t\n", max_size=60))
+def test_a_reply_has_the_base_subject_of_what_it_replies_to(subject: str) -> None:
+    assert base_subject("Re: " + subject) == base_subject(subject)
+
+
+def test_very_many_references_are_cut() -> None:
+    found = message_ids(" ".join(f"<{number}@x>" for number in range(5000)))
+    assert (len(found), found[0], found[-1]) == (128, "0@x", "4999@x")
+
+
+@given(st.text(max_size=80))
+def test_any_header_is_survived(text: str) -> None:
+    assert len(threads_of([ThreadHeaders(1, text, text, text, text), ThreadHeaders(2, "", "", text, text)])) == 2
