@@ -1,0 +1,103 @@
+"""The composition root: from the configuration to a running gateway. Nothing is global: all is made here."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from gateway.backends import MailBackends
+from gateway.config import Config, StoreConfig
+from gateway.jmap.capabilities import CORE, CoreLimits
+from gateway.jmap.registry import Registry
+from gateway.objects import DATA_TYPES, METHODS, Blobs
+from gateway.store.base import Store
+from gateway.store.blobs import Uploads
+from gateway.store.cache import ByteCache
+from gateway.store.redis import RedisStore
+from gateway.store.sqlite import SqliteStore
+from gateway.web import logs, server
+from gateway.web.auth import Authenticator
+from gateway.web.keys import Services
+from gateway.web.logins import Logins
+from gateway.web.metrics import Meters
+from gateway.web.probe import StoreProbe
+from gateway.web.slots import Slots
+
+log = logging.getLogger(__name__)
+
+
+async def run(config: Config, listening: Callable[[list[str]], None] | None = None) -> None:
+    """Serve until a signal comes; `listening` is called with the addresses once connections are accepted.
+
+    Raises ConfigError, OSError where an address cannot be listened on.
+    """
+    asyncio.get_running_loop().set_exception_handler(logs.exception_handler)
+    async with services(config) as found:
+        await server.serve(found, listening)
+
+
+@contextlib.asynccontextmanager
+async def services(config: Config) -> AsyncIterator[Services]:
+    """Everything that is served, open while the context lasts. Raises ConfigError."""
+    meters, limits = Meters(), core_limits(config)
+    async with contextlib.AsyncExitStack() as stack:
+        store = open_store(config.store)
+        stack.push_async_callback(store.close)
+        probe = StoreProbe(store, meters)
+        if not await probe.answers():
+            log.warning("the store does not answer; mail is served from memory, uploads are refused until it does")
+        logins = Logins(MailBackends(config, store, meters).open, config.auth)
+        stack.push_async_callback(logins.close)
+        stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
+        meters.logins.set_function(lambda: len(logins))
+        uploads = Uploads(store, config.limits.upload_seconds)
+        registry = Registry.build(DATA_TYPES, METHODS)
+        yield Services(
+            config=config,
+            authenticator=Authenticator(config, logins),
+            registry=registry,
+            capabilities=_capabilities(registry, limits),
+            limits=limits,
+            store=store,
+            uploads=uploads,
+            cache=ByteCache(config.limits.cache_bytes),
+            blobs=Blobs(uploads),
+            meters=meters,
+            probe=probe,
+            api_slots=Slots("maxConcurrentRequests", limits.max_concurrent_requests),
+            upload_slots=Slots("maxConcurrentUpload", limits.max_concurrent_upload),
+            stream_slots=Slots("maxEventStreams", config.limits.max_event_streams),
+        )
+
+
+def open_store(config: StoreConfig) -> Store:
+    """The configured store; it connects when it is first asked."""
+    if config.kind == "redis":
+        return RedisStore(config.url.reveal())
+    return SqliteStore(config.path if config.kind == "sqlite" else None)
+
+
+def core_limits(config: Config) -> CoreLimits:
+    """The limits that are advertised and enforced."""
+    limits = config.limits
+    return CoreLimits(
+        max_size_upload=limits.max_size_upload,
+        max_concurrent_upload=limits.max_concurrent_upload,
+        max_size_request=limits.max_size_request,
+        max_concurrent_requests=limits.max_concurrent_requests,
+        max_calls_in_request=limits.max_calls_in_request,
+        max_objects_in_get=limits.max_objects_in_get,
+        max_objects_in_set=limits.max_objects_in_set,
+    )
+
+
+def _capabilities(registry: Registry, limits: CoreLimits) -> dict[str, dict[str, object]]:
+    """The session's capabilities: those that a method belongs to (RFC 8620 §2); the accounts carry the details."""
+    methods = [registry.find(name, None) for name in registry.names()]
+    found: dict[str, dict[str, object]] = {method.capability: {} for method in methods if method is not None}
+    return found | {CORE: limits.to_json()}
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,119 @@
+"""Around every request: its id, one log line, metrics, CORS, and errors as problem details."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from adapters.errors import AdapterError
+from gateway.jmap.errors import RequestProblem
+from gateway.store.base import StoreUnavailable
+from gateway.web import cors, logs
+from gateway.web.guard import Guard
+from gateway.web.keys import services
+from gateway.web.problems import Refusal, problem_response, unavailable
+
+log = logging.getLogger("gateway.access")
+faults = logging.getLogger("gateway.faults")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ID: Final = "X-Request-Id"
+
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.{0,64}")
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id, count it and log it once, when its answer has ended."""
+    given = _request_id(request)
+    token = logs.request_id.set(given)
+    meters = services(request).meters
+    started = time.perf_counter()
+    status = 499  # what is logged when the client goes away before there is an answer
+    meters.in_flight.inc()
+    try:
+        with _guarded(request):
+            response = await handler(request)
+        status = response.status
+        if not response.prepared:  # it is sent when this has returned
+            response.headers[ID] = given
+        return response
+    finally:
+        meters.in_flight.dec()
+        seconds = time.perf_counter() - started
+        route = _route(request)
+        method = request.method if request.method in {"GET", "HEAD", "POST", "OPTIONS"} else "other"
+        meters.requests.labels(route, method, str(status)).inc()
+        meters.seconds.labels(route).observe(seconds)
+        fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
+        log.info("request", extra={logs.FIELDS: fields})
+        logs.request_id.reset(token)
+
+
+@web.middleware
+async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Preflights answered without credentials; errors of every kind turned into problem details."""
+    settings = services(request).config.cors
+    if cors.is_preflight(request):
+        return cors.preflight(request, settings)
+    try:
+        return await handler(request)
+    except RequestProblem as problem:
+        return problem_response(problem)
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return problem_response(Refusal(error.status, error.reason, headers))
+    except (AdapterError, StoreUnavailable, TimeoutError) as error:
+        faults.warning("unavailable: %s", logs.describe(error))
+        return problem_response(unavailable("Something behind this gateway does not answer; try again later."))
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:  # noqa: BLE001 - the last place that can turn a fault into an answer
+        faults.exception("internal fault")
+        return problem_response(RequestProblem("about:blank", f"Internal fault {logs.request_id.get()}.", status=500))
+
+
+async def decorate(request: web.Request, response: web.StreamResponse) -> None:
+    """Header fields of every answer; runs as `on_response_prepare`, so streams have them too."""
+    found = services(request)
+    for name, value in cors.fields(request.headers.get("Origin"), found.config.cors).items():
+        if name == "Vary" and "Vary" in response.headers:
+            response.headers["Vary"] = f"{response.headers['Vary']}, {value}"
+        else:
+            response.headers[name] = value
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.pop("Server", None)
+    if (current := logs.request_id.get()) is not None:
+        response.headers[ID] = current
+    if found.drain.begun:
+        response.force_close()
+        response.headers["Connection"] = "close"  # the header is made up already when this runs
+
+
+def _guarded(request: web.Request) -> contextlib.AbstractContextManager[None]:
+    """Tells the connection's guard that the header has arrived."""
+    protocol = None if request.transport is None else request.transport.get_protocol()
+    return protocol.serving() if isinstance(protocol, Guard) else contextlib.nullcontext()
+
+
+def _request_id(request: web.Request) -> str:
+    """The id the client or its proxy gave, where it is harmless; else a new one."""
+    given = request.headers.get(ID, "")
+    if _ID.fullmatch(given):
+        return given
+    trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return trace[1] if trace else secrets.token_hex(8)
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern; never the path, which clients make up."""
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical
