@@ -7,6 +7,7 @@ fresh one; only a stream that has begun is not.
 
 import asyncio
 import contextlib
+import functools
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
@@ -15,7 +16,7 @@ from adapters.errors import NotFound, Unavailable, Unsupported
 from adapters.imap.bulk import ThreadReader
 from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts
-from adapters.imap.encoder import chunk_uids, fetch_item, paren, seqset
+from adapters.imap.encoder import chunk_uids, fetch_item, paren, seqset, seqset_text
 from adapters.imap.errors import Refusal
 from adapters.imap.fetch import (
     body_item,
@@ -31,6 +32,7 @@ from adapters.imap.sections import decoded_sizes, read_sections
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.session import SLOW_SECONDS, in_folder, refresh
 from adapters.imap.tokens import Value
+from adapters.imap.writing import ImapWriting
 from adapters.ports.mail import (
     Arrivals,
     FetchPlan,
@@ -54,8 +56,8 @@ BATCH: Final = 4_096
 FETCH_BATCH: Final = 500
 
 
-class ImapMail(MailPort):
-    """The mail of one login.
+class ImapMail(ImapWriting, MailPort):
+    """The mail of one login: here what reads, in `writing` what changes.
 
     id_source: use this source of ids instead of the best that the server has.
     virtual_prefixes: paths or prefixes of mailboxes that only show messages of others, besides those found out.
@@ -70,7 +72,7 @@ class ImapMail(MailPort):
         id_source: IdSource | None = None,
         virtual_prefixes: Sequence[str] = (),
     ) -> None:
-        self._pool = Pool(endpoint, credentials, settings)
+        super().__init__(Pool(endpoint, credentials, settings))
         self._forced = id_source
         self._virtual = tuple(virtual_prefixes)
         self._nature: Nature | None = None
@@ -109,18 +111,17 @@ class ImapMail(MailPort):
         """All messages of a folder, newest UIDs first; ascending inside a batch. Raises Conflict, NotFound."""
         reading = self._reading()
 
-        async def batch(connection: Connection, uids: Sequence[int]) -> Arrivals:
+        async def batch(connection: Connection, low: int, high: int) -> Arrivals:
             reader = reading.facts(path, uid_validity)
-            for piece in chunk_uids(uids):
-                await stream_facts(connection, seqset(piece), reader, reading.items)
+            await stream_facts(connection, seqset_text(f"{low}:{high}"), reader, reading.items)
             return reader.take()
 
         uids = await self._read(path, uid_validity, "bulk", existing_uids)
         end, size = len(uids), FIRST_BATCH
         while end:
             start = max(0, end - size)
-            wanted = uids[start:end]
-            yield await self._read(path, uid_validity, "bulk", lambda c, wanted=wanted: batch(c, wanted))  # type: ignore[misc]
+            work = functools.partial(batch, low=uids[start], high=uids[end - 1])
+            yield await self._read(path, uid_validity, "bulk", work)
             end, size = start, BATCH
 
     async def thread_headers(
@@ -139,7 +140,7 @@ class ImapMail(MailPort):
 
         for start in range(0, len(uids), BATCH):
             wanted = uids[start : start + BATCH]
-            yield await self._read(path, uid_validity, "bulk", lambda c, wanted=wanted: batch(c, wanted))  # type: ignore[misc]
+            yield await self._read(path, uid_validity, "bulk", functools.partial(batch, wanted=wanted))
 
     async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
         r"""UIDs that match and are not `\Deleted`, ascending. Raises Conflict, NotFound, Unsupported, InvalidData."""

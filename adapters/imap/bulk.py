@@ -14,7 +14,7 @@ from typing import Final
 from adapters.formats.header_fields import header_fields
 from adapters.imap.encoder import Part, fetch_item, paren
 from adapters.imap.keywords import FlagSets
-from adapters.imap.rows import DATE, FLAGS, HEADER, OBJECT_ID, SIZE, UID, Row, RowReader
+from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader
 from adapters.imap.tokens import Value
 from adapters.ports.mail import Arrivals, IdSource, ThreadHeaders
 
@@ -33,7 +33,6 @@ _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
 }
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_VALID_ID: Final = re.compile(OBJECT_ID)
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -137,10 +136,9 @@ class FactsReader:
         return taken
 
     def _checked(self, ids: Sequence[bytes], uids: Sequence[bytes]) -> Iterable[bytes]:
-        valid = _VALID_ID.fullmatch
-        return [
-            native if valid(native) else b"%b/%b" % (self._unique, uid) for native, uid in zip(ids, uids, strict=True)
-        ]
+        if b"" not in ids:
+            return ids
+        return [native or b"%b/%b" % (self._unique, uid) for native, uid in zip(ids, uids, strict=True)]
 
 
 class ThreadReader:
@@ -208,7 +206,9 @@ def fingerprint(received: int, size: bytes, header: bytes) -> bytes:
 
 def _fields(block: bytes) -> dict[str, bytes]:
     """Field values by lower-case name, unfolded and trimmed; of several, the last (RFC 8621 §4.1.2)."""
-    return {name.lower(): _FOLD.sub(b"", value).strip() for name, value in header_fields(block)}
+    if b"\n " in block or b"\n\t" in block:
+        block = _FOLD.sub(b"", block)
+    return {name.lower(): value.strip() for name, value in header_fields(block)}
 
 
 def _thread_headers(row: Row) -> ThreadHeaders:

@@ -116,16 +116,18 @@ async def _compared(
     if cursor.uid_validity != since.uid_validity:
         return await _everything(connection, path, reading)
     reader = FlagsReader(reading.flags)
-    await connection.stream("UID FETCH", seqset_text("1:*"), reader.items(), consumer=reader.feed)
+    await connection.stream("UID FETCH", seqset_text("1:*"), reader.items(), consumer=reader.feed, timeout=SLOW_SECONDS)
     connection.hand_back(reader.take_others())
     shown = {uid: keywords for uid, keywords in reader.seen.items() if keywords is not None}
-    held = set(known.uids)
+    held, present = set(known.uids), set(shown)
+    if len(reader.seen) != cursor.messages:  # nothing has vanished on the word of one incomplete answer
+        present = set(await existing_uids(connection))
     return FolderDelta(
         cursor,
         reset=False,
-        arrivals=await facts_of(connection, path, shown.keys() - held, reading),
-        flags=_changed_flags(shown, held, known),
-        vanished=sorted(held - shown.keys()),
+        arrivals=only(await facts_of(connection, path, present - held, reading), None),
+        flags=_changed_flags({uid: shown[uid] for uid in shown.keys() & present}, known),
+        vanished=sorted(held - present),
     )
 
 
@@ -181,21 +183,25 @@ async def _settled(
     connection: Connection, path: str, seen: _Seen, known: KnownMessages, reading: Reading
 ) -> FolderDelta:
     """The delta from what was reported, completed by a UID SEARCH where the numbers do not add up."""
-    held = set(known.uids)
-    arrivals = only(seen.arrivals, held)
+    uids = known.uids
+    arrivals = only(seen.arrivals, [uid for uid in seen.arrivals.uids if is_known(uids, uid)])
     arrived = set(arrivals.uids)
-    gone = seen.gone | {uid for uid, keywords in seen.flags.items() if keywords is None and uid in held}
-    late = {uid for uid, keywords in seen.flags.items() if keywords is not None} - held - arrived
-    if not seen.complete or len(held) - len(gone) + len(arrived | late) != seen.cursor.messages:
-        present = set(await existing_uids(connection))
+    gone = seen.gone | {uid for uid, keywords in seen.flags.items() if keywords is None and is_known(uids, uid)}
+    shown = {uid: keywords for uid, keywords in seen.flags.items() if keywords is not None}
+    late = {uid for uid in shown if not is_known(uids, uid)} - arrived
+    if not seen.complete or len(uids) - len(gone) + len(arrived | late) != seen.cursor.messages:
+        held, present = set(uids), set(await existing_uids(connection))
         gone = held - present
+        arrivals = only(arrivals, arrived - present)
         late = present - held - arrived
-        arrivals = only(arrivals, set(arrivals.uids) - present)
     if late:
-        join(arrivals, only(await facts_of(connection, path, late, reading), held | arrived))
-    shown = {uid: keywords for uid, keywords in seen.flags.items() if keywords is not None and uid not in gone}
+        join(arrivals, await facts_of(connection, path, late, reading))
     return FolderDelta(
-        seen.cursor, reset=False, arrivals=arrivals, flags=_changed_flags(shown, held, known), vanished=sorted(gone)
+        seen.cursor,
+        reset=False,
+        arrivals=only(arrivals, None),
+        flags=_changed_flags({uid: shown[uid] for uid in shown.keys() - gone}, known),
+        vanished=sorted(gone),
     )
 
 
@@ -237,10 +243,19 @@ def _vanished(responses: Iterable[Untagged], known: "array[int]") -> set[int]:
     return gone
 
 
-def _changed_flags(shown: dict[int, Keywords], held: set[int], known: KnownMessages) -> list[tuple[int, Keywords]]:
+def _changed_flags(shown: dict[int, Keywords], known: KnownMessages) -> list[tuple[int, Keywords]]:
+    uids = known.uids
     return [
-        (uid, keywords) for uid, keywords in sorted(shown.items()) if uid in held and known.keywords(uid) != keywords
+        (uid, keywords)
+        for uid, keywords in sorted(shown.items())
+        if is_known(uids, uid) and known.keywords(uid) != keywords
     ]
+
+
+def is_known(uids: "array[int]", uid: int) -> bool:
+    """Whether a UID is among ascending ones."""
+    at = bisect_left(uids, uid)
+    return at < len(uids) and uids[at] == uid
 
 
 def only(arrivals: Arrivals, without: Collection[int] | None) -> Arrivals:

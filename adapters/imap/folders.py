@@ -192,7 +192,7 @@ def chunk_names(paths: Sequence[str]) -> Iterator[list[str]]:
     group: list[str] = []
     used = 0
     for path in paths:
-        width = len(utf7.encode(path)) + 3
+        width = (2 if path.isascii() else 6) * len(path) + 3  # at most, in modified UTF-7
         if group and used + width > _MAX_NAMES:
             yield group
             group, used = [], 0

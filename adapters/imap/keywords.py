@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from adapters.errors import InvalidData
+from adapters.imap.tokens import Value
 from adapters.ports.mail import Keywords
 
 SYSTEM: Final = {b"\\seen": "$seen", b"\\answered": "$answered", b"\\flagged": "$flagged", b"\\draft": "$draft"}
 DELETED: Final = b"\\deleted"
+DELETED_FLAG: Final = b"\\Deleted"
 
 _FLAG_OF: Final = {"$seen": b"\\Seen", "$answered": b"\\Answered", "$flagged": b"\\Flagged", "$draft": b"\\Draft"}
 _KEYWORD: Final = re.compile(r'[^\x00-\x20\x7f-\U0010ffff(){\]%*"\\]{1,255}')  # RFC 8621 §4.1.1
@@ -41,6 +43,15 @@ def flag_of(keyword: str) -> bytes:
     if not _KEYWORD.fullmatch(lower):
         raise InvalidData("not a keyword")
     return _FLAG_OF.get(lower) or lower.encode("ascii")
+
+
+def storable(flags: Iterable[Value] | None) -> Keywords | None:
+    r"""The keywords of PERMANENTFLAGS (RFC 9051 §7.1). None for any: `\*` is among them, or the server does not say."""
+    match list(flags or ()):
+        case [list(inner)]:
+            names = [name.lower() for name in inner if isinstance(name, bytes)]
+            return None if b"\\*" in names else keywords_of(name for name in names if name != DELETED)
+    return None
 
 
 class FlagSets(dict[bytes, Keywords | None]):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from adapters.imap.errors import ProtocolError
@@ -13,6 +14,8 @@ STATUSES: Final = frozenset({b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"})
 _UNTAGGED: Final = re.compile(rb"\* (?:(\d{1,20}) )?([^\x00-\x20()\"\[\]{}]{1,64})(?: |$)", re.S)
 _TAGGED: Final = re.compile(rb"([^\x00-\x20*+]{1,64}) (OK|NO|BAD)(?: |$)", re.I)
 _CODE: Final = re.compile(rb'\[([^\x00-\x20\]]{1,64})((?:[^]"]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+)\] ?', re.S)
+_LISTING: Final = re.compile(rb"\* (?:LIST|STATUS) ")
+_KEPT: Final = 1024  # lines of listings, which say the same from pass to pass
 
 
 @dataclass(slots=True)
@@ -77,7 +80,19 @@ class Completion:
 
 
 def parse_response(pieces: Sequence[bytes], *, depth: int = MAX_DEPTH) -> Tagged | Untagged | Continuation:
-    """One framed response (see `tokens`). Raises ProtocolError for what is no response at all."""
+    """One framed response (see `tokens`), not to be changed. Raises ProtocolError for what is no response at all."""
+    head = pieces[0]
+    if len(pieces) == 1 and _LISTING.match(head):
+        return _repeated(head, depth)
+    return _parse(pieces, depth)
+
+
+@lru_cache(_KEPT)
+def _repeated(line: bytes, depth: int) -> Tagged | Untagged | Continuation:
+    return _parse([line], depth)
+
+
+def _parse(pieces: Sequence[bytes], depth: int) -> Tagged | Untagged | Continuation:
     head = pieces[0]
     if head[:1] == b"+":
         return Continuation(head[2:] if head[1:2] == b" " else head[1:])

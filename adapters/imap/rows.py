@@ -44,6 +44,8 @@ _SHAPES: Final[dict[bytes, bytes]] = {
     b"X-GUID": rb'(?!NIL[ )])"?(' + OBJECT_ID + rb')"?',
     b"MODSEQ": rb"\((\d{1,20})\)",
 }
+IDS: Final = frozenset({b"EMAILID", b"THREADID", b"X-GM-MSGID", b"X-GM-THRID", b"X-GUID"})
+_VALID_ID: Final = re.compile(OBJECT_ID)
 _DATE_TIME: Final = re.compile(rb"[ \d]\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d [+-]\d{4}")
 _LITERAL: Final = rb"BODY\[HEADER\.FIELDS \([^()\x00-\x1f]*+\)\] \{(\d{1,9})\}\r\n"
 
@@ -96,8 +98,9 @@ class RowReader:
     """Turns chunks of whole responses into rows with the values of `wanted`, in that order.
 
     Values are raw: the text inside the parentheses of FLAGS, EMAILID and THREADID, the octets of a header literal,
-    b"" for NIL. `wanted` begins with UID and has at least one more item. A message whose items come in several
-    responses makes one row when the last has come. Responses about anything else are kept for `take_others`.
+    b"" for NIL and for an id or date that is none. `wanted` begins with UID and has at least one more item. A message
+    whose items come in several responses makes one row when the last has come. Responses about anything else are
+    kept for `take_others`.
     """
 
     def __init__(self, wanted: Sequence[bytes]) -> None:
@@ -109,34 +112,29 @@ class RowReader:
     def rows(self, chunk: bytes) -> list[Row]:
         """Rows of the messages in a chunk, in the server's order. Raises ProtocolError for what is no response."""
         rows: list[Row] = []
+        add = rows.append
         position, length = 0, len(chunk)
-        shape = self._shape
-        if shape is not None:
-            fit, add = shape.row, rows.append
-            while position < length:
-                found = fit(chunk, position)
-                if found is None:
-                    break
-                row, position = found
-                add(row)
-        if position < length:
-            self._irregular(chunk[position:] if position else chunk, rows)
+        while position < length:
+            if self._shape is not None:
+                fit = self._shape.row
+                while position < length and (found := fit(chunk, position)) is not None:
+                    row, position = found
+                    add(row)
+            if position < length:
+                position += self._irregular(chunk[position:] if position else chunk, rows)
         return rows
 
-    def _irregular(self, chunk: bytes, rows: list[Row]) -> None:
-        """From the first response that does not fit: each by its shape, or else by the tokenizer."""
-        for raw, pieces in split_responses(chunk):
-            found = self._shape.row(raw, 0) if self._shape is not None else None
-            if found is not None and found[1] == len(raw):
-                rows.append(found[0])
-                continue
-            response = parse_response(pieces)
-            if not isinstance(response, Untagged) or response.name != b"FETCH":
-                self._others.append(raw)
-                continue
+    def _irregular(self, chunk: bytes, rows: list[Row]) -> int:
+        """The first response by the tokenizer; returns its length."""
+        raw, pieces = next(split_responses(chunk))
+        response = parse_response(pieces)
+        if isinstance(response, Untagged) and response.name == b"FETCH":
             row = self.row(fetch_items(response))
             if row is not None:
                 rows.append(row)
+        else:
+            self._others.append(raw)
+        return len(raw)
 
     def take_others(self) -> bytes:
         """The raw responses that were no FETCH, since the last call."""
@@ -180,6 +178,8 @@ def _text(name: bytes, value: Value) -> bytes:
     if name == DATE:
         value = value.rjust(26)  # RFC 9051 §9 date-day-fixed; some servers leave out the space
         return value if _DATE_TIME.fullmatch(value) else b""
+    if name in IDS:
+        return value if _VALID_ID.fullmatch(value) else b""
     if name == SIZE:
         if not value.isdigit():
             raise ProtocolError("RFC822.SIZE is no number")

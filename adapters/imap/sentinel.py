@@ -11,7 +11,7 @@ pipelined commands off to the last of them and answers a STATUS of the selected 
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,8 +51,10 @@ class _Pass:
     subscribed: set[str] = field(default_factory=set)
     statuses: dict[str, Status] = field(default_factory=dict)
     rights: dict[str, frozenset[str]] = field(default_factory=dict)
+    responses: list[Untagged] = field(default_factory=list)
 
-    def add(self, responses: Iterable[Untagged]) -> None:
+    def add(self, responses: Sequence[Untagged]) -> None:
+        self.responses += responses
         for response in responses:
             match response.name:
                 case b"LIST":
@@ -83,11 +85,14 @@ class Sentinel:
         self._clock = clock
         self._pinned: str | None = INBOX
         self._names: list[str] = []
-        self._ids: dict[tuple[str, int], str] = {}
+        self._all_real = False  # as of the last listing: nothing is listed whose STATUS must not be asked
+        self._ids: dict[tuple[str, int], str | None] = {}  # None: the server gives none that is usable
         self._rights: dict[str, frozenset[str]] = {}
         self._rights_until = 0.0
         self._kept: Connection | None = None
         self._served: Connection | None = None
+        self._answered: list[Untagged] = []
+        self._folders: list[Folder] = []  # what that meant
 
     async def folders(self) -> list[Folder]:
         """All personal folders, true as of this call. Raises Unavailable, AuthFailed."""
@@ -98,15 +103,22 @@ class Sentinel:
                 raise
             self._pinned = None  # renamed, deleted or closed to us: list without it
             seen = await self._listing()
+        if seen is not None:
+            self._folders = await self._understood(seen)
+            self._answered = seen.responses
+        real = ((folder.path, folder.status) for folder in self._folders if folder.status is not None)
+        await self._pin(largest(real, self._pinned))
+        return list(self._folders)
+
+    async def _understood(self, seen: _Pass) -> list[Folder]:
         statuses = {
             path: status for path, items in seen.statuses.items() if (status := folder_status(items)) is not None
         }
         real = {path: status for path, status in statuses.items() if path in self._names}
         await self._learn_ids(seen, real)
-        await self._pin(largest(real.items(), self._pinned))
         return [self._folder(listed, seen, real.get(listed.path)) for listed in seen.listed.values()]
 
-    async def _listing(self) -> _Pass:
+    async def _listing(self) -> _Pass | None:
         return await self._pool.run(self._pinned, "interactive", self._converse, repeatable=True)
 
     async def _pin(self, path: str | None) -> None:
@@ -129,32 +141,48 @@ class Sentinel:
 
     # one conversation
 
-    async def _converse(self, connection: Connection) -> _Pass:
+    async def _converse(self, connection: Connection) -> _Pass | None:
+        """What the server says now; None where it says word for word what it said last time."""
         self._served = connection
         if self._pinned is not None and connection.selected != self._pinned:
             await connection.select(self._pinned)
         seen = _Pass()
-        await pipelined(refresh(connection, same=False), _collect(seen, self._list(connection)))
+        due = self._nature.acl and self._clock() >= self._rights_until
+        at_once = self._all_real and self._nature.lists_status
+        if at_once:
+            await refresh(connection, same=False)
+            (listing,) = self._list(connection, paren(*map(atom, self._items(connection))))
+            answered = (await listing).untagged
+            if answered == self._answered and not due:
+                return None
+            seen.add(answered)
+        else:
+            await pipelined(refresh(connection, same=False), _collect(seen, self._list(connection)))
+        selectable = sum(listed.selectable for listed in seen.listed.values())
         seen.listed = {
             path: listed for path, listed in seen.listed.items() if self._nature.namespaces.is_personal(path)
         }
         self._names = [
             path for path, listed in seen.listed.items() if listed.selectable and not self._nature.is_view(listed)
         ]
-        await _collect(seen, [*self._status(connection), *self._myrights(connection)])
-        if seen.rights or self._rights_due:
-            self._rights.update(seen.rights)
+        asked = [path for path in self._names if due or path not in self._rights] if self._nature.acl else []
+        self._all_real = len(self._names) == selectable
+        statuses = [] if at_once else self._status(connection)
+        await _collect(seen, [*statuses, *self._myrights(connection, asked)])
+        self._rights.update({path: seen.rights.get(path, frozenset()) for path in asked})
+        if due:
             self._rights_until = self._clock() + RIGHTS_SECONDS
         return seen
 
-    def _list(self, connection: Connection) -> list[Awaitable[Completion]]:
+    def _list(self, connection: Connection, status_items: Part | None = None) -> list[Awaitable[Completion]]:
         everything = (string(""), mailbox("*"))
         if not self._nature.lists_status:
             return [connection.command("LIST", *everything), connection.command("LSUB", *everything)]
         wanted = ["SUBSCRIBED", "CHILDREN"]
         if {b"SPECIAL-USE", b"IMAP4REV2"} & connection.capabilities:
             wanted.append("SPECIAL-USE")
-        return [connection.command("LIST", *everything, atom("RETURN"), paren(*map(atom, wanted)))]
+        returning = [*map(atom, wanted), *([] if status_items is None else [atom("STATUS"), status_items])]
+        return [connection.command("LIST", *everything, atom("RETURN"), paren(*returning))]
 
     def _status(self, connection: Connection) -> list[Awaitable[Completion]]:
         items = paren(*map(atom, self._items(connection)))
@@ -169,15 +197,7 @@ class Sentinel:
             items.append(self._nature.mailbox_id)
         return items
 
-    @property
-    def _rights_due(self) -> bool:
-        return self._nature.acl and self._clock() >= self._rights_until
-
-    def _myrights(self, connection: Connection) -> list[Awaitable[Completion]]:
-        if not self._nature.acl:
-            return []
-        due = self._rights_due
-        paths = [path for path in self._names if due or path not in self._rights]
+    def _myrights(self, connection: Connection, paths: Sequence[str]) -> list[Awaitable[Completion]]:
         if b"LIST-MYRIGHTS" not in connection.capabilities or not self._nature.lists_status:
             return [connection.command("MYRIGHTS", mailbox(path)) for path in paths]
         return _list_names(connection, paths, paren(atom("MYRIGHTS")))  # RFC 8440 §3
@@ -199,6 +219,7 @@ class Sentinel:
         for path in unknown:
             if (path, real[path].uid_validity) not in self._ids:
                 await self._id_by_opening(path, real[path])
+                self._ids.setdefault((path, real[path].uid_validity), None)
         self._ids = {key: value for key, value in self._ids.items() if key[0] in real}
 
     def _keep_id(self, path: str, status: FolderStatus, value: Value) -> None:
@@ -239,6 +260,8 @@ async def _collect(seen: _Pass, commands: Sequence[Awaitable[Completion]]) -> No
 
 
 async def _answers(commands: Sequence[Awaitable[Completion]]) -> list[Completion | BaseException]:
+    if not commands:
+        return []
     answers = await asyncio.gather(*commands, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException) and not _is_refusal(answer):

@@ -7,14 +7,17 @@ as a private-use character U+F700+byte, so that the same bytes go back to the se
 import base64
 import binascii
 import re
+from functools import lru_cache
 from typing import Final
 
 _RAW: Final = 0xF700
 _PRINTABLE: Final = frozenset(range(0x20, 0x7F))
 _SHIFT: Final = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _AMPERSAND: Final = 0x26
+_KEPT: Final = 4096  # names: those of an account are said many times a second
 
 
+@lru_cache(_KEPT)
 def encode(name: str) -> bytes:
     """The wire form of a name. Lone surrogates cannot occur in JSON text and are replaced."""
     out = bytearray()
@@ -34,6 +37,7 @@ def encode(name: str) -> bytes:
     return bytes(out)
 
 
+@lru_cache(_KEPT)
 def decode(raw: bytes, *, utf8: bool = False) -> str:
     """The name for people. Never raises; `encode(decode(raw)) == raw` for all bytes (RFC 3501 names)."""
     if utf8:  # RFC 6855 §3: with UTF8=ACCEPT names are UTF-8

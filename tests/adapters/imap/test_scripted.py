@@ -1,0 +1,124 @@
+"""What real servers do not do on demand: refusals, garbage, lost connections, other dialects."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.errors import Unsupported
+from adapters.imap.backend import ImapMail
+from adapters.imap.connection import Credentials, Endpoint
+from adapters.ports.mail_search import Text
+from tests.adapters.imap.mailboxes import Index
+from tests.wire.scripted import ScriptedServer
+
+
+def script(capabilities: str, dialogue: str) -> str:
+    """A login that finds these capabilities, the dialogue (tags begin at A2), and LOGOUT unless the server hangs up."""
+    login = "S: * OK ready\nC: *\nS: * CAPABILITY IMAP4rev1\nS: A1 OK x\n"
+    login += f"C: A2 LOGIN u p\nS: A2 OK [CAPABILITY IMAP4rev1 {capabilities}] x\n"
+    return login + dialogue + ("" if dialogue.endswith("CLOSE") else "\nC: *\nS: * BYE x\nCLOSE")
+
+
+NO_GUID = "C: A3 STATUS INBOX (X-GUID)\nS: A3 BAD what\n"
+INBOX = "S: * OK [UIDVALIDITY 7] x\nS: * 2 EXISTS\n"
+
+
+@asynccontextmanager
+async def playing(*scripts: str) -> AsyncIterator[ImapMail]:
+    """A mail backend, opened, on a server that plays the scripts."""
+    async with ScriptedServer(*scripts) as server:
+        mail = ImapMail(Endpoint("127.0.0.1", server.port, tls="none"), Credentials("u", "p"))
+        try:
+            await mail.open()
+            yield mail
+        finally:
+            await mail.close()
+
+
+async def test_a_server_that_knows_no_utf8() -> None:
+    asked = (
+        "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
+        "C: A5 NOOP\nS: A5 OK x\n"
+        "C: A6 UID SEARCH CHARSET UTF-8 UNDELETED TO {2+}\nC: *\nS: A6 NO [BADCHARSET (ISO-8859-1)] x\n"
+    )
+    again = (
+        "C: A7 NOOP\nS: A7 OK x\n"
+        "C: A8 UID SEARCH CHARSET ISO-8859-1 UNDELETED TO {1+}\nC: *\nS: * SEARCH 9 4\nS: A8 OK x"
+    )
+    async with playing(script("LITERAL+", NO_GUID + asked + again)) as mail:
+        assert list(await mail.search("INBOX", 7, Text("to", "é"))) == [4, 9]
+    async with playing(script("LITERAL+", NO_GUID + asked.replace("{2+}", "{3+}"))) as mail:
+        with pytest.raises(Unsupported):
+            await mail.search("INBOX", 7, Text("to", "\u20ac"))
+
+
+async def test_a_folder_that_cannot_be_opened_costs_only_itself() -> None:
+    listing = (
+        "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
+        "C: A5 NOOP\nC: *\nC: *\n"
+        'S: A5 OK x\nS: * LIST () "/" INBOX\nS: * LIST () "/" Ghost\nS: * LIST (\\\\Noselect) "/" Top\nS: A6 OK x\n'
+        'S: * LSUB () "/" Ghost\nS: A7 OK x\n'
+        "C: *\nC: *\nC: *\nC: *\n"
+        "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\nS: A8 OK x\nS: A9 NO no such mailbox\n"
+        "S: * MYRIGHTS INBOX lrs\nS: A10 OK x\nS: A11 NO no such mailbox"
+    )
+    async with playing(script("ACL", NO_GUID + listing)) as mail:
+        folders = {folder.path: folder for folder in await mail.folders()}
+        assert folders["INBOX"].status is not None
+        assert folders["INBOX"].rights == frozenset("lrs")
+        assert (folders["Ghost"].status, folders["Ghost"].subscribed) == (None, True)
+        assert folders["Ghost"].rights == frozenset()
+        assert not folders["Top"].selectable
+
+
+async def test_a_mailbox_id_that_is_garbage() -> None:
+    """Cyrus 3.6 in STATUS after RENAME: the answer to EXAMINE is right."""
+    opening = (
+        "C: A3 EXAMINE INBOX\n" + INBOX + "S: A3 OK [READ-ONLY] x\n"
+        "C: A4 UID FETCH * (UID THREADID)\nS: * 2 FETCH (UID 4 THREADID NIL)\nS: A4 OK x\n"
+    )
+    listing = (
+        "C: A5 NOOP\nC: *\nC: *\n"
+        'S: A5 OK x\nS: * LIST () "/" INBOX\nS: A6 OK x\nS: A7 OK x\n'
+        "C: A8 STATUS INBOX (MESSAGES UNSEEN UIDNEXT UIDVALIDITY MAILBOXID)\n"
+        "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7 MAILBOXID (M\\x16.:.V))\nS: A8 OK x\n"
+        "C: A9 STATUS INBOX (MAILBOXID)\nS: * STATUS INBOX (MAILBOXID (M\\x16.:.V))\nS: A9 OK x\n"
+        "C: A10 EXAMINE INBOX\n" + INBOX + "S: * OK [MAILBOXID (F1-a)] x\nS: A10 OK [READ-ONLY] x"
+    )
+    async with playing(script("OBJECTID", opening + listing)) as mail:
+        (inbox,) = await mail.folders()
+        assert inbox.native_id == "F1-a"
+
+
+FACTS = '(FLAGS () UID {uid} X-GM-MSGID 127{uid} X-GM-THRID 99 INTERNALDATE "17-Jul-2026 02:44:25 +0000" RFC822.SIZE 9)'
+
+
+async def test_a_connection_lost_half_way() -> None:
+    """Reading is begun again on a fresh connection; nothing is lost or doubled. The dialect is Gmail's."""
+    begin = (
+        "C: A{0} EXAMINE INBOX\n" + INBOX + "S: A{0} OK [READ-ONLY] x\n"
+        "C: A{1} NOOP\nS: A{1} OK x\n"
+        "C: *\nC: *\n"
+        "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\nS: A{2} OK x\nS: A{3} OK x\n"
+        "C: *\nS: * 1 FETCH " + FACTS.format(uid=3) + "\n"
+    )
+    first = begin.format("4", "5", "6", "7") + "CLOSE"
+    second = begin.format("3", "4", "5", "6") + "S: * 2 FETCH " + FACTS.format(uid=4) + "\nS: A7 OK x"
+    async with playing(script("X-GM-EXT-1", NO_GUID + first), script("X-GM-EXT-1", second)) as mail:
+        inbox = Index()
+        delta = await inbox.update(mail, "INBOX")
+        assert list(delta.arrivals.uids) == [3, 4]
+        assert delta.arrivals.native_ids == [b"1273", b"1274"]
+        assert delta.arrivals.thread_ids == [b"99", b"99"]
+
+
+async def test_a_part_that_cannot_be_decoded() -> None:
+    asked = (
+        "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
+        "C: A5 UID FETCH 3 (UID BINARY.SIZE[1] BINARY.SIZE[2])\nS: A5 NO [UNKNOWN-CTE] x\n"
+        "C: A6 UID FETCH 3 (UID BINARY.SIZE[1])\nS: * 1 FETCH (UID 3 BINARY.SIZE[1] 5)\nS: A6 OK x\n"
+        "C: A7 UID FETCH 3 (UID BINARY.SIZE[2])\nS: A7 NO [UNKNOWN-CTE] x"
+    )
+    async with playing(script("BINARY", NO_GUID + asked)) as mail:
+        assert await mail.decoded_sizes("INBOX", 7, 3, ["1", "2"]) == {"1": 5}
