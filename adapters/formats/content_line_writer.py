@@ -1,0 +1,69 @@
+"""Content lines of iCalendar and vCard: the one writer (RFC 5545 §3.1, RFC 6350 §3.2, RFC 6868).
+
+It refuses control characters, so that nothing that comes from a client can begin a line of its own.
+"""
+
+import re
+from collections.abc import Iterator
+
+from adapters.formats.content_lines import Component, ContentLine, ContentLineError
+
+_NEEDS_QUOTES = re.compile(r"[:;,]")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_WRITABLE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def encode_parameter(value: str) -> str:
+    """A parameter value as it stands in a line: RFC 6868 encoded, quoted where the grammar needs it.
+
+    Raises `ContentLineError` for control characters.
+    """
+    if "^" in value or '"' in value or "\n" in value:
+        value = value.replace("^", "^^").replace('"', "^'").replace("\n", "^n")
+    if _UNWRITABLE.search(value):
+        raise ContentLineError("control character in a parameter value")
+    return f'"{value}"' if _NEEDS_QUOTES.search(value) else value
+
+
+def format_line(line: ContentLine) -> str:
+    """The unfolded text of a property. Raises `ContentLineError` for what no content line may hold."""
+    head = f"{line.group}.{line.name}" if line.group else line.name
+    if _UNWRITABLE.search(line.value) or not _WRITABLE_NAME.fullmatch(line.name):
+        raise ContentLineError(f"control character in {line.name!r}")
+    for name, values in line.parameters.items():
+        if not _WRITABLE_NAME.fullmatch(name):
+            raise ContentLineError(f"parameter name {name!r}")
+        encoded = ",".join(map(encode_parameter, values))
+        head += f';{name}="{encoded}"' if name == "JSPTR" and not encoded.startswith('"') else f";{name}={encoded}"
+    return f"{head}:{line.value}"
+
+
+def fold(text: str) -> str:
+    """Fold one line at 75 octets without cutting a character (RFC 5545 §3.1); ends with CRLF."""
+    if len(text) <= 75 and text.isascii():
+        return text + "\r\n"
+    data = text.encode("utf-8")
+    pieces: list[bytes] = []
+    start, room = 0, 75
+    while len(data) - start > room:
+        end = start + room
+        while data[end] & 0xC0 == 0x80:
+            end -= 1
+        pieces.append(data[start:end])
+        start, room = end, 74
+    pieces.append(data[start:])
+    return b"\r\n ".join(pieces).decode("utf-8") + "\r\n"
+
+
+def _lines(component: Component) -> Iterator[str]:
+    yield f"BEGIN:{component.name}\r\n"
+    for line in component.properties:
+        yield fold(format_line(line))
+    for child in component.components:
+        yield from _lines(child)
+    yield f"END:{component.name}\r\n"
+
+
+def serialize(*components: Component) -> str:
+    """The components as text, folded, with CRLF. Raises `ContentLineError` for what no content line may hold."""
+    return "".join(text for component in components for text in _lines(component))

@@ -1,0 +1,165 @@
+"""Properties and components as jCal (RFC 7265), the form in which JSCalendar keeps what has no home in it.
+
+A value is given its jCal type where that reads back to exactly the same text; any other value stays verbatim as
+"unknown" (RFC 7265 §5), so that nothing is lost by being kept.
+"""
+
+from collections.abc import Callable
+
+from adapters.formats.content_lines import Component, ContentLine, Parameters
+from adapters.formats.jscalendar.values import Json, read_stamp, read_text, split_raw, write_text
+
+_DEFAULT_TYPES = {
+    name: value_type
+    for value_type, names in {
+        "text": "action calscale categories class comment contact description jsid jsprop location location-type "
+        "method "
+        "name participant-type prodid proximity related-to request-status resources status styled-description summary "
+        "transp tzid tzname uid version color concept reason",
+        "date-time": "acknowledged completed created dtend dtstamp dtstart due exdate last-modified rdate "
+        "recurrence-id",
+        "duration": "duration estimated-duration trigger",
+        "uri": "attach tzurl url",
+        "cal-address": "attendee calendar-address organizer",
+        "integer": "percent-complete priority repeat sequence",
+        "recur": "exrule rrule",
+        "period": "freebusy",
+    }.items()
+    for name in names.split()
+}
+_LISTS = frozenset({"categories", "resources", "exdate", "rdate", "freebusy", "location-type"})
+
+
+def default_type(name: str) -> str:
+    """The lower-case default value type of a property, "unknown" where the standards name none."""
+    return _DEFAULT_TYPES.get(name.lower(), "unknown")
+
+
+def _identity(raw: str) -> str:
+    return raw
+
+
+def _read_date_time(raw: str) -> str:
+    stamp = read_stamp(raw)
+    return stamp.local + "Z" if stamp.is_utc else stamp.local
+
+
+def _read_date(raw: str) -> str:
+    return read_stamp(raw).local[:10]
+
+
+def _write_stamp(value: str) -> str:
+    return value.replace("-", "").replace(":", "")
+
+
+def _read_boolean(raw: str) -> bool:
+    return {"TRUE": True, "FALSE": False}[raw]
+
+
+def _write_boolean(value: bool) -> str:
+    return "TRUE" if value else "FALSE"
+
+
+_Convert = tuple[Callable[[str], Json], Callable[..., str]]
+_TYPES: dict[str, _Convert] = {
+    "text": (read_text, write_text),
+    "date-time": (_read_date_time, _write_stamp),
+    "date": (_read_date, _write_stamp),
+    "integer": (int, str),
+    "boolean": (_read_boolean, _write_boolean),
+    "duration": (_identity, str),
+    "uri": (_identity, str),
+    "cal-address": (_identity, str),
+    "binary": (_identity, str),
+}
+
+
+def to_jcal(line: ContentLine) -> list[Json]:
+    """A property as jCal array: [name, parameters, type, value…]."""
+    name = line.name.lower()
+    explicit = line.parameter("VALUE")
+    value_type = explicit.lower() if explicit else default_type(name)
+    parameters = jcal_parameters(line.parameters)
+    members = split_raw(line.value) if name in _LISTS else [line.value]
+    if value_type in _TYPES:
+        read, write = _TYPES[value_type]
+        try:
+            values = [read(raw) for raw in members]
+            if all(write(value) == raw for value, raw in zip(values, members, strict=True)):
+                return [name, parameters, value_type, *values]
+        except (ValueError, KeyError):
+            pass
+    if explicit:
+        parameters["value"] = explicit
+    return [name, parameters, "unknown", line.value]
+
+
+def jcal_parameters(parameters: Parameters, leave_out: frozenset[str] = frozenset({"VALUE"})) -> dict[str, Json]:
+    """Parameters in jCal form (RFC 7265 §3.5): lower-case names, a string or a list of strings."""
+    return {
+        name.lower(): values[0] if len(values) == 1 else list(values)
+        for name, values in parameters.items()
+        if name not in leave_out
+    }
+
+
+def line_parameters(parameters: Json) -> dict[str, tuple[str, ...]]:
+    """The reverse; raises `ValueError` for what is not in jCal form."""
+    if not isinstance(parameters, dict):
+        raise ValueError("parameters are no object")  # noqa: TRY004 - one error for all malformed jCal
+    found: dict[str, tuple[str, ...]] = {}
+    for name, value in parameters.items():
+        values = tuple(value) if isinstance(value, list) else (value,)
+        if not all(isinstance(item, str) for item in values):
+            raise ValueError(f"parameter {name!r}")
+        found[name.upper()] = values
+    return found
+
+
+def from_jcal(prop: Json) -> ContentLine:
+    """A jCal array as property; raises `ValueError` for what is none."""
+    try:
+        name, parameters, value_type, *values = prop
+        found = line_parameters(parameters)
+        if value_type not in {"unknown", default_type(name)}:
+            found = {"VALUE": (value_type.upper(),), **found}
+        write = _TYPES.get(value_type, (None, str))[1]
+        return ContentLine(name.upper(), found, ",".join(_text(write, value) for value in values))
+    except (TypeError, AttributeError) as error:
+        raise ValueError("not a jCal property") from error
+
+
+def _text(write: Callable[..., str], value: Json) -> str:
+    """One value; what another implementation wrote in a structured form (RFC 7265 §3.4.1.3, §3.6) is put together."""
+    if isinstance(value, list):
+        return ";".join(write_text(str(item)) for item in value)
+    if isinstance(value, dict):
+        parts = ((key.upper(), item if isinstance(item, list) else [item]) for key, item in value.items())
+        return ";".join(f"{key}=" + ",".join(_rule_value(key, item) for item in items) for key, items in parts)
+    if value is None:
+        raise ValueError("null is no jCal value")
+    return write(value)
+
+
+def _rule_value(key: str, item: Json) -> str:
+    return _write_stamp(str(item)) if key == "UNTIL" else str(item)
+
+
+def component_to_jcal(component: Component) -> list[Json]:
+    """A component as jCal array: [name, properties, components]."""
+    return [
+        component.name.lower(),
+        [to_jcal(line) for line in component.properties],
+        [component_to_jcal(child) for child in component.components],
+    ]
+
+
+def component_from_jcal(value: Json) -> Component:
+    """The reverse; raises `ValueError`."""
+    try:
+        name, properties, components = value
+        return Component(
+            name.upper(), [from_jcal(prop) for prop in properties], [component_from_jcal(child) for child in components]
+        )
+    except (TypeError, AttributeError) as error:
+        raise ValueError("not a jCal component") from error

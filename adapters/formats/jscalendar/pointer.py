@@ -1,0 +1,90 @@
+"""PatchObjects (jscalendarbis §1.5.9): apply one, and make the one that leads from an object to another."""
+
+import copy
+from itertools import pairwise
+
+from adapters.formats.jscalendar.values import Json, JsonObject
+
+
+class InvalidPatch(ValueError):
+    """A patch of the PatchObject is not valid; none of it was applied."""
+
+
+def escape(token: str) -> str:
+    """A reference token as it stands in a JSON pointer (RFC 6901 §3)."""
+    return token.replace("~", "~0").replace("/", "~1") if "~" in token or "/" in token else token
+
+
+def unescape(token: str) -> str:
+    """The reverse."""
+    return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+
+
+def tokens(pointer: str) -> list[str]:
+    """The reference tokens of a PatchObject key."""
+    return [unescape(token) for token in pointer.split("/")]
+
+
+def apply_patch(target: JsonObject, patch: JsonObject) -> JsonObject:
+    """A patched copy of `target`. Raises `InvalidPatch` if any patch is invalid; then nothing was applied."""
+    pointers = sorted(patch)
+    for first, second in pairwise(pointers):
+        if second.startswith(first + "/"):
+            raise InvalidPatch(f"{first!r} is a prefix of {second!r}")
+    result = copy.deepcopy(target)
+    for pointer, value in patch.items():
+        set_pointer(result, pointer, copy.deepcopy(value))
+    return result
+
+
+def set_pointer(target: JsonObject, pointer: str, value: Json) -> None:
+    """Apply one patch in place; None removes. Raises `InvalidPatch` where a parent does not exist."""
+    *parents, last = tokens(pointer)
+    node: Json = target
+    for token in parents:
+        node = _step(node, token, pointer)
+    if isinstance(node, dict):
+        if value is None:
+            node.pop(last, None)
+        else:
+            node[last] = value
+    elif isinstance(node, list) and last.isdigit() and int(last) < len(node) and value is not None:
+        node[int(last)] = value
+    else:
+        raise InvalidPatch(f"{pointer!r} points nowhere")
+
+
+def _step(node: Json, token: str, pointer: str) -> Json:
+    if isinstance(node, dict) and token in node:
+        return node[token]
+    if isinstance(node, list) and token.isdigit() and int(token) < len(node):
+        return node[int(token)]
+    raise InvalidPatch(f"{pointer!r} points nowhere")
+
+
+def get_pointer(target: JsonObject, pointer: str) -> Json:
+    """The value at a pointer, None where there is none."""
+    node: Json = target
+    try:
+        for token in tokens(pointer):
+            node = _step(node, token, pointer)
+    except InvalidPatch:
+        return None
+    return node
+
+
+def make_patch(old: JsonObject, new: JsonObject, prefix: str = "") -> JsonObject:
+    """The smallest PatchObject that turns `old` into `new`; arrays are replaced whole."""
+    patch: JsonObject = {}
+    for key in old.keys() - new.keys():
+        patch[prefix + escape(key)] = None
+    for key, value in new.items():
+        path = prefix + escape(key)
+        before = old.get(key)
+        if key not in old or type(before) is not type(value):
+            patch[path] = value
+        elif isinstance(value, dict) and value and before:
+            patch.update(make_patch(before, value, path + "/"))
+        elif before != value:
+            patch[path] = value
+    return patch
