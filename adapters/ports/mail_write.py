@@ -7,7 +7,7 @@ All methods raise only `adapters.errors`.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from adapters.ports.mail import Keywords
 
@@ -37,6 +37,7 @@ class Appended:
     uid: int
 
 
+@runtime_checkable
 class MailWritePort(Protocol):
     """What a login may change. Which keywords a folder can keep is asked of `permanent_keywords`."""
 
@@ -44,8 +45,11 @@ class MailWritePort(Protocol):
         """The keywords that the folder stores, None for any (RFC 9051 §7.1, PERMANENTFLAGS with \\*)."""
         ...
 
-    async def change_flags(self, path: str, uid_validity: int, deltas: Sequence[FlagDelta]) -> None:
-        """Apply all deltas, one STORE for each kind of change. Raises Conflict, NotFound, Forbidden."""
+    async def change_flags(self, path: str, uid_validity: int, deltas: Sequence[FlagDelta]) -> Mapping[int, int]:
+        """Apply all deltas, one STORE for each kind of change. Raises Conflict, NotFound, Forbidden.
+
+        UID -> MODSEQ of what was changed, where the server tells (RFC 7162 §3.1.3); UIDs that are gone are passed over.
+        """
         ...
 
     async def append(self, path: str, message: Octets, keywords: Keywords, received_at: int | None) -> Appended:

@@ -7,7 +7,7 @@ from gateway.jmap.core_methods import CORE_METHODS
 from gateway.jmap.datatype import DataType
 from gateway.jmap.methods import Method
 from gateway.objects.core import blob_copy
-from gateway.objects.mail import email_parse, search_snippet
+from gateway.objects.mail import email_import, email_parse, search_snippet
 from gateway.objects.mail.blobs import MessageBlobs
 from gateway.objects.mail.email import EmailType
 from gateway.objects.mail.mailbox import MailboxType
@@ -15,7 +15,13 @@ from gateway.objects.mail.thread import ThreadType
 from gateway.store.blobs import OpenBlob, Uploads
 
 DATA_TYPES: Final[tuple[DataType, ...]] = (MailboxType(), ThreadType(), EmailType())
-METHODS: Final[tuple[Method, ...]] = (*CORE_METHODS, blob_copy.COPY, email_parse.PARSE, search_snippet.GET)
+METHODS: Final[tuple[Method, ...]] = (
+    *CORE_METHODS,
+    blob_copy.COPY,
+    email_import.IMPORT,
+    email_parse.PARSE,
+    search_snippet.GET,
+)
 
 
 class Blobs:

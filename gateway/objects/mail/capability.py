@@ -2,23 +2,27 @@
 
 from typing import Any, Final
 
+from adapters.ports.mail_write import MailWritePort
 from gateway.context import Account, Context
 from gateway.jmap.errors import MethodError
 from gateway.objects.mail.order import SORTABLE
 from gateway.sync.account import MailAccount
 
 MAIL: Final = "urn:ietf:params:jmap:mail"
+MAX_MAILBOXES_PER_EMAIL: Final = 100
+MAX_MAILBOX_NAME: Final = 255
+"""Octets of UTF-8."""
 
 
 def mail_capability() -> dict[str, Any]:
     """The account's object for the mail capability; every member is required (RFC 8621 §1.3.1)."""
     return {
-        "maxMailboxesPerEmail": None,
+        "maxMailboxesPerEmail": MAX_MAILBOXES_PER_EMAIL,
         "maxMailboxDepth": None,
-        "maxSizeMailboxName": 255,
+        "maxSizeMailboxName": MAX_MAILBOX_NAME,
         "maxSizeAttachmentsPerEmail": 50_000_000,
         "emailQuerySortOptions": list(SORTABLE),
-        "mayCreateTopLevelMailbox": False,
+        "mayCreateTopLevelMailbox": True,
     }
 
 
@@ -30,3 +34,10 @@ async def mail_of(context: Context, account: Account) -> MailAccount:
         await account.mail.refresh()
         context.refreshed.add(account.id)
     return account.mail
+
+
+def writer_of(mail: MailAccount) -> MailWritePort:
+    """The side of the account's mail that can be changed. Raises MethodError where the backend has none."""
+    if not isinstance(mail.port, MailWritePort):
+        raise MethodError("accountReadOnly")
+    return mail.port

@@ -1,6 +1,6 @@
 """Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -12,18 +12,29 @@ from adapters.formats.email import BodyOptions
 from adapters.formats.header_forms import CONVENIENCE, parse_header_property
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
-from gateway.jmap.checks import anything, array_of, boolean, id_or_reference, map_of, nullable, true, unsigned_int
+from gateway.jmap.checks import anything, array_of, boolean, id_, map_of, nullable, true, unsigned_int
 from gateway.jmap.checks import utc_date as utc_date_check
-from gateway.jmap.datatype import Changeable, Changes, Fetched, Gettable, Query, QueryChangeable, QueryResult
-from gateway.jmap.errors import MethodError
-from gateway.jmap.properties import ID, Property, PropertyTable
-from gateway.objects.mail import blob_ids, email_query
-from gateway.objects.mail.capability import MAIL, mail_of
+from gateway.jmap.datatype import (
+    Changeable,
+    Changes,
+    Copy,
+    Copyable,
+    Fetched,
+    Query,
+    QueryChangeable,
+    QueryResult,
+    Settable,
+)
+from gateway.jmap.errors import MethodError, SetError
+from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update, reference_ids
+from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set
+from gateway.objects.mail.capability import MAIL, mail_of, writer_of
 from gateway.objects.mail.changes import changes_of
 from gateway.objects.mail.contents import Wanted, contents
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.order import SORTABLE
 from gateway.sync.account import MailAccount
+from gateway.sync.emails import Emails
 
 DEFAULT_PROPERTIES: Final = (  # RFC 8621 §4.2
     *("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt"),
@@ -42,13 +53,20 @@ def header_name(name: str) -> Property | None:
     return Property(name, anything, immutable=True, omittable=True) if parse_header_property(name) else None
 
 
+def lower_case(value: Any, lookup: Lookup) -> Any:  # noqa: ARG001 - a Resolver
+    """Keywords have no case and are shown in lower case (RFC 8621 §4.1.1); done where creation ids are replaced."""
+    if isinstance(value, str):
+        return value.lower()
+    return {key.lower(): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
 PROPERTIES: Final = PropertyTable(
     [
         ID,
         Property("blobId", anything, server_set=True, immutable=True),
         Property("threadId", anything, server_set=True, immutable=True),
-        Property("mailboxIds", map_of(id_or_reference, true)),
-        Property("keywords", map_of(keyword, true), default={}),
+        Property("mailboxIds", map_of(id_, true), references=reference_ids),
+        Property("keywords", map_of(keyword, true), default={}, references=lower_case),
         Property("size", unsigned_int, server_set=True, immutable=True),
         Property("receivedAt", utc_date_check, immutable=True, omittable=True),
         *(Property(name, anything, immutable=True, omittable=True) for name in CONTENT),
@@ -88,12 +106,12 @@ def body_options(arguments: Mapping[str, Any]) -> BodyOptions:
     )
 
 
-class EmailType(Gettable, Changeable, QueryChangeable):
+class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     """The hooks of the standard methods for Email."""
 
     name = "Email"
     capability = MAIL
-    methods = ("get", "changes", "query", "queryChanges")
+    methods = ("get", "changes", "set", "copy", "query", "queryChanges")
     properties = PROPERTIES
     get_arguments = BODY_ARGUMENTS
     filter_conditions = email_query.FILTER_CONDITIONS
@@ -126,6 +144,32 @@ class EmailType(Gettable, Changeable, QueryChangeable):
         """Email/changes (RFC 8621 §4.3)."""
         return changes_of(await mail_of(context, account), "Email", since_state, max_changes)
 
+    async def create(
+        self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """Email/set create (RFC 8621 §4.6)."""
+        return await email_create.create(context, account, await mail_of(context, account), records, arguments)
+
+    async def copy(
+        self, context: Context, from_account: Account, account: Account, copies: Mapping[str, Copy]
+    ) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """Email/copy (RFC 8621 §4.7)."""
+        return await email_copy.copy(context, from_account, account, copies)
+
+    async def update(
+        self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
+        """Email/set update: keywords and mailboxIds (RFC 8621 §4.6)."""
+        mail = await mail_of(context, account)
+        return await email_set.update(mail, writer_of(mail), updates)
+
+    async def destroy(
+        self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]
+    ) -> Mapping[str, SetError]:
+        """Email/set destroy: from all Mailboxes (RFC 8621 §4.6)."""
+        mail = await mail_of(context, account)
+        return await email_set.destroy(mail, writer_of(mail), ids)
+
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Email/query (RFC 8621 §4.4)."""
         return await email_query.run(await mail_of(context, account), query)
@@ -145,21 +189,28 @@ def _all_ids(mail: MailAccount, most: int) -> list[str]:
 def _changing_parts(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, bytes]:
     """The end of each Email's JSON object, as of now: what can change, and the closing brace."""
     emails = mail.emails
+    alike: dict[tuple[int, frozenset[int]], bytes] = {}  # a page has few combinations of keywords and Mailboxes
     parts = {}
     for email_id in ids:
         row = emails.row(email_id)
         if row is not None:
-            part = b"}"
-            if "keywords" in names:
-                part = b',"keywords":' + _json_set(emails.keywords(row)) + part
-            if "mailboxIds" in names:
-                part = b',"mailboxIds":' + _json_set(frozenset(emails.mailbox_ids(row))) + part
+            key = emails.flag_set[row], emails.box_set(row)
+            if (part := alike.get(key)) is None:
+                part = alike[key] = _changing_part(emails, row, names)
             parts[email_id] = part
     return parts
 
 
-@lru_cache(maxsize=4096)
-def _json_set(names: frozenset[str]) -> bytes:
+def _changing_part(emails: Emails, row: int, names: Sequence[str]) -> bytes:
+    part = b"}"
+    if "keywords" in names:
+        part = b',"keywords":' + _json_set(emails.keywords(row)) + part
+    if "mailboxIds" in names:
+        part = b',"mailboxIds":' + _json_set(emails.mailbox_ids(row)) + part
+    return part
+
+
+def _json_set(names: Iterable[str]) -> bytes:
     return orjson.dumps(dict.fromkeys(sorted(names), True))
 
 
@@ -172,7 +223,7 @@ async def _fixed_parts(
     options: BodyOptions,
 ) -> dict[str, bytes]:
     """The beginning of each Email's JSON object: everything that never changes, without the closing brace."""
-    cache, view = context.cache, (account.id, names, options)
+    cache, view = context.cache, _view(account.id, names, options)
     parts = {email_id: part for email_id in ids if (part := cache.get((view, email_id))) is not None}
     missing = [email_id for email_id in ids if email_id not in parts]
     if missing:
@@ -182,6 +233,12 @@ async def _fixed_parts(
             cache.put((view, email_id), part)
             parts[email_id] = part
     return parts
+
+
+@lru_cache(maxsize=256)
+def _view(*_: Hashable) -> object:
+    """Stands for its arguments in keys of the cache: hashing them for every Email costs more than all the rest."""
+    return object()
 
 
 async def _make_fixed(

@@ -8,25 +8,28 @@ from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import Check, boolean, id_, integer, map_of, nullable, string, unsigned_int
 from gateway.jmap.collations import sort_key
-from gateway.jmap.datatype import Changeable, Changes, Fetched, Gettable, Query, QueryChangeable, QueryResult
+from gateway.jmap.datatype import Changeable, Changes, Fetched, Query, QueryChangeable, QueryResult, Settable
+from gateway.jmap.errors import SetError
 from gateway.jmap.filters import Comparator, evaluate
-from gateway.jmap.properties import ID, Property, PropertyTable
-from gateway.objects.mail.capability import MAIL, mail_of
+from gateway.jmap.properties import ID, Property, PropertyTable, Update, reference_ids
+from gateway.objects.mail import mailbox_set
+from gateway.objects.mail.capability import MAIL, mail_of, writer_of
 from gateway.objects.mail.changes import change_set, changes_of
 from gateway.objects.results import ListResult
 from gateway.sync.account import MailAccount
 from gateway.sync.mailboxes import Mailbox
 
 COUNTS: Final = ("totalEmails", "unreadEmails", "totalThreads", "unreadThreads")
+SETTABLE: Final = ("name", "parentId", "role", "sortOrder", "isSubscribed")
 THREAD_COUNTS: Final = frozenset({"totalThreads", "unreadThreads"})
 
 PROPERTIES: Final = PropertyTable(
     [
         ID,
         Property("name", string),
-        Property("parentId", nullable(id_), default=None),
+        Property("parentId", nullable(id_), default=None, references=reference_ids),
         Property("role", nullable(string), default=None),
-        Property("sortOrder", integer(0, 2**31 - 1), default=0),
+        Property("sortOrder", integer(0, 2**31 - 1), omittable=True),
         *(Property(name, unsigned_int, server_set=True) for name in COUNTS),
         Property("myRights", map_of(string, boolean), server_set=True),
         Property("isSubscribed", boolean, omittable=True),
@@ -34,13 +37,14 @@ PROPERTIES: Final = PropertyTable(
 )
 
 
-class MailboxType(Gettable, Changeable, QueryChangeable):
+class MailboxType(Settable, Changeable, QueryChangeable):
     """The hooks of the standard methods for Mailbox."""
 
     name = "Mailbox"
     capability = MAIL
-    methods = ("get", "changes", "query", "queryChanges")
+    methods = ("get", "changes", "set", "query", "queryChanges")
     properties = PROPERTIES
+    set_arguments = (Argument("onDestroyRemoveEmails", boolean, False),)
     query_arguments = (Argument("sortAsTree", boolean, False), Argument("filterAsTree", boolean, False))
     filter_conditions: Mapping[str, Check] = {
         "parentId": nullable(id_),
@@ -81,6 +85,39 @@ class MailboxType(Gettable, Changeable, QueryChangeable):
         mail = await mail_of(context, account)
         return changes_of(mail, "Mailbox", since_state, max_changes, tell_properties=True)
 
+    async def create(
+        self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """Mailbox/set create (RFC 8621 §2.5)."""
+        mail = await mail_of(context, account)
+        made = await mailbox_set.create(mail, writer_of(mail), records)
+        return {
+            key: box if isinstance(box, SetError) else await _unsaid(mail, box, records[key])
+            for key, box in made.items()
+        }
+
+    async def update(
+        self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
+        """Mailbox/set update (RFC 8621 §2.5)."""
+        mail = await mail_of(context, account)
+        before = mail.mailboxes
+        refused = await mailbox_set.update(mail, writer_of(mail), updates)
+        answers: dict[str, Mapping[str, Any] | SetError | None] = dict(refused)
+        for mailbox_id in (updates.keys() & mail.mailboxes.keys()) - refused.keys():
+            seen = await _to_json(mail, before[mailbox_id], SETTABLE)
+            asked = {**seen, **updates[mailbox_id].patched}
+            answers[mailbox_id] = await _unsaid(mail, mail.mailboxes[mailbox_id], asked, SETTABLE)
+        return answers
+
+    async def destroy(
+        self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]
+    ) -> Mapping[str, SetError]:
+        """Mailbox/set destroy (RFC 8621 §2.5)."""
+        mail = await mail_of(context, account)
+        remove_emails = arguments["onDestroyRemoveEmails"]
+        return await mailbox_set.destroy(mail, writer_of(mail), ids, remove_emails=remove_emails)
+
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Mailbox/query (RFC 8621 §2.3)."""
         mail = await mail_of(context, account)
@@ -101,6 +138,16 @@ class MailboxType(Gettable, Changeable, QueryChangeable):
             # One folder's change can move everything below it.
             touched.update(mail.mailboxes)
         return touched
+
+
+async def _unsaid(
+    mail: MailAccount, box: Mailbox, said: Mapping[str, Any], names: Sequence[str] = PROPERTIES.default
+) -> dict[str, Any]:
+    """The properties that are otherwise than the client said, or of which it said nothing (RFC 8620 §5.3)."""
+    if THREAD_COUNTS & set(names):
+        await mail.threads.ready()
+    values = await _to_json(mail, box, names)
+    return {name: value for name, value in values.items() if name not in said or said[name] != value}
 
 
 async def _to_json(mail: MailAccount, box: Mailbox, properties: Sequence[str]) -> dict[str, Any]:
