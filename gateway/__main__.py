@@ -54,7 +54,27 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("demo", help=text, description=text.capitalize() + ".")
     demo.add_arguments(command)
     command.set_defaults(run=demo.run)
+    text = "convert iCalendar to JSCalendar 2.0, or back"
+    _convert_arguments(commands.add_parser("convert", help=text, description=text.capitalize() + "."))
     return parser
+
+
+def _convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="iCalendar or JSCalendar file, - for standard input; the format is detected")
+    parser.add_argument(
+        "--to",
+        choices=("jscalendar", "icalendar", "rfc8984"),
+        help="target format (default: the other one); rfc8984 is JSCalendar with the old names",
+    )
+    parser.add_argument("--from-rfc8984", action="store_true", help="accept the old names of RFC 8984 in the input")
+    parser.add_argument("--report", action="store_true", help="say on standard error what was kept, lost or changed")
+    parser.set_defaults(run=_convert)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from gateway import convert  # noqa: PLC0415 - see _serve
+
+    return convert.run(args)
 
 
 def _serve(args: argparse.Namespace) -> int:

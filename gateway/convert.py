@@ -24,20 +24,8 @@ class _Unreadable(Exception):
     """The input is neither; the message says where and why."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the command."""
-    parser.add_argument("file", help="iCalendar or JSCalendar file, - for standard input; the format is detected")
-    parser.add_argument(
-        "--to",
-        choices=("jscalendar", "icalendar", "rfc8984"),
-        help="target format (default: the other one); rfc8984 is JSCalendar with the old names",
-    )
-    parser.add_argument("--from-rfc8984", action="store_true", help="accept the old names of RFC 8984 in the input")
-    parser.add_argument("--report", action="store_true", help="say on standard error what was kept, lost or changed")
-
-
 def run(args: argparse.Namespace) -> int:
-    """Convert as the arguments say; returns the exit status."""
+    """Convert as the arguments say (`file`, `to`, `from_rfc8984`, `report`); the exit status."""
     report = Report()
     try:
         data = sys.stdin.buffer.read() if args.file == "-" else Path(args.file).read_bytes()

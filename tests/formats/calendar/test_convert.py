@@ -1,13 +1,13 @@
 """The command `convert`: both directions, detection, the report and the exit status."""
 
-import argparse
 import io
 import json
 from pathlib import Path
 
 import pytest
 
-from gateway.convert import CHANGED, OK, UNREADABLE, add_arguments, run
+from gateway.__main__ import main
+from gateway.convert import CHANGED, OK, UNREADABLE
 
 EVENT = (
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:u\r\nDTSTAMP:20250101T000000Z\r\n"
@@ -17,9 +17,7 @@ EVENT = (
 
 
 def _run(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    return run(parser.parse_args(arguments))
+    return main(["convert", *arguments])
 
 
 @pytest.fixture
