@@ -34,6 +34,8 @@ def check(path: str) -> None:
     """
     if not path or any(unicodedata.category(character) in _CONTROLS for character in path):
         raise InvalidData("control character in a mailbox name, or none at all")
+    if "" in path.split("/"):  # Cyrus drops an empty level and creates another mailbox than was asked for
+        raise InvalidData("an empty level in a mailbox name")
     if not _PRINTABLE.issuperset(utf7.encode(path)):
         raise InvalidData("the name cannot be written in modified UTF-7")
 

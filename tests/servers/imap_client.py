@@ -89,7 +89,7 @@ class ImapClient:
         """Names of all mailboxes that can be selected."""
         lines = [line.decode() for line in self._ok(self.imap.list()) if isinstance(line, bytes)]
         real = (line for line in lines if not re.match(r"\([^)]*\\(Noselect|NonExistent)\b", line, re.IGNORECASE))
-        return {line.rsplit(' "/" ', 1)[-1].strip('"') for line in real}
+        return {_unquoted(line.rsplit(' "/" ', 1)[-1]) for line in real}
 
     def capabilities(self) -> set[str]:
         """What the server advertises to a logged-in client."""
@@ -136,3 +136,7 @@ def imap_client(server: MailServer, user: User) -> Iterator[ImapClient]:
 
 def _quoted(mailbox: str) -> str:
     return '"' + mailbox.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
