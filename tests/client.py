@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -52,7 +52,7 @@ class JmapClient:
         assert answered == "error", given
         return given
 
-    async def upload(self, data: bytes, content_type: str = "application/octet-stream") -> dict[str, Any]:
+    async def upload(self, data: bytes | BinaryIO, content_type: str = "application/octet-stream") -> dict[str, Any]:
         """The answer to an upload (RFC 8620 §6.1)."""
         url = self.session["uploadUrl"].replace("{accountId}", self.account)
         async with self.http.post(url, data=data, headers={"Content-Type": content_type}) as answer:

@@ -23,6 +23,7 @@ __all__ = [
     "decode_charset",
     "decode_transfer",
     "describe",
+    "has_attached_message",
     "parse_message",
     "part_body",
     "walk",
@@ -92,6 +93,11 @@ def parse_message(data: bytes | memoryview) -> Message:
 def part_body(message: Message, part: Part) -> bytes:
     """The octets of a part after content transfer decoding: what its blob holds. Never raises."""
     return decode_transfer(part.encoding, bytes(message.data[part.start : part.end]))[0]
+
+
+def has_attached_message(root: Part) -> bool:
+    """Whether a message is attached: Dovecot's BINARY.SIZE of the other parts cannot be trusted then."""
+    return any(part.type.startswith("message/") for part in walk(root))
 
 
 def walk(root: Part) -> Iterator[Part]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.errors import NotFound
-from adapters.formats.mime import Message, Part, parse_message, part_body, walk
+from adapters.formats.mime import Message, Part, has_attached_message, parse_message, part_body, walk
 from adapters.formats.transfer_stream import decoded
 from adapters.ports.mail import FetchPlan
 from gateway.context import Account
@@ -109,11 +109,12 @@ class _Place:
     async def part(self, part_id: str) -> OpenBlob | None:
         """A part of a large message, decoded while it streams."""
         fetched = await self.mail.port.fetch(self.path, self.uid_validity, [self.uid], FetchPlan(structure=True))
-        part = _leaf(fetched[self.uid].structure if self.uid in fetched else None, part_id)
-        if part is None:
+        root = fetched[self.uid].structure if self.uid in fetched else None
+        part = _leaf(root, part_id)
+        if root is None or part is None:
             return None
         size = part.size
-        if size is None:
+        if size is None and not has_attached_message(root):
             sizes = await self.mail.port.decoded_sizes(self.path, self.uid_validity, self.uid, [part_id])
             size = sizes.get(part_id)
         raw = self.stream(part_id)

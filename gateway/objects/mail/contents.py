@@ -5,13 +5,14 @@ here; of a large one the structure comes first and then only the pieces that are
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-from adapters.errors import Conflict
+from adapters.errors import AdapterError, Conflict
 from adapters.formats.body_parts import needs_part_headers
 from adapters.formats.email import (
     BodyOptions,
@@ -23,7 +24,7 @@ from adapters.formats.email import (
     properties_from,
 )
 from adapters.formats.header_forms import header_fields
-from adapters.formats.mime import Part, parse_message, walk
+from adapters.formats.mime import Part, has_attached_message, parse_message, walk
 from adapters.ports.mail import FetchPlan, MailPort, MessageData, Section
 from gateway.objects.mail import blob_ids
 from gateway.sync.account import MailAccount
@@ -176,10 +177,14 @@ def _preview_missing(data: MessageData, wanted: Wanted) -> bool:
 
 async def _fill_in_sizes(port: MailPort, place: _Place, uid: int, data: MessageData) -> None:
     unknown = {part_id: part for part_id, part in _leaves(data.structure).items() if part.size is None}
-    if unknown:
-        sizes = await port.decoded_sizes(place.path, place.uid_validity, uid, list(unknown))
-        for part_id, size in sizes.items():
-            unknown[part_id].size = size
+    if unknown and data.structure is not None and not has_attached_message(data.structure):
+        # A size that the server cannot tell is left to an estimate: Dovecot hangs up on some damaged parts, and says
+        # 2^64-1665 of others.
+        with contextlib.suppress(AdapterError):
+            sizes = await port.decoded_sizes(place.path, place.uid_validity, uid, list(unknown))
+            for part_id, size in sizes.items():
+                if size <= unknown[part_id].octets:
+                    unknown[part_id].size = size
 
 
 def _leaves(root: Part | None) -> dict[str, Part]:

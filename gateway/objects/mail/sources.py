@@ -4,14 +4,17 @@ An APPEND holds a connection while the message streams. If it had to wait for a 
 a few of them at once could wait for each other for ever. So what lies in the mail store is copied first.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from adapters.errors import Unavailable
 from adapters.formats.compose_stream import Examination, examine
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError
 from gateway.objects.mail import blob_ids
+from gateway.store.base import StoreUnavailable
 from gateway.store.blobs import OpenBlob, UploadTooLarge
 
 IN_MEMORY: Final = 64 * 1024
@@ -29,15 +32,27 @@ class Held:
 
 async def hold(context: Context, account: Account, blob_id: str) -> Held | None:
     """Examine a blob and have it ready; None when there is none. Raises SetError("tooLarge"), adapters.errors."""
-    blob = await context.blobs.find(account, blob_id)
-    if blob is None:
-        return None
-    path = blob_ids.split(blob_id)
-    if path is not None and not path[1] and blob_ids.email_of(path[0]) is None:
-        return Held(await examine(blob.read(0, None)), blob.type, lambda: blob.read(0, None))
-    if blob.size is not None and blob.size <= IN_MEMORY:
-        return await _in_memory(blob)
-    return await _in_store(context, account, blob)
+    try:
+        blob = await context.blobs.find(account, blob_id)
+        if blob is None:
+            return None
+        path = blob_ids.split(blob_id)
+        if path is not None and not path[1] and blob_ids.email_of(path[0]) is None:
+            return Held(await examine(blob.read(0, None)), blob.type, lambda: _available(blob.read(0, None)))
+        if blob.size is not None and blob.size <= IN_MEMORY:
+            return await _in_memory(blob)
+        return await _in_store(context, blob)
+    except StoreUnavailable as error:
+        raise Unavailable(f"the store: {error}") from error
+
+
+async def _available(octets: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same; what the store fails with is what a backend would fail with. Raises Unavailable."""
+    try:
+        async for piece in octets:
+            yield piece
+    except StoreUnavailable as error:
+        raise Unavailable(f"the store: {error}") from error
 
 
 async def _in_memory(blob: OpenBlob) -> Held:
@@ -53,15 +68,15 @@ async def _in_memory(blob: OpenBlob) -> Held:
     return Held(seen, blob.type, read)
 
 
-async def _in_store(context: Context, account: Account, blob: OpenBlob) -> Held:
-    """A copy that lasts as long as an upload."""
-    seen = Examination()
+async def _in_store(context: Context, blob: OpenBlob) -> Held:
+    """A copy that lasts as long as an upload, in a partition of its own: equal uploads replace each other."""
+    seen, partition = Examination(), f"held.{secrets.token_hex(16)}"
     try:
-        async with context.uploads.writer(account.id, context.limits.max_size_upload) as writer:
+        async with context.uploads.writer(partition, context.limits.max_size_upload) as writer:
             async for piece in blob.read(0, None):
                 seen.feed(piece)
                 await writer.write(piece)
-            copy = await writer.finish(blob.type or "application/octet-stream")
+            copy = await writer.finish("")
     except UploadTooLarge as error:
         raise SetError("tooLarge", "a blob is larger than an upload may be") from error
-    return Held(seen, blob.type, lambda: context.uploads.read(account.id, copy))
+    return Held(seen, blob.type, lambda: _available(context.uploads.read(partition, copy)))

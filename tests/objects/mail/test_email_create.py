@@ -2,11 +2,13 @@
 
 import asyncio
 import hashlib
+import io
 from email import message_from_bytes
 from typing import Any
 
 import pytest
 
+from adapters.formats.mime import parse_message, part_body
 from tests.client import JmapClient
 from tests.objects.mail.conftest import Tier
 from tests.objects.mail.messages import message, with_attachment
@@ -55,7 +57,8 @@ async def test_a_draft_with_an_attachment_is_stored_and_read_back(jmap: JmapClie
     }
     assert email["bodyValues"][email["textBody"][0]["partId"]]["value"] == "Grüße\n"
     (attachment,) = email["attachments"]
-    assert (attachment["name"], attachment["type"], attachment["size"]) == ("Bericht.pdf", "application/pdf", len(data))
+    assert (attachment["name"], attachment["type"]) == ("Bericht.pdf", "application/pdf")
+    assert abs(attachment["size"] - len(data)) <= 2  # without BINARY a good guess
     assert await jmap.download(attachment["blobId"]) == data
     octets = await jmap.download(email["blobId"])
     assert len(octets) == email["size"]
@@ -120,8 +123,8 @@ async def test_parts_and_messages_of_the_store_are_attached(jmap: JmapClient, im
     # Together they would wait for each other if each held a connection and wanted another.
     several = await asyncio.gather(*(create(jmap, **TEXT, attachments=parts) for _ in range(6)))
     assert len({created["id"] for created in several}) == 6
-    email = await get(jmap, several[0]["id"], "attachments")
-    contents = [await jmap.download(part["blobId"]) for part in email["attachments"]]
+    stored = parse_message(await jmap.download(several[0]["blobId"]))
+    contents = [part_body(stored, part) for part in stored.root.sub_parts[1:]]
     assert contents[0] == data
     assert contents[1] == await jmap.download(emails["Large"]["blobId"])
     assert contents[2] == await jmap.download(emails["Small"]["blobId"])
@@ -139,7 +142,7 @@ async def test_creation_ids_are_known_to_later_calls(jmap: JmapClient) -> None:
 
 
 async def test_too_large_attachments_are_refused(jmap: JmapClient) -> None:
-    blob = await jmap.upload(bytes(10_000_000))
+    blob = await jmap.upload(io.BytesIO(bytes(10_000_000)))
     part = {"blobId": blob["blobId"]}
     refused = await create(jmap, **TEXT, attachments=[part] * 6)
     assert refused["type"] == "tooLarge"
