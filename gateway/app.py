@@ -10,6 +10,8 @@ from gateway.config import Config, StoreConfig
 from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS, Blobs
+from gateway.objects.sieve import capability as sieve
+from gateway.objects.submission.capability import SUBMISSION
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
@@ -56,7 +58,7 @@ async def services(config: Config) -> AsyncIterator[Services]:
             config=config,
             authenticator=Authenticator(config, logins),
             registry=registry,
-            capabilities=_capabilities(registry, limits),
+            capabilities=_capabilities(registry, limits, config),
             limits=limits,
             store=store,
             uploads=uploads,
@@ -91,10 +93,17 @@ def core_limits(config: Config) -> CoreLimits:
     )
 
 
-def _capabilities(registry: Registry, limits: CoreLimits) -> dict[str, dict[str, object]]:
+def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dict[str, dict[str, object]]:
     """The session's capabilities: those that a method belongs to (RFC 8620 §2); the accounts carry the details."""
     methods = [registry.find(name, None) for name in registry.names()]
     found: dict[str, dict[str, object]] = {method.capability: {} for method in methods if method is not None}
+    for urn, value in sieve.SESSION.items():
+        if any(backend.managesieve is not None for backend in config.backends.values()):
+            found[urn] = dict(value)
+        else:
+            found.pop(urn, None)
+    if all(backend.submission is None for backend in config.backends.values()):
+        found.pop(SUBMISSION, None)
     return found | {CORE: limits.to_json()}
 
 

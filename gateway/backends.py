@@ -1,26 +1,42 @@
 """Opening logins at the mail servers: the server proves who somebody is; logins of one owner share the mail."""
 
+import contextlib
 import logging
 import math
 import ssl
 import time
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from adapters.errors import AdapterError, AuthFailed
+from adapters.formats.smtp_path import is_address
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Connection, Endpoint
 from adapters.imap.connection import Credentials as ImapCredentials
 from adapters.imap.pool import PoolSettings
+from adapters.managesieve.connection import Endpoint as SieveEndpoint
+from adapters.managesieve.filters import SieveFilters
+from adapters.ports.filtering import FilteringFacts
 from adapters.ports.mail import MailFacts
-from gateway.config import Config, ImapConfig, backend_user
+from adapters.ports.submission import SubmissionFacts
+from adapters.smtp.backend import Endpoint as SmtpEndpoint
+from adapters.smtp.backend import SmtpSubmission
+from adapters.smtp.login import Credentials as SmtpCredentials
+from gateway.config import Config, ImapConfig, ManageSieveConfig, SubmissionConfig, backend_user
 from gateway.config_reader import ConfigError
 from gateway.context import Account, Login
 from gateway.jmap.capabilities import CORE
+from gateway.objects import REFERRERS
+from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
+from gateway.objects.quota.quota import QUOTA, has_limits
+from gateway.objects.sieve import capability as sieve
+from gateway.objects.submission.capability import SUBMISSION, submission_capability
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import MailAccount
+from gateway.sync.outbox import Outbox, Senders, outbox
+from gateway.sync.scripts import Scripts
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Opened
 from gateway.web.metrics import Meters
@@ -30,16 +46,27 @@ log = logging.getLogger(__name__)
 STALE_PROOFS: Final = 2
 """A port keeps its credentials while they were proven within this many cache times; then newer ones replace them."""
 
+FACTS_SECONDS: Final = 3600.0
+RETRY_SECONDS: Final = 60.0
+"""How long the answer of a submission server, or its silence, is believed."""
+
 
 class OnceProbed(ImapMail):
-    """A port that learns the server's nature once: the login that proves the credentials is the first pass's too."""
+    """A port that learns the server's nature once: the login that proves the credentials is the first pass's too.
+
+    has_limits: whether the server limits what the owner may store, known after `open`.
+    """
 
     _facts: MailFacts | None = None
+    has_limits = False
 
     async def open(self) -> MailFacts:
         """See ImapMail.open."""
         if self._facts is None:
-            self._facts = await super().open()
+            facts = await super().open()
+            with contextlib.suppress(AdapterError):  # a server that will not tell has none for us
+                self.has_limits = await has_limits(self)
+            self._facts = facts
         return self._facts
 
 
@@ -49,10 +76,39 @@ class _Shared:
 
     backend: str
     mail: MailAccount
-    port: ImapMail
+    port: OnceProbed
     credentials: ImapCredentials
     proven_at: float
+    outbox: Outbox | None = None
+    filtering: FilteringFacts | None = None
+    filtering_asked_at: float = -math.inf
     holders: list[ImapCredentials] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Submission:
+    """The submission server of one backend. What it offers is asked once an hour, by whoever logs in first then."""
+
+    endpoint: SmtpEndpoint
+    config: SubmissionConfig
+    offered: SubmissionFacts | None = None
+    asked_at: float = -math.inf
+
+    async def facts(self, port: SmtpSubmission) -> SubmissionFacts | None:
+        """What the server offers; None while it does not answer."""
+        age = time.monotonic() - self.asked_at
+        if age > (FACTS_SECONDS if self.offered is not None else RETRY_SECONDS):
+            self.asked_at = time.monotonic()
+            try:
+                self.offered = await port.facts()
+            except AuthFailed:
+                self.asked_at = -math.inf  # tells of this login only
+                log.warning("the submission server refuses a login that the mail server accepted")
+                return self.offered
+            except AdapterError as error:
+                self.offered = None
+                log.warning("the submission server cannot be used for now: %s: %s", type(error).__name__, error)
+        return self.offered
 
 
 class MailBackends:
@@ -63,6 +119,16 @@ class MailBackends:
         self._store = store
         self._meters = meters
         self._endpoints = {name: _endpoint(name, backend.imap) for name, backend in config.backends.items()}
+        self._submission = {
+            name: _Submission(_smtp_endpoint(name, backend.submission), backend.submission)
+            for name, backend in config.backends.items()
+            if backend.submission is not None
+        }
+        self._sieve = {
+            name: _sieve_endpoint(name, backend.managesieve)
+            for name, backend in config.backends.items()
+            if backend.managesieve is not None
+        }
         self._shared: dict[str, _Shared] = {}
 
     async def open(self, credentials: Credentials) -> Opened:
@@ -88,16 +154,73 @@ class MailBackends:
         proven = _imap_credentials(credentials, owner)
         shared = await self._prove(name, account_id, proven)
         shared.holders.append(proven)
+        capabilities = self._capabilities(shared.port)
+        box, offered = await self._outbox(name, shared, credentials.username, proven)
+        if offered is not None:
+            capabilities[SUBMISSION] = submission_capability(offered)
+        filters = await self._filters(name, shared, proven)
+        if filters is not None and shared.filtering is not None:
+            capabilities |= sieve.capabilities(shared.filtering)
         account = Account(
             id=account_id,
             name=credentials.username,
             is_personal=True,
             is_read_only=False,
-            capabilities={CORE: {}, MAIL: mail_capability()},
+            capabilities=capabilities,
             mail=shared.mail,
+            outbox=box,
+            filtering=None if filters is None else Scripts(account_id, filters, self._store),
         )
-        login = Login(credentials.username, {account_id: account}, {MAIL: account_id})
-        return Opened(login, lambda: self._release(account_id, shared, proven))
+        primary = {urn: account_id for urn in capabilities if urn != CORE}
+        login = Login(credentials.username, {account_id: account}, primary)
+        return Opened(login, lambda: self._close(account_id, shared, proven, filters))
+
+    def _capabilities(self, port: OnceProbed) -> dict[str, dict[str, Any]]:
+        """What the account can do: URN -> the account's object (RFC 8620 §2)."""
+        blob = blob_capability(self._config.limits.max_size_upload, REFERRERS)
+        found = {CORE: {}, MAIL: mail_capability(), BLOB: blob}
+        return found | {QUOTA: {}} if port.has_limits else found
+
+    async def _outbox(
+        self, name: str, shared: _Shared, username: str, credentials: ImapCredentials
+    ) -> tuple[Outbox | None, SubmissionFacts | None]:
+        """What this login can send with, and what the server offers; (None, None) where it cannot send."""
+        submission = self._submission.get(name)
+        if submission is None:
+            return None, None
+        senders = _senders(username, submission.config)
+        if senders.own is None and not senders.patterns:
+            return None, None
+        port = SmtpSubmission(submission.endpoint, _smtp_credentials(credentials))
+        offered = await submission.facts(port)
+        if offered is None:
+            return None, None
+        if shared.outbox is None:
+            shared.outbox = outbox(port, senders, offered, self._store, shared.mail.id)
+        return replace(shared.outbox, port=port, senders=senders, offered=offered), offered
+
+    async def _filters(self, name: str, shared: _Shared, credentials: ImapCredentials) -> SieveFilters | None:
+        """This login at the ManageSieve server; None where there is none, or while it does not take the login."""
+        config = self._config.backends[name].managesieve
+        if config is None:
+            return None
+        filters = SieveFilters(self._sieve[name], credentials, idle=config.idle_seconds)
+        age = time.monotonic() - shared.filtering_asked_at
+        if age > (FACTS_SECONDS if shared.filtering is not None else RETRY_SECONDS):
+            shared.filtering_asked_at = time.monotonic()
+            try:
+                shared.filtering = await filters.facts()
+            except AdapterError as error:
+                shared.filtering = None
+                log.warning("the ManageSieve server cannot be used for now: %s: %s", type(error).__name__, error)
+        return None if shared.filtering is None else filters
+
+    async def _close(
+        self, account_id: str, shared: _Shared, credentials: ImapCredentials, filters: SieveFilters | None
+    ) -> None:
+        if filters is not None:
+            await filters.close()
+        await self._release(account_id, shared, credentials)
 
     async def _prove(self, name: str, account_id: str, credentials: ImapCredentials) -> _Shared:
         """The owner's mail, after the server has accepted the credentials just now."""
@@ -117,7 +240,7 @@ class MailBackends:
             raise
         return await self._adopt(name, account_id, port, credentials)
 
-    async def _adopt(self, name: str, account_id: str, port: ImapMail, credentials: ImapCredentials) -> _Shared:
+    async def _adopt(self, name: str, account_id: str, port: OnceProbed, credentials: ImapCredentials) -> _Shared:
         """Give an opened port to the owner's mail, in place of the one that it has."""
         now = time.monotonic()
         shared = self._shared.get(account_id)
@@ -141,6 +264,8 @@ class MailBackends:
         if not shared.holders:
             if self._shared.get(account_id) is shared:
                 del self._shared[account_id]
+            if shared.outbox is not None:
+                await shared.outbox.close()
             await shared.mail.close()
             await shared.port.close()
         elif shared.credentials == credentials and credentials not in shared.holders:
@@ -158,7 +283,7 @@ class MailBackends:
             shared.proven_at = -math.inf  # whoever proves himself next brings a new port
             log.warning("a mail account is without connections for now: %s", type(error).__name__)
 
-    def _port(self, name: str, credentials: ImapCredentials) -> ImapMail:
+    def _port(self, name: str, credentials: ImapCredentials) -> OnceProbed:
         imap = self._config.backends[name].imap
         return OnceProbed(
             self._endpoints[name],
@@ -181,12 +306,39 @@ def _endpoint(name: str, imap: ImapConfig) -> Endpoint:
     )
 
 
-def tls_context(name: str, imap: ImapConfig) -> ssl.SSLContext:
+def _smtp_endpoint(name: str, smtp: SubmissionConfig) -> SmtpEndpoint:
+    """Raises ConfigError where the CA file cannot be used."""
+    return SmtpEndpoint(
+        host=smtp.host,
+        port=smtp.port,
+        tls=smtp.tls,
+        ssl_context=None if smtp.tls == "none" else tls_context(name, smtp, "submission"),
+        connect_timeout=smtp.connect_seconds,
+        command_timeout=smtp.command_seconds,
+        final_timeout=smtp.final_seconds,
+    )
+
+
+def _sieve_endpoint(name: str, server: ManageSieveConfig) -> SieveEndpoint:
+    """Raises ConfigError where the CA file cannot be used."""
+    return SieveEndpoint(
+        host=server.host,
+        port=server.port,
+        tls=server.tls,
+        ssl_context=None if server.tls == "none" else tls_context(name, server, "managesieve"),
+        connect_timeout=server.connect_seconds,
+        command_timeout=server.command_seconds,
+    )
+
+
+def tls_context(
+    name: str, server: ImapConfig | SubmissionConfig | ManageSieveConfig, section: str = "imap"
+) -> ssl.SSLContext:
     """What a backend's certificate is checked with. Raises ConfigError."""
     try:
-        return ssl.create_default_context(cafile=None if imap.ca_file is None else str(imap.ca_file))
+        return ssl.create_default_context(cafile=None if server.ca_file is None else str(server.ca_file))
     except OSError as error:  # SSLError is one
-        raise ConfigError([f"backends.{name}.imap.ca_file: {error}"]) from error
+        raise ConfigError([f"backends.{name}.{section}.ca_file: {error}"]) from error
 
 
 def _imap_credentials(credentials: Credentials, owner: str) -> ImapCredentials:
@@ -199,3 +351,22 @@ def _imap_credentials(credentials: Credentials, owner: str) -> ImapCredentials:
     if credentials.login != credentials.username:
         return ImapCredentials(credentials.login, password=secret, authzid=owner)
     return ImapCredentials(owner, password=secret)
+
+
+def _smtp_credentials(credentials: ImapCredentials) -> SmtpCredentials:
+    """The same login at the submission server."""
+    return SmtpCredentials(
+        credentials.username,
+        password=credentials.password,
+        token=credentials.token,
+        authzid=credentials.authzid,
+        mechanism="XOAUTH2" if credentials.mechanism == "XOAUTH2" else "auto",
+    )
+
+
+def _senders(username: str, config: SubmissionConfig) -> Senders:
+    """The addresses of a login: its name where that is one, else its name at the configured domain."""
+    own: str | None = username
+    if "@" not in username:
+        own = None if config.identity_domain is None else f"{username}@{config.identity_domain}"
+    return Senders(own if own is not None and is_address(own) else None, config.senders)

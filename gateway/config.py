@@ -105,12 +105,44 @@ class ImapConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmissionConfig:
+    """[backends.NAME.submission]: the server that takes mail to be sent (RFC 6409). Without it nothing is sent."""
+
+    host: str
+    port: int = number(465, 1, 65_535)
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    identity_domain: str | None = None
+    senders: tuple[str, ...] = ()
+    connect_seconds: float = number(10.0, 0.1, 300)
+    command_seconds: float = number(60.0, 0.1, 3600)
+    final_seconds: float = number(600.0, 1, 3600)  # RFC 5321 §4.5.3.2.6
+
+
+@dataclass(frozen=True, slots=True)
+class ManageSieveConfig:
+    """[backends.NAME.managesieve]: the server of the Sieve scripts (RFC 5804). Without it no mail is filtered here."""
+
+    host: str
+    port: int = number(4190, 1, 65_535)
+    tls: Literal["implicit", "starttls", "none"] = "starttls"
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    connect_seconds: float = number(10.0, 0.1, 300)
+    command_seconds: float = number(60.0, 0.1, 3600)
+    idle_seconds: float = number(60.0, 1, 1700)  # RFC 5804 §1.5: a server may drop an idle client after 30 minutes
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """[backends.NAME]: the servers of one set of users. `user` is the login there: %u, %n, %d are the name given
     by the client, its part before and its part after the @."""
 
     imap: ImapConfig
     user: str = "%u"
+    submission: SubmissionConfig | None = None
+    managesieve: ManageSieveConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +248,15 @@ def _backend_problems(config: Config) -> list[str]:
         if name not in config.backends:
             problems.append(f"domains.{domain}: there is no backend {name!r}")
     for name, backend in config.backends.items():
-        imap = backend.imap
-        if imap.tls == "none" and not imap.allow_plaintext and not _is_loopback(imap.host):
-            problems.append(
-                f'backends.{name}.imap.tls: "none" sends passwords readable over the network; '
-                "allowed to this machine only, unless allow_plaintext = true"
-            )
+        sections: dict[str, ImapConfig | SubmissionConfig | ManageSieveConfig] = {"imap": backend.imap}
+        sections |= {"submission": backend.submission} if backend.submission else {}
+        sections |= {"managesieve": backend.managesieve} if backend.managesieve else {}
+        for section, server in sections.items():
+            if server.tls == "none" and not server.allow_plaintext and not _is_loopback(server.host):
+                problems.append(
+                    f'backends.{name}.{section}.tls: "none" sends passwords readable over the network; '
+                    "allowed to this machine only, unless allow_plaintext = true"
+                )
     return problems
 
 

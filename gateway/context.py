@@ -9,6 +9,8 @@ from gateway.jmap.errors import MethodError
 from gateway.store.blobs import OpenBlob, Uploads
 from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
+from gateway.sync.outbox import Outbox
+from gateway.sync.scripts import Scripts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class Account:
     """One JMAP account (RFC 8620 §1.6.2) that a login may open.
 
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
-    mail: the synchronised mail of the account; None where it has none.
+    mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
+    filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
     """
 
     id: str
@@ -25,6 +28,8 @@ class Account:
     is_read_only: bool
     capabilities: Mapping[str, Mapping[str, Any]]
     mail: MailAccount | None
+    outbox: Outbox | None = None
+    filtering: Scripts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ from gateway.config_reader import Address, ConfigError, Secret, redacted
 
 SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
 MINIMAL = {"JMAPGW__BACKENDS__DEFAULT__IMAP__HOST": "imap.example.org"}
+OPTIONAL = {  # what else is required once an optional section is there
+    "JMAPGW__BACKENDS__DEFAULT__SUBMISSION__HOST": "smtp.example.org",
+    "JMAPGW__BACKENDS__DEFAULT__MANAGESIEVE__HOST": "imap.example.org",
+}
 SECRET_KEYS = {"auth.master_password", "store.url"}
 
 
@@ -23,7 +27,7 @@ def leaves(kind: Any, prefix: str = "") -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         path = f"{prefix}{field.name}"
-        hint = hints[field.name]
+        hint = without_none(hints[field.name])
         if typing.get_origin(hint) is dict:
             below = typing.get_args(hint)[1]
             if dataclasses.is_dataclass(below):
@@ -33,6 +37,12 @@ def leaves(kind: Any, prefix: str = "") -> dict[str, Any]:
         else:
             found[path] = field.default
     return found
+
+
+def without_none(hint: Any) -> Any:
+    """The section that an optional section is."""
+    choices = [each for each in typing.get_args(hint) if each is not type(None)]
+    return choices[0] if len(choices) == 1 and dataclasses.is_dataclass(choices[0]) else hint
 
 
 def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -46,8 +56,8 @@ def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def uncommented() -> str:
-    """The sample with every commented-out key switched on: those have no blank after the #."""
-    return re.sub(r'^#(?=[a-z_"])', "", SAMPLE.read_text(), flags=re.MULTILINE)
+    """The sample with every commented-out key and section switched on: those have no blank after the #."""
+    return re.sub(r'^#(?=[a-z_"[])', "", SAMPLE.read_text(), flags=re.MULTILINE)
 
 
 def problems(environment: dict[str, str] | None = None, toml: str = "", path: Path | None = None) -> list[str]:
@@ -70,7 +80,7 @@ def test_sample_has_every_key_and_no_other() -> None:
 
 
 def test_sample_shows_the_defaults() -> None:
-    config = load(None, MINIMAL)
+    config = load(None, MINIMAL | OPTIONAL)
     written = flatten(tomllib.loads(uncommented()))
     for key, default in leaves(Config).items():
         if default is None or default is dataclasses.MISSING:
@@ -99,7 +109,7 @@ def test_every_key_is_an_environment_variable(key: str) -> None:
         "JMAPGW__AUTH__MASTER_USER": "m",
         "JMAPGW__AUTH__MASTER_PASSWORD": "s",
         "JMAPGW__AUTH__TRUSTED_HEADER_PROXIES": "10.0.0.1",
-    }
+    } | OPTIONAL
     name = "JMAPGW__" + key.replace(".", "__").upper()
     load(None, MINIMAL | complete | ({name: text} if text else {}))
     wrong = problems(complete | {name + "X": "1"})

@@ -27,6 +27,7 @@ from adapters.imap.fetch import (
 from adapters.imap.keywords import FlagSets
 from adapters.imap.pool import Lane, Pool, PoolSettings
 from adapters.imap.probe import Nature, probe
+from adapters.imap.quota import ImapQuota
 from adapters.imap.search import UTF8, found_uids, search_parts
 from adapters.imap.sections import decoded_sizes, read_sections
 from adapters.imap.sentinel import Sentinel
@@ -56,8 +57,8 @@ BATCH: Final = 4_096
 FETCH_BATCH: Final = 500
 
 
-class ImapMail(ImapWriting, MailPort):
-    """The mail of one login: here what reads, in `writing` what changes.
+class ImapMail(ImapWriting, ImapQuota, MailPort):
+    """The mail of one login: here what reads, in `writing` what changes, in `quota` what limits.
 
     id_source: use this source of ids instead of the best that the server has.
     virtual_prefixes: paths or prefixes of mailboxes that only show messages of others, besides those found out.

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from adapters.errors import Unavailable
+from adapters.formats.sasl import Credentials
 from adapters.imap import encoder
 from adapters.imap.dialogue import Dialogue
 from adapters.imap.encoder import Part
@@ -17,7 +18,7 @@ from adapters.imap.errors import ConnectionLost, ProtocolError
 from adapters.imap.flow import Flow, Sink, give, quoted_body
 from adapters.imap.framer import Caps
 from adapters.imap.idle import RENEW, Hints
-from adapters.imap.login import Credentials, log_in
+from adapters.imap.login import log_in
 from adapters.imap.responses import Completion
 from adapters.imap.streams import Wire, closed
 from adapters.imap.tokens import Value

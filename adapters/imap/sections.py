@@ -1,10 +1,11 @@
 """Pieces of messages over one connection: sections of many messages in one round trip, decoded sizes."""
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from adapters.errors import NotFound, Unsupported
+from adapters.errors import InvalidData, NotFound, Unsupported
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import Part, chunk_uids, fetch_item, paren, seqset
 from adapters.imap.fetch import by_uid, enclosing_header, is_section, section_items, sections, size_items, sizes
@@ -15,6 +16,7 @@ from adapters.ports.mail import Section
 Group = tuple[tuple[Section, ...], list[int]]
 Found = dict[int, dict[Section, bytes]]
 
+_MULTIPART: Final = re.compile(rb"^content-type:[ \t]*(?:\r?\n[ \t]+)*multipart/", re.IGNORECASE | re.MULTILINE)
 _SECTIONS_PER_COMMAND: Final = 100  # keeps the line below the length of RFC 7162 §4
 
 
@@ -31,24 +33,27 @@ async def read_sections(connection: Connection, wanted: Mapping[int, Sequence[Se
 
 async def decoded_sizes(connection: Connection, uid: int, part_ids: Sequence[str]) -> dict[str, int]:
     """BINARY.SIZE of the parts that the server can decode. Raises NotFound when the message is gone."""
-    with contextlib.suppress(Unsupported):  # [UNKNOWN-CTE] about one of them fails all (RFC 9051 §6.4.5)
+    # [UNKNOWN-CTE] about one of them fails all (RFC 9051 §6.4.5), and so does damaged base64 (Dovecot: [PARSE])
+    with contextlib.suppress(Unsupported, InvalidData):
         return sizes(await _sizes_of(connection, uid, size_items(part_ids)), part_ids)
     found: dict[str, int] = {}
     for part_id in part_ids:
-        with contextlib.suppress(Unsupported):
+        with contextlib.suppress(Unsupported, InvalidData):
             found |= sizes(await _sizes_of(connection, uid, size_items([part_id])), [part_id])
     return found
 
 
 async def _sizes_of(connection: Connection, uid: int, items: Part) -> dict[bytes, Value]:
-    """BINARY.SIZE data of one message. Raises NotFound."""
+    """BINARY.SIZE data of one message, if the server tells any. Raises NotFound."""
     for attempt in range(2):
         if attempt:  # see `read_sections`
             await refresh(connection)
-        found = by_uid(await connection.command("UID FETCH", seqset([uid]), items)).get(uid, {})
-        if any(name.startswith(b"BINARY.SIZE[") for name in found):
+        found = by_uid(await connection.command("UID FETCH", seqset([uid]), items)).get(uid)
+        if found is not None and any(name.startswith(b"BINARY.SIZE[") for name in found):
             return found
-    raise NotFound("message is gone")
+    if found is None:
+        raise NotFound("message is gone")
+    return found
 
 
 async def _asked(connection: Connection, wanted: Mapping[int, Sequence[Section]]) -> Found:
@@ -75,7 +80,10 @@ def _groups(wanted: Mapping[int, Sequence[Section]]) -> list[Group]:
 
 
 async def _add_headers(connection: Connection, wanted: Mapping[int, Sequence[Section]], found: Found) -> None:
-    """MIME headers of first parts that the server left empty: they stand in the header of their message."""
+    """MIME headers of first parts that the server left empty: they stand in the header of their message.
+
+    Unless that is a multipart: then the part has a header of its own, which may be empty (RFC 2046 §5.1).
+    """
     headers: dict[str, dict[int, Section]] = {}
     for uid, pieces in wanted.items():
         for piece in pieces:
@@ -88,6 +96,6 @@ async def _add_headers(connection: Connection, wanted: Mapping[int, Sequence[Sec
             answer = by_uid(await connection.command("UID FETCH", seqset(uids), item))
             for uid in uids:
                 header = answer.get(uid, {}).get(f"BODY[{name}]".encode())
-                if isinstance(header, bytes):
+                if isinstance(header, bytes) and not _MULTIPART.search(header):
                     piece = pieces_of[uid]
                     found[uid][piece] = header if piece.limit is None else header[: piece.limit]

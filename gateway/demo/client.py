@@ -8,6 +8,7 @@ from typing import cast
 
 CORE = "urn:ietf:params:jmap:core"
 MAIL = "urn:ietf:params:jmap:mail"
+SUBMISSION = "urn:ietf:params:jmap:submission"
 TIMEOUT_SECONDS = 60
 
 Json = dict[str, "object"]
@@ -40,7 +41,7 @@ class JmapClient:
             [method, {"accountId": self.account, **arguments}, str(number)]
             for number, (method, arguments) in enumerate(calls)
         ]
-        answer = self._json(self.api_url, {"using": [CORE, MAIL], "methodCalls": requested})
+        answer = self._json(self.api_url, {"using": [CORE, MAIL, SUBMISSION], "methodCalls": requested})
         responses = answer.get("methodResponses")
         if not isinstance(responses, list) or len(responses) != len(calls):
             raise CheckError(f"not one response per call: {answer}")

@@ -15,7 +15,7 @@ from gateway.demo.load import load_mail, write_collection
 from gateway.demo.process import LOOPBACK, Server, private_directory
 from gateway.demo.radicale import COLLECTIONS, Radicale, start_radicale
 from gateway.demo.sample_dav import address_book, personal_calendar, work_calendar
-from gateway.demo.sample_mail import OWNER, sample_mail
+from gateway.demo.sample_mail import DOMAIN, OWNER, sample_mail
 from gateway.demo.submission import running_submission
 
 USERS = {"alice": "demo", "bob": "demo", "carol": "demo"}
@@ -57,7 +57,7 @@ def running_demo(port: int, keep: bool = False) -> Iterator[Demo]:
         ThreadPoolExecutor(1) as meanwhile,
     ):
         loading = meanwhile.submit(load_sample, backends.dovecot)
-        with start_gateway(directory, backends.dovecot, port) as gateway:
+        with start_gateway(directory, backends, port) as gateway:
             yield Demo(f"http://{LOOPBACK}:{port}", directory, backends, gateway, loading.result())
 
 
@@ -93,22 +93,23 @@ def load_sample(dovecot: Dovecot) -> dict[str, int]:
     }
 
 
-def start_gateway(directory: Path, dovecot: Dovecot, port: int) -> Server:
-    """The gateway as a process of its own, in front of Dovecot.
+def start_gateway(directory: Path, backends: Backends, port: int) -> Server:
+    """The gateway as a process of its own, in front of the servers.
 
     Raises:
         ServerError: it did not start.
     """
     configuration = directory / "gateway.toml"
-    configuration.write_text(gateway_toml(directory, dovecot, port))
+    configuration.write_text(gateway_toml(directory, backends, port))
     source = str(Path(__file__).parents[2])
     environment = {"PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))}
     command = [sys.executable, "-m", "gateway", "serve", "--config", str(configuration)]
     return Server("gateway", command, directory, environment).start_on_ports(port)
 
 
-def gateway_toml(directory: Path, dovecot: Dovecot, port: int) -> str:
+def gateway_toml(directory: Path, backends: Backends, port: int) -> str:
     """The gateway's configuration in the demo."""
+    dovecot = backends.dovecot
     return f"""\
 [server]
 listen = "{LOOPBACK}:{port}"
@@ -123,6 +124,17 @@ format = "text"
 [backends.demo.imap]
 host = "{dovecot.host}"
 port = {dovecot.imap}
+tls = "none"
+
+[backends.demo.submission]
+host = "{dovecot.host}"
+port = {backends.submission}
+tls = "none"
+identity_domain = "{DOMAIN}"
+
+[backends.demo.managesieve]
+host = "{dovecot.host}"
+port = {dovecot.managesieve}
 tls = "none"
 """
 

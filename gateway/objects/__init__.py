@@ -6,31 +6,62 @@ from gateway.context import Account, BlobSource
 from gateway.jmap.core_methods import CORE_METHODS
 from gateway.jmap.datatype import DataType
 from gateway.jmap.methods import Method
-from gateway.objects.core import blob_copy
-from gateway.objects.mail import email_import, email_parse, search_snippet
+from gateway.objects.core import blob_copy, blob_get, blob_lookup, blob_upload
+from gateway.objects.core.blob_lookup import Referrers
+from gateway.objects.mail import email_import, email_parse, references, search_snippet
 from gateway.objects.mail.blobs import MessageBlobs
+from gateway.objects.mail.capability import MAIL
 from gateway.objects.mail.email import EmailType
 from gateway.objects.mail.mailbox import MailboxType
 from gateway.objects.mail.thread import ThreadType
+from gateway.objects.quota.quota import QuotaType
+from gateway.objects.sieve import activation
+from gateway.objects.sieve.blobs import ScriptBlobs
+from gateway.objects.sieve.sieve_script import SieveScriptType
+from gateway.objects.sieve.vacation import VacationResponseType
+from gateway.objects.submission.email_submission import EmailSubmissionType
+from gateway.objects.submission.identity import IdentityType
 from gateway.store.blobs import OpenBlob, Uploads
 
-DATA_TYPES: Final[tuple[DataType, ...]] = (MailboxType(), ThreadType(), EmailType())
+DATA_TYPES: Final[tuple[DataType, ...]] = (
+    MailboxType(),
+    ThreadType(),
+    EmailType(),
+    QuotaType(),
+    SieveScriptType(),
+    VacationResponseType(),
+    IdentityType(),
+    EmailSubmissionType(),
+)
+REFERRERS: Final = {
+    "Mailbox": Referrers(MAIL, references.mailboxes),
+    "Thread": Referrers(MAIL, references.threads),
+    "Email": Referrers(MAIL, references.emails),
+}
 METHODS: Final[tuple[Method, ...]] = (
     *CORE_METHODS,
     blob_copy.COPY,
+    blob_upload.UPLOAD,
+    blob_get.GET,
+    blob_lookup.method(REFERRERS),
     email_import.IMPORT,
     email_parse.PARSE,
     search_snippet.GET,
+    activation.SET,
+    activation.VALIDATE,
 )
 
 
 class Blobs:
-    """Every blob of an account: uploads, stored messages, their parts."""
+    """Every blob of an account: uploads, stored messages, their parts, Sieve scripts."""
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._messages: BlobSource = MessageBlobs(uploads)
+        self._stored: tuple[BlobSource, ...] = (MessageBlobs(uploads), ScriptBlobs())
 
     async def find(self, account: Account, blob_id: str) -> OpenBlob | None:
         """See gateway.context.BlobSource."""
-        return await self._uploads.open(account.id, blob_id) or await self._messages.find(account, blob_id)
+        blob = await self._uploads.open(account.id, blob_id)
+        for source in self._stored:
+            blob = blob or await source.find(account, blob_id)
+        return blob

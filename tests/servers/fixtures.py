@@ -8,7 +8,7 @@ import pytest
 
 from gateway.demo.dovecot import dovecot_obstacle
 from gateway.demo.dovecot_config import TlsFiles
-from gateway.demo.process import private_directory
+from gateway.demo.process import LOOPBACK, free_port, private_directory
 from gateway.demo.radicale import Radicale, radicale_available, start_radicale
 from tests.servers.certificates import write_certificates
 from tests.servers.cyrus import Cyrus, cyrus_available, running_cyrus
@@ -84,8 +84,9 @@ def postfix() -> Iterator[Postfix]:
     if obstacle is not None:
         missing("postfix", obstacle)
     require_dovecot()
-    options = DovecotOptions(sasl_listener=True)
-    with running_dovecot(options) as behind, running_postfix(behind) as server:
+    port = free_port()
+    options = DovecotOptions(sasl_listener=True, relay=f"{LOOPBACK}:{port}")
+    with running_dovecot(options) as behind, running_postfix(behind, port) as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.dovecot import Dovecot, require_program
-from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, free_port, private_directory
+from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, private_directory
 
 DOMAIN = "example.org"
 
@@ -37,15 +37,16 @@ def postfix_obstacle() -> str | None:
 
 
 @contextmanager
-def running_postfix(dovecot: Dovecot) -> Iterator[Postfix]:
+def running_postfix(dovecot: Dovecot, port: int) -> Iterator[Postfix]:
     """A Postfix for as long as the context lasts; `dovecot` needs its `sasl_listener`.
+
+    Mail for example.org is taken without a login too, so that `dovecot` can send through it.
 
     Raises:
         ServerError: it did not start.
     """
     if dovecot.sasl is None:
         raise ServerError("Postfix needs a Dovecot with sasl_listener")
-    port = free_port()
     with private_directory("postfix") as directory:
         configuration = directory / "etc"
         for name in ("etc", "queue", "data"):

@@ -12,11 +12,11 @@ from typing import Literal
 import pytest
 
 from adapters.errors import AdapterError, AuthFailed, Forbidden, Unavailable, Unsupported
+from adapters.formats.sasl import OAuthBearer, Plain, ScramSha256, XOAuth2
 from adapters.imap import encoder
 from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.errors import ConnectionLimit, ConnectionLost, ProtocolError
 from adapters.imap.responses import fetch_items
-from adapters.imap.sasl import OAuthBearer, Plain, ScramSha256, XOAuth2
 from tests.wire.scripted import ScriptedServer, serving
 
 USER = Credentials("u", "p w")

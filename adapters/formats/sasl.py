@@ -1,6 +1,6 @@
-"""SASL mechanisms as exchanges of octets: PLAIN, OAUTHBEARER, XOAUTH2, SCRAM-SHA-256.
+"""Credentials, and SASL mechanisms as exchanges of octets: PLAIN, OAUTHBEARER, XOAUTH2, SCRAM-SHA-256.
 
-The connection does the base64 and the lines; nothing here knows IMAP.
+The connection does the base64 and the lines; nothing here knows a protocol.
 """
 
 import base64
@@ -10,9 +10,33 @@ import hmac
 import secrets
 import stringprep
 import unicodedata
-from typing import Final, Protocol
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
 
 from adapters.errors import AuthFailed, Unavailable
+
+MechanismName = Literal["auto", "PLAIN", "LOGIN", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who logs in: with a password or a bearer token. `authzid` is whom a master user acts for (RFC 4616).
+
+    Secrets never show in `repr`.
+    """
+
+    username: str
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    authzid: str = ""
+    mechanism: MechanismName = "auto"
+
+
+# In order of preference. PLAIN and LOGIN need one round trip; under TLS the others protect nothing more.
+_PASSWORD_TLS: Final[tuple[MechanismName, ...]] = ("PLAIN", "LOGIN", "SCRAM-SHA-256")
+_PASSWORD_CLEAR: Final[tuple[MechanismName, ...]] = ("SCRAM-SHA-256", "PLAIN", "LOGIN")
+_TOKEN: Final[tuple[MechanismName, ...]] = ("OAUTHBEARER", "XOAUTH2")
 
 _MIN_ITERATIONS: Final = 4096  # RFC 7677 §4
 _MAX_ITERATIONS: Final = 1_000_000  # a server may not buy minutes of our time
@@ -42,6 +66,30 @@ class Mechanism(Protocol):
 
     def finish(self) -> None:
         """Called when the server reports success; raises Unavailable if it has not proved what it must."""
+
+
+def choices(credentials: Credentials, *, encrypted: bool) -> Iterator[MechanismName]:
+    """The ways to log in that the credentials allow, the best first."""
+    if credentials.mechanism != "auto":
+        yield credentials.mechanism
+    elif credentials.token is not None:
+        yield from _TOKEN
+    else:
+        yield from _PASSWORD_TLS if encrypted else _PASSWORD_CLEAR
+
+
+def mechanism(name: MechanismName, credentials: Credentials, address: tuple[str, int]) -> Mechanism:
+    """The exchange of this name with the server at (host, port). Raises AuthFailed for what cannot be sent."""
+    user, authzid = credentials.username, credentials.authzid
+    match name:
+        case "OAUTHBEARER":
+            return OAuthBearer(authzid or user, credentials.token or "", *address)
+        case "XOAUTH2":
+            return XOAuth2(authzid or user, credentials.token or "")
+        case "SCRAM-SHA-256":
+            return ScramSha256(user, credentials.password or "", authzid)
+        case _:
+            return Plain(user, credentials.password or "", authzid)
 
 
 class Plain:

@@ -1,0 +1,1 @@
+"""The Sieve scripts of a ManageSieve server (RFC 5804)."""

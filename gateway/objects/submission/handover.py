@@ -1,0 +1,200 @@
+"""Handing a message over once.
+
+An intent is stored before the server hears of the message; it becomes the EmailSubmission when the outcome is known.
+An intent whose keeper is gone (a crash, a lost connection after the final dot) becomes one whose outcome is unknown:
+what may have been taken is never sent again. The same Email with the same envelope, asked for again while it is on
+its way or within `SAME_SECONDS`, is the same submission: a client that lost the answer repeats its call.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+
+from adapters.errors import AdapterError
+from adapters.ports.submission import SmtpEnvelope, Uncertain
+from gateway.jmap.errors import SetError
+from gateway.objects.submission.envelope import check_parameters, to_json
+from gateway.objects.submission.letter import Letter
+from gateway.objects.submission.replies import delivery_status, of_error, refusal
+from gateway.sync import ids
+from gateway.sync.ledger import Edit, Record
+from gateway.sync.outbox import INTENT, SUBMISSION, Outbox
+
+log = logging.getLogger(__name__)
+
+SAME_SECONDS: Final = 300.0
+ORPHAN_SECONDS: Final = 1800.0
+"""After this an intent that this process knows nothing of is taken for abandoned; longer than any hand-over."""
+
+KEPT: Final = 500
+"""EmailSubmissions of one account; the oldest go (RFC 8621 §7: a server may destroy them any time)."""
+
+Records = Mapping[str, Mapping[str, Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One submission that is wanted."""
+
+    identity_id: str
+    email_id: str
+    envelope: SmtpEnvelope
+    letter: Letter
+
+    @property
+    def key(self) -> str:
+        """The same for what would be the same message to the same recipients."""
+        told = [self.email_id, to_json(self.envelope)]
+        digest = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).digest()
+        return ids.to_text("k", digest[: ids.DIGEST_SIZE])
+
+
+async def hand_over(box: Outbox, order: Order) -> Record:
+    """The EmailSubmission. Raises SetError, AdapterError where nothing was sent."""
+    key = order.key
+    task = box.in_flight.get(key)
+    if task is None:
+        task = box.in_flight[key] = asyncio.create_task(_hand_over(box, order, key))
+        task.add_done_callback(lambda done: _landed(box, key, done))
+    # A request that ends, by its time limit or because the client is gone, does not end what is on its way.
+    return dict(await asyncio.shield(task))
+
+
+def _landed(box: Outbox, key: str, task: "asyncio.Task[Record]") -> None:
+    box.in_flight.pop(key, None)
+    if not task.cancelled():
+        task.exception()  # whoever waits has it; if nobody does any more, that is no fault
+
+
+async def settle(box: Outbox) -> None:
+    """Turn abandoned intents into submissions whose outcome is unknown. Raises AdapterError."""
+    abandoned = [
+        intent
+        for key, intent in (await box.ledger.read(INTENT)).items()
+        if key not in box.in_flight and time.time() - intent["at"] > ORPHAN_SECONDS
+    ]
+    for intent in abandoned:
+        await _conclude(box, intent, intent["submission"])
+
+
+async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
+    _check(box, order)
+    intent, earlier = await _intend(box, order, key)
+    if earlier is not None:
+        return earlier
+    most = box.offered.max_size or order.letter.octets.size - 1
+    submission: Record = intent["submission"]
+    try:
+        outcome = await box.port.submit(order.envelope, order.letter.octets)
+    except Uncertain as error:
+        log.warning("the outcome of submission %s is unknown: %s", submission["id"], error)
+        return await _conclude(box, intent, submission)
+    except AdapterError as error:
+        await _withdraw(box, key)
+        raise of_error(error) from error
+    refused = refusal(outcome, order.envelope, most)
+    if refused is not None:
+        await _withdraw(box, key)
+        raise refused
+    return await _conclude(box, intent, {**submission, "deliveryStatus": delivery_status(outcome, order.envelope)})
+
+
+def _check(box: Outbox, order: Order) -> None:
+    """Raises SetError for what the server cannot take by its own words."""
+    check_parameters(order.envelope, box.offered)
+    most = box.offered.max_size
+    if most is not None and order.letter.octets.size > most:
+        raise SetError("tooLarge", maxSize=most)  # RFC 8621 §7.5
+
+
+async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record | None]:
+    """Store the intent; or the submission that this one repeats."""
+    now = time.time()
+    wanted: Record = {"id": key, "at": now, "submission": _submission(order, key, now)}
+    found: list[Record] = []
+
+    def edit(before: Records) -> Edit:
+        found.clear()
+        made = Edit()
+        recent = [one for one in before[SUBMISSION].values() if one["key"] == key and now - one["at"] < SAME_SECONDS]
+        if recent:
+            found.append(recent[0])
+        elif key in before[INTENT]:
+            # Of another process, which is at it or has died: either way it is not to be sent a second time.
+            found.append(before[INTENT][key]["submission"])
+            _finish(made, before, before[INTENT][key], before[INTENT][key]["submission"])
+        else:
+            made.write(INTENT, wanted)
+        return made
+
+    await box.ledger.commit(edit, [INTENT, SUBMISSION])
+    return wanted, found[0] if found else None
+
+
+def _submission(order: Order, key: str, now: float) -> Record:
+    """The record, as it is if the outcome never becomes known."""
+    return {
+        "id": ids.to_text("s", secrets.token_bytes(ids.DIGEST_SIZE)),
+        "identityId": order.identity_id,
+        "emailId": order.email_id,
+        "threadId": order.letter.thread_id,
+        "envelope": to_json(order.envelope),
+        "sendAt": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "undoStatus": "final",  # RFC 8621 §7: always, where nothing can be unsent
+        "deliveryStatus": delivery_status(None, order.envelope),
+        "dsnBlobIds": [],
+        "mdnBlobIds": [],
+        "key": key,
+        "at": now,
+    }
+
+
+async def _conclude(box: Outbox, intent: Record, submission: Record) -> Record:
+    """The intent becomes the submission. The message has been sent: that this can't be stored is no failure of it."""
+
+    def edit(before: Records) -> Edit:
+        made = Edit()
+        _finish(made, before, intent, submission)
+        return made
+
+    try:
+        await box.ledger.commit(edit, [INTENT, SUBMISSION])
+    except AdapterError as error:
+        log.warning("submission %s was sent but cannot be recorded yet: %s", submission["id"], error)
+    return submission
+
+
+def _finish(made: Edit, before: Records, intent: Record, submission: Record) -> None:
+    made.write(SUBMISSION, submission)
+    if intent["id"] in before[INTENT]:
+        made.delete(INTENT, intent["id"])
+    oldest = sorted(before[SUBMISSION].values(), key=lambda one: one["at"])
+    for one in oldest[: max(0, len(oldest) + 1 - KEPT)]:
+        if one["id"] != submission["id"]:
+            made.delete(SUBMISSION, one["id"])
+
+
+async def _withdraw(box: Outbox, key: str) -> None:
+    """Nothing was sent, so the same may be tried again."""
+
+    def edit(before: Records) -> Edit:
+        intent = before[INTENT].get(key)
+        if intent is None:
+            return Edit()
+        made = Edit(remove={INTENT: [key]})
+        if intent["submission"]["id"] in before[SUBMISSION]:
+            made.delete(SUBMISSION, intent["submission"]["id"])
+        return made
+
+    try:
+        await box.ledger.commit(edit, [INTENT, SUBMISSION])
+    except AdapterError as error:
+        log.warning("an intent that came to nothing stays: %s", error)

@@ -1,0 +1,184 @@
+"""Records that the gateway itself is the keeper of, such as Identities: durable, with a journal of their own.
+
+Everything lies in one partition of the store beside the account's mail: one value for each record, and a head with
+the last changes. A commit is atomic; of two writers (also on two replicas) the later one starts again. States are
+`<epoch>-<seq>`, as those of `journal`; each change of a record has a `seq` of its own.
+"""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from adapters.errors import Unavailable
+from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable, Write
+from gateway.sync.journal import CannotCalculateChanges, ChangeSet
+
+KEEP: Final = 500
+"""Changes that are remembered, over all types."""
+
+_ATTEMPTS: Final = 5
+_HEAD: Final = "head"
+_STATE: Final = re.compile(r"([0-9a-f]{12})-(\d{1,15})", re.ASCII)
+
+Record = dict[str, Any]
+"""A JSON object with at least "id"."""
+
+
+@dataclass(slots=True)
+class Edit:
+    """What one commit changes: type -> id -> record to be written, type -> ids to be removed.
+
+    known: ids of records that there are although they were never stored; writing them is no creation.
+    """
+
+    put: dict[str, dict[str, Record]] = field(default_factory=dict)
+    remove: dict[str, list[str]] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+    def write(self, type_name: str, record: Record) -> None:
+        """Create or replace a record."""
+        self.put.setdefault(type_name, {})[record["id"]] = record
+
+    def delete(self, type_name: str, record_id: str) -> None:
+        """Remove a record."""
+        self.remove.setdefault(type_name, []).append(record_id)
+
+
+@dataclass(slots=True)
+class _Head:
+    epoch: str = field(default_factory=lambda: secrets.token_hex(6))
+    seq: int = 0
+    floor: int = 0
+    heads: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+    def note(self, type_name: str, kind: str, record_id: str) -> None:
+        self.seq += 1
+        self.heads[type_name] = self.seq
+        self.log.append((self.seq, type_name, kind, record_id))
+        for seq, *_ in self.log[:-KEEP]:
+            self.floor = seq
+        del self.log[:-KEEP]
+
+
+class Ledger:
+    """The records of one account. types: those with a journal; others that are written are silent."""
+
+    def __init__(self, store: Store, account_id: str, types: Sequence[str]) -> None:
+        self._store = store
+        self._partition = f"{account_id}-ledger"
+        self._types = frozenset(types)
+        self._writing = asyncio.Lock()
+        self._head = _Head()
+        self._kept = False
+
+    async def read(self, type_name: str) -> dict[str, Record]:
+        """All records of a type by id. Raises Unavailable."""
+        try:
+            rows = await self._store.scan(self._partition, type_name)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
+        found = (_decoded(value) for _, value in rows)
+        return {record["id"]: record for record in found if record is not None and "id" in record}
+
+    async def state(self, type_name: str) -> str:
+        """The state string of a type. Raises Unavailable."""
+        head = await self._load()
+        return f"{head.epoch}-{head.heads.get(type_name, 0)}"
+
+    async def changes(self, type_name: str, since: str, max_changes: int | None) -> ChangeSet:
+        """RFC 8620 §5.2. Raises CannotCalculateChanges, Unavailable."""
+        head = await self._load()
+        match = _STATE.fullmatch(since)
+        if match is None or match[1] != head.epoch or not _reachable(head, type_name, int(match[2])):
+            raise CannotCalculateChanges
+        return _net(head, type_name, since, int(match[2]), max_changes)
+
+    async def commit(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], Edit], types: Sequence[str]) -> None:
+        """Change records: `edit` sees the current ones of the types and may be called again. Raises Unavailable."""
+        async with self._writing:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return await self._commit(edit, types)
+                except LeaseLost:
+                    continue
+                except StoreUnavailable as error:
+                    raise Unavailable("the store does not answer") from error
+        raise Unavailable("other writers were first each time")
+
+    async def _commit(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], Edit], types: Sequence[str]) -> None:
+        lease = await self._store.lease(self._partition)
+        before = {name: await self.read(name) for name in types}
+        head = await self._load()
+        wanted = edit(before)
+        writes: list[Write] = []
+        for name, records in wanted.put.items():
+            for record_id, record in records.items():
+                writes.append(Put(Key(self._partition, name, record_id), orjson.dumps(record)))
+                if name in self._types:
+                    head.note(name, "u" if record_id in before[name] or record_id in wanted.known else "c", record_id)
+        for name, ids in wanted.remove.items():
+            writes.extend(Delete(Key(self._partition, name, record_id)) for record_id in ids)
+            for record_id in ids if name in self._types else ():
+                head.note(name, "d", record_id)
+        if writes:
+            await self._store.commit(self._partition, [*writes, self._head_write(head)], lease)
+            self._kept = True
+
+    async def _load(self) -> _Head:
+        """The head as it is stored; a new one lives in memory until the first commit."""
+        try:
+            (value,) = await self._store.read([Key(self._partition, _HEAD, _HEAD)])
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
+        stored = None if value is None else _decoded(value)
+        if stored is None:
+            if self._kept:  # it was there and is lost: every state given out is unknown now
+                self._head, self._kept = _Head(), False
+            return _Head(self._head.epoch)
+        log = [(seq, name, kind, record_id) for seq, name, kind, record_id in stored["log"]]
+        return _Head(stored["epoch"], stored["seq"], stored["floor"], stored["heads"], log)
+
+    def _head_write(self, head: _Head) -> Put:
+        value = {name: getattr(head, name) for name in ("epoch", "seq", "floor", "heads", "log")}
+        return Put(Key(self._partition, _HEAD, _HEAD), orjson.dumps(value))
+
+
+def _decoded(value: bytes) -> Record | None:
+    """What cannot be decoded is absent."""
+    try:
+        record = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _reachable(head: _Head, type_name: str, since: int) -> bool:
+    return since == head.heads.get(type_name, 0) or head.floor <= since <= head.seq
+
+
+def _net(head: _Head, type_name: str, since: str, start: int, max_changes: int | None) -> ChangeSet:
+    """The changes after `start`, oldest first, as many as fit."""
+    kinds: dict[str, str] = {}
+    upto, more = max(start, head.heads.get(type_name, 0)), False
+    for seq, name, kind, record_id in head.log:
+        if name != type_name or seq <= start:
+            continue
+        if record_id not in kinds and max_changes is not None and len(kinds) == max_changes:
+            more = True
+            break
+        kinds[record_id] = kinds.get(record_id, "") + kind
+        upto = seq
+    return ChangeSet(
+        old_state=since,
+        new_state=f"{head.epoch}-{upto}",
+        has_more=more,
+        created=[key for key, kind in kinds.items() if kind[0] == "c" and kind[-1] != "d"],
+        updated=[key for key, kind in kinds.items() if kind[0] == "u" and kind[-1] != "d"],
+        destroyed=[key for key, kind in kinds.items() if kind[0] != "c" and kind[-1] == "d"],
+    )
