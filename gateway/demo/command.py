@@ -19,7 +19,8 @@ def run(args: argparse.Namespace) -> int:
 
     0: ended as asked, or the check passed. 1: the check failed or a server did not start.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same clean end as Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a background job of a shell inherits it as ignored
+        signal.signal(number, signal.default_int_handler)
     port = args.port or (free_port() if args.check else DEFAULT_PORT)
     if listening(port):
         _say(f"Port {port} is taken; choose another one with --port.")

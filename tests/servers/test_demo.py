@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -124,11 +125,20 @@ def test_demo_checks_itself(backends: Backends, tmp_path: Path) -> None:
     assert "FAIL" not in done.stdout
 
 
+@contextmanager
+def ended_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
+    """A process that a failing test leaves behind is killed, or leaving `Popen` would wait for it."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_demo_cleans_up(backends: Backends, ending: signal.Signals) -> None:
     port = free_port()
     command = [sys.executable, "-m", "gateway", "demo", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, ended_at_last(demo):
         assert demo.stdout is not None
         said = ""
         for line in demo.stdout:
