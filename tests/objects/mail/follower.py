@@ -52,12 +52,14 @@ async def everything(jmap: JmapClient, type_name: str) -> tuple[Copy, str]:
 
 @dataclass
 class Follower:
-    """Copies with their states; `followed` and `refused` count what became of attempts to bring them up to date."""
+    """Copies with their states. `missing` are ids that were gone before /changes told; `followed` and `refused` count
+    what became of attempts to bring a copy up to date."""
 
     copies: dict[str, Copy] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     results: dict[str, list[str]] = field(default_factory=dict)
     query_states: dict[str, str] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
     followed: int = 0
     refused: int = 0
 
@@ -94,7 +96,7 @@ class Follower:
     async def _apply(self, jmap: JmapClient, type_name: str, changes: Mapping[str, Any]) -> None:
         copy = self.copies[type_name]
         assert not copy.keys() & set(changes["created"]), (type_name, changes)
-        assert set(changes["updated"]) | set(changes["destroyed"]) <= copy.keys(), (type_name, changes)
+        assert set(changes["updated"]) | set(changes["destroyed"]) <= copy.keys() | self.missing, (type_name, changes)
         created = {"properties": EMAIL_PROPERTIES} if type_name == "Email" else {}
         updated: dict[str, Any] = {"properties": CHANGING} if type_name == "Email" else {}
         if changes.get("updatedProperties") is not None:  # RFC 8621 §2.2: nothing else need be fetched
@@ -105,12 +107,13 @@ class Follower:
         ]
         # All or nothing, so that a call that fails is no harm to the copy.
         for gone in changes["destroyed"]:
-            del copy[gone]
+            copy.pop(gone, None)
         for answer in fetched:
             for item in answer["list"]:
                 copy[item["id"]] = copy.get(item["id"], {}) | item
-            for gone in answer["notFound"]:
-                copy.pop(gone, None)  # destroyed since; a later page tells
+            for gone in answer["notFound"]:  # destroyed in between, which the next /changes tells
+                copy.pop(gone, None)
+                self.missing.add(gone)
 
     async def _follow_query(self, jmap: JmapClient, name: str, query: Mapping[str, Any]) -> None:
         since = self.query_states.get(name)

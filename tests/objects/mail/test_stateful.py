@@ -11,17 +11,19 @@ import re
 import sqlite3
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from tests.client import JmapClient, jmap_client
-from tests.faults.proxy import After, Cut, FaultProxy, Reset, Rule
+from tests.faults.proxy import After, Cut, Delay, FaultProxy, Reset, Rule, Span
 from tests.gateway import running_gateway
 from tests.objects.mail.follower import Follower, Unavailable, everything
 from tests.objects.mail.messages import message
@@ -29,17 +31,76 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.imap_client import ImapClient
 from tests.servers.users import User, fresh_user
 
-Result = TypeVar("Result")
-EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "8"))
 ATTEMPTS = 6
-PICK = st.integers(0, 50)
 FOLDERS = ["Work", "Work/Old", "Lists", "Other"]
 FLAGS = ["\\Seen", "\\Flagged", "\\Draft", "Label"]
-MOMENTS = [rb"^\* \d+ FETCH \(UID", rb"^\* LIST ", rb"^\* STATUS ", rb"^\* (E)?SEARCH", rb"^\* VANISHED", rb"^\w+ OK "]
-_ROW = re.compile(r"UID (\d+)|FLAGS \(([^)]*)\)|X-GUID ([^\s)]+)")
+MOMENTS = [
+    *(rb"^\* \d+ FETCH \(UID", rb"^\* \d+ FETCH .*\r\n.*FETCH", rb"^\* LIST ", rb"^\* STATUS ", rb"^\* E?SEARCH"),
+    *(rb"^\* VANISHED", rb"^\* \d+ EXISTS", rb"^\w+ OK .*\r\n", rb"^\w+ OK (Fetch|UID|List)"),
+]
+"""What the mail server says when a connection is cut, or another client acts."""
+
+_FACTS = re.compile(r"UID (\d+)|FLAGS \(([^)]*)\)|X-GUID ([^\s)]+)")
 
 Shown = tuple[str, frozenset[str], frozenset[str]]
 """Subject, mailboxes and keywords of an Email."""
+
+Held = dict[str, list[tuple[str, str, frozenset[str]]]]
+"""Path -> GUID, subject and flags of each message that is not marked as deleted."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something the other client does. `pick` and `goal` choose from what there is at that time."""
+
+    verb: str
+    pick: int
+    goal: int
+    flags: list[str]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that happens to the gateway; `moment` is for what happens in the middle of a response."""
+
+    kind: str
+    moment: bytes
+    act: Act
+
+
+@dataclass(frozen=True)
+class Round:
+    """The other client is busy, something breaks, and one of two JMAP clients comes by."""
+
+    acts: list[Act]
+    faults: list[Fault]
+    client: int
+    max_changes: int | None
+
+
+VERBS = [
+    *["append"] * 6,
+    *["flag"] * 3,
+    *("unflag", "set flags", "mark deleted", "move", "move", "copy", "copy within", "expunge"),
+    *("create", "create", "remove", "replace", "rename"),
+]
+NUMBERS = st.integers(0, 50)
+ACTS = st.builds(Act, st.sampled_from(VERBS), NUMBERS, NUMBERS, st.lists(st.sampled_from(FLAGS), max_size=2))
+FAULTS = st.builds(
+    Fault,
+    st.sampled_from(["cut", "cut", "reset", "meddle", "meddle", "idle", "restart", "flush"]),
+    st.sampled_from(MOMENTS),
+    ACTS,
+)
+ROUNDS = st.builds(
+    Round,
+    st.lists(ACTS, min_size=1, max_size=7),
+    st.lists(FAULTS, max_size=2),
+    st.integers(0, 1),
+    st.sampled_from([None, None, 1, 3]),
+)
+HISTORIES = st.lists(ROUNDS, min_size=3, max_size=8)
 
 
 class Behind:
@@ -51,7 +112,7 @@ class Behind:
         self.proxy = FaultProxy(server.host, server.imap)
         self.keys = keys | {"store__kind": "sqlite", "store__path": str(self.store)}
         self.user = user
-        self.jmap: JmapClient | None = None
+        self.jmap: JmapClient
         self._proxied = contextlib.AsyncExitStack()
         self._gateway = contextlib.AsyncExitStack()
 
@@ -61,11 +122,18 @@ class Behind:
         await self.restart()
 
     async def restart(self) -> None:
-        """A new gateway process as far as the mail is concerned: nothing is kept but the file of the store."""
+        """Another gateway: nothing is kept but the file of the store."""
         await self._gateway.aclose()
         backend = _Backend(self.proxy.host, self.proxy.port)
         url = await self._gateway.enter_async_context(running_gateway(backend, **self.keys))
         self.jmap = await self._gateway.enter_async_context(jmap_client(url, *self.user))
+
+    def flush(self) -> None:
+        """The store loses everything."""
+        if self.store.exists():
+            with contextlib.closing(sqlite3.connect(self.store, timeout=10)) as database, database:
+                for table in ("entry", "lease"):
+                    database.execute(f"DELETE FROM {table}")  # noqa: S608 constants only
 
     async def stop(self) -> None:
         """Stop all."""
@@ -89,37 +157,24 @@ class _Backend:
         raise KeyError(name)
 
 
-class Reading(RuleBasedStateMachine):
-    """Two JMAP clients that come by now and then, and one IMAP client that is busy."""
+class Other:
+    """The other client: does things to folders and messages by IMAP."""
 
-    def __init__(self, server: Dovecot, keys: dict[str, str], *, guids: bool) -> None:
-        super().__init__()
-        self.runner = asyncio.Runner()
-        self.guids = guids
-        user = fresh_user(server)
-        self.behind = Behind(server, user, keys)
-        self.imap = ImapClient(server.host, server.imap, user)
-        self.clients = [Follower(), Follower()]
-        self.meanings: dict[str, tuple[object, ...]] = {}
-        self.subjects = 0
-        self.run_async(self.behind.start())
+    def __init__(self, imap: ImapClient) -> None:
+        self.imap = imap
+        self.number = 0
 
-    def run_async(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return self.runner.run(work)
-
-    def teardown(self) -> None:
-        self.imap.close()
-        self.run_async(self.behind.stop())
-        self.runner.close()
-
-    # The other client
+    def do(self, act: Act) -> None:
+        """Do it, if there is anything to do it to."""
+        VERB[act.verb](self, act)
 
     def paths(self) -> set[str]:
         """The folders that exist: Dovecot lists a parent that was deleted as if it could still be selected."""
         return {path for path in self.imap.mailboxes() if self.imap.imap.status(path, "(MESSAGES)")[0] == "OK"}
 
     def folder(self, pick: int) -> str:
-        paths = sorted(self.paths() & {"INBOX", "Trash", *FOLDERS})
+        """Some folder; the INBOX more often than others."""
+        paths = [*sorted(self.paths() & {"Trash", *FOLDERS}), "INBOX", "INBOX", "INBOX"]
         return paths[pick % len(paths)]
 
     def picked(self, pick: int) -> tuple[str, int] | None:
@@ -128,102 +183,148 @@ class Reading(RuleBasedStateMachine):
         uids = self.imap.uids(path)
         return (path, uids[pick % len(uids)]) if uids else None
 
-    @rule(pick=PICK, flags=st.sets(st.sampled_from(FLAGS), max_size=2), reply=PICK, day=st.integers(1, 28))
-    def append(self, pick: int, flags: set[str], reply: int, day: int) -> None:
-        self.subjects += 1
-        number = self.subjects
-        root = reply % number
-        headers = {"References": f"<{root}@{id(self)}>"} if root and reply % 2 else {}
-        subject = f"Re: subject {root}" if headers and reply % 3 else f"subject {number}"
-        octets = message(subject, message_id=f"<{number}@{id(self)}>", headers=headers | {"X-Number": str(number)})
-        self.imap.append(self.folder(pick), octets, sorted(flags), f'"{day:2}-Nov-2026 10:00:{number % 60:02} +0000"')
+    def append(self, act: Act) -> None:
+        """A new message, perhaps a reply, of a subject that tells it from all others of its folder."""
+        self.number += 1
+        number, root = self.number, act.goal % self.number
+        headers = {"References": f"<{root}@{id(self)}>"} if root else {}
+        octets = message(f"subject {number}", message_id=f"<{number}@{id(self)}>", headers=headers)
+        moment = f'"{act.goal % 28 + 1:2}-Nov-2026 10:00:{number % 60:02} +0000"'
+        self.imap.append(self.folder(act.pick), octets, act.flags, moment)
 
-    @rule(pick=PICK, how=st.sampled_from(["+FLAGS", "-FLAGS", "FLAGS"]), flag=st.sampled_from(FLAGS))
-    def flag(self, pick: int, how: str, flag: str) -> None:
-        if (found := self.picked(pick)) is not None:
-            self.imap.flag(*found, how, flag)
+    def flag(self, act: Act, how: str = "+FLAGS", flags: list[str] | None = None) -> None:
+        """Change the flags of a message."""
+        if (found := self.picked(act.pick)) is not None:
+            self.imap.flag(*found, how, *(act.flags if flags is None else flags))
 
-    @rule(pick=PICK)
-    def mark_deleted(self, pick: int) -> None:
-        if (found := self.picked(pick)) is not None:
-            self.imap.flag(*found, "+FLAGS", "\\Deleted")
+    def move(self, act: Act) -> None:
+        """Move a message, perhaps to where it is."""
+        if (found := self.picked(act.pick)) is not None:
+            self.imap.move(*found, self.folder(act.goal))
 
-    @rule(pick=PICK, goal=PICK)
-    def move(self, pick: int, goal: int) -> None:
-        if (found := self.picked(pick)) is not None:
-            self.imap.move(*found, self.folder(goal))
+    def copy(self, act: Act, *, within: bool = False) -> None:
+        """Copy a message, perhaps within its folder."""
+        if (found := self.picked(act.pick)) is not None:
+            self.imap.copy(*found, found[0] if within else self.folder(act.goal))
 
-    @rule(pick=PICK, goal=PICK)
-    def copy(self, pick: int, goal: int) -> None:
-        if (found := self.picked(pick)) is not None:
-            self.imap.copy(*found, self.folder(goal))
-
-    @rule(pick=PICK)
-    def expunge(self, pick: int) -> None:
-        if (found := self.picked(pick)) is not None:
+    def expunge(self, act: Act) -> None:
+        """Remove a message."""
+        if (found := self.picked(act.pick)) is not None:
             self.imap.delete(*found)
 
-    @rule(path=st.sampled_from(FOLDERS))
-    def create_or_remove(self, path: str) -> None:
-        if path in self.paths():
-            self.imap.remove(path)
-        else:
+    def create(self, act: Act) -> None:
+        """Create a folder."""
+        path = FOLDERS[act.pick % len(FOLDERS)]
+        if path not in self.paths():
             self.imap.create(path)
 
-    @rule(path=st.sampled_from(FOLDERS))
-    def replace(self, path: str) -> None:
+    def remove(self, act: Act, *, again: bool = False) -> None:
+        """Delete a folder with its messages, perhaps to have an empty one of its name."""
+        path = FOLDERS[act.pick % len(FOLDERS)]
         if path in self.paths():
             self.imap.remove(path)
-            self.imap.create(path)
+            if again:
+                self.imap.create(path)
 
-    @rule(pick=PICK, path=st.sampled_from(FOLDERS))
-    def rename(self, pick: int, path: str) -> None:
-        old = self.folder(pick)
-        if old not in ("INBOX", "Trash") and not path.startswith(old) and path not in self.paths():
-            self.imap.rename(old, path)
+    def rename(self, act: Act) -> None:
+        """Rename a folder with all below it."""
+        old, new = FOLDERS[act.pick % len(FOLDERS)], FOLDERS[act.goal % len(FOLDERS)]
+        paths = self.paths()
+        if old in paths and new not in paths and not new.startswith(old):
+            self.imap.rename(old, new)
 
-    # Faults
 
-    @rule(moment=st.sampled_from(MOMENTS), abrupt=st.booleans())
-    def cut_in_a_response(self, moment: bytes, abrupt: bool) -> None:
-        self.behind.proxy.add(Rule("server", After.match(moment), Reset() if abrupt else Cut()))
+VERB: dict[str, Callable[[Other, Act], None]] = {
+    "append": Other.append,
+    "flag": Other.flag,
+    "unflag": lambda other, act: other.flag(act, "-FLAGS"),
+    "set flags": lambda other, act: other.flag(act, "FLAGS"),
+    "mark deleted": lambda other, act: other.flag(act, flags=["\\Deleted"]),
+    "move": Other.move,
+    "copy": Other.copy,
+    "copy within": lambda other, act: other.copy(act, within=True),
+    "expunge": Other.expunge,
+    "create": Other.create,
+    "remove": Other.remove,
+    "replace": lambda other, act: other.remove(act, again=True),
+    "rename": Other.rename,
+}
 
-    @rule()
-    def cut_idle_connections(self) -> None:
-        async def cut() -> None:
-            self.behind.proxy.cut_all()
 
-        self.run_async(cut())
+@dataclass
+class History:
+    """What happens, round after round, and what must hold after each. guids: the server tells one message from
+    another by more than what it looks like, so a copy is always known as one."""
 
-    @rule()
-    def restart(self) -> None:
-        self.behind.proxy.rules.clear()
-        self.run_async(self.behind.restart())
+    behind: Behind
+    other: Other
+    guids: bool
+    clients: list[Follower] = field(default_factory=lambda: [Follower(), Follower()])
+    meanings: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    meddled: int = 0
 
-    @rule()
-    def flush_store(self) -> None:
-        if not self.behind.store.exists():
-            return
-        with contextlib.closing(sqlite3.connect(self.behind.store, timeout=10)) as database, database:
-            for table in ("entry", "lease"):
-                database.execute(f"DELETE FROM {table}")  # noqa: S608 constants only
+    async def run(self, rounds: list[Round]) -> None:
+        """Go through all rounds; in the end both clients come by."""
+        await self.behind.start()
+        last = [Round([], [], client, None) for client in (0, 1)]
+        try:
+            for one in [*rounds, *last]:
+                for act in one.acts:
+                    self.other.do(act)
+                for fault in one.faults:
+                    await self._happen(fault)
+                follow = partial(self.clients[one.client].follow, max_changes=one.max_changes)
+                await self._until_served(follow)
+                await self._until_served(self._compare_with_server)
+                self.behind.proxy.rules.clear()
+        finally:
+            await self.behind.stop()
 
-    # What must hold
+    async def _happen(self, fault: Fault) -> None:
+        rules = self.behind.proxy.rules
+        match fault.kind:
+            case "cut":
+                rules.append(Rule("server", After.match(fault.moment), Cut()))
+            case "reset":
+                rules.append(Rule("server", After.match(fault.moment), Reset()))
+            case "meddle":
+                rules.append(Rule("server", self._meddling(fault), Delay(0)))
+            case "idle":
+                self.behind.proxy.cut_all()
+            case "restart":
+                await self.behind.restart()
+            case "flush":
+                self.behind.flush()
 
-    @rule(pick=st.integers(0, 1), max_changes=st.sampled_from([None, 1, 3]))
-    def client_comes_by(self, pick: int, max_changes: int | None) -> None:
-        self.run_async(self._until_served(lambda jmap: self.clients[pick].follow(jmap, max_changes)))
-        self.run_async(self._until_served(self._compare_with_server))
+    def _meddling(self, fault: Fault) -> After:
+        """At that moment of a pass or a fetch the other client acts."""
+        at = After.match(fault.moment)
+        done: list[Span] = []
+
+        def find(sent: bytes, start: int) -> Span | None:
+            span = at.find(sent, start)
+            if span is not None and not done:
+                done.append(span)
+                self.meddled += 1
+                self.other.do(fault.act)
+            return span
+
+        return After(find)
 
     async def _until_served(self, work: Callable[[JmapClient], Awaitable[None]]) -> None:
-        jmap = self.behind.jmap
-        assert jmap is not None
-        for _ in range(ATTEMPTS + len(self.behind.proxy.rules)):
+        """Until it is not answered with serverUnavailable, and nobody changed anything meanwhile."""
+        for _ in range(ATTEMPTS):
+            meddled = self.meddled
             try:
-                await work(jmap)
+                await work(self.behind.jmap)
             except Unavailable:
                 continue
-            return
+            except AssertionError:
+                if meddled == self.meddled:
+                    raise
+                continue
+            if meddled == self.meddled:
+                return
         pytest.fail("not served, with no connection cut any more")
 
     async def _compare_with_server(self, jmap: JmapClient) -> None:
@@ -266,18 +367,17 @@ class Reading(RuleBasedStateMachine):
         path = "/".join(reversed(names))
         return "INBOX" if path == "Inbox" else path
 
-    def _held(self) -> dict[str, list[tuple[str, str, frozenset[str]]]]:
-        """Path -> (GUID, subject, flags) of each message that is not marked as deleted."""
-        held: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
-        for path in self.paths():
+    def _held(self) -> Held:
+        held: Held = {}
+        for path in self.other.paths():
             rows = held.setdefault(path, [])
-            if not self.imap.uids(path):
+            if not self.other.imap.uids(path):
                 continue
-            answer = self.imap.uid("FETCH", "1:*", "(UID FLAGS X-GUID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+            answer = self.other.imap.uid("FETCH", "1:*", "(UID FLAGS X-GUID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
             for part in answer:
                 if not isinstance(part, tuple):
                     continue
-                facts = [found for found in _ROW.findall(part[0].decode())]
+                facts = _FACTS.findall(part[0].decode())
                 flags = frozenset(" ".join(item[1] for item in facts).lower().split())
                 guid = "".join(item[2] for item in facts)
                 if "\\deleted" not in flags:
@@ -285,7 +385,7 @@ class Reading(RuleBasedStateMachine):
         return held
 
     @staticmethod
-    def _expected(held: dict[str, list[tuple[str, str, frozenset[str]]]]) -> Counter[Shown]:
+    def _expected(held: Held) -> Counter[Shown]:
         """The Emails that these messages are: one per GUID; unread if one of the copies is. RFC 8621 §4.1.1"""
         copies: dict[str, list[tuple[str, str, frozenset[str]]]] = {}
         for path, rows in held.items():
@@ -301,19 +401,33 @@ class Reading(RuleBasedStateMachine):
         return expected
 
 
-SETTINGS = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
+SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
-def test_histories_on_dovecot(dovecot: Dovecot) -> None:
-    run_state_machine_as_test(lambda: Reading(dovecot, {}, guids=True), settings=SETTINGS)
+def run_history(server: Dovecot, keys: dict[str, str], rounds: list[Round], *, guids: bool) -> None:
+    """One history of a user of its own."""
+    user = fresh_user(server)
+    with other_client(server, user) as other, asyncio.Runner() as runner:
+        runner.run(History(Behind(server, user, keys), other, guids).run(rounds))
 
 
-def test_histories_on_a_plain_server(dovecot_plain: Dovecot) -> None:
-    keys = {"backends__default__imap__id_source": "fingerprint"}
-    run_state_machine_as_test(lambda: Reading(dovecot_plain, keys, guids=False), settings=SETTINGS)
+@contextmanager
+def other_client(server: Dovecot, user: User) -> Iterator[Other]:
+    """The other client while it is logged in."""
+    imap = ImapClient(server.host, server.imap, user)
+    try:
+        yield Other(imap)
+    finally:
+        imap.close()
+
+
+@SETTINGS
+@given(rounds=HISTORIES)
+def test_histories_on_dovecot(dovecot: Dovecot, rounds: list[Round]) -> None:
+    run_history(dovecot, {}, rounds, guids=True)
+
+
+@SETTINGS
+@given(rounds=HISTORIES)
+def test_histories_on_a_plain_server(dovecot_plain: Dovecot, rounds: list[Round]) -> None:
+    run_history(dovecot_plain, {"backends__default__imap__id_source": "fingerprint"}, rounds, guids=False)
