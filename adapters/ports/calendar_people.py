@@ -1,0 +1,81 @@
+"""What a calendar backend may know of people: free/busy of others, principals, sharing, other people's homes.
+
+Each is a Protocol of its own: a port that lacks one lacks the power. All methods raise only `adapters.errors`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from adapters.ports.calendars import CalendarPort, Privilege
+
+PrincipalKind = Literal["individual", "group", "resource", "location", "other"]
+"""CALENDAR-USER-TYPE of a principal (RFC 6638 §2.4.2): ROOM is "location", UNKNOWN "other"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarPrincipal:
+    """Somebody with a principal resource (RFC 3744 §4).
+
+    path: canonically percent-encoded. addresses: "mailto:" calendar user addresses, preferred first.
+    home: path of the calendar home, None where the server does not show it to this login.
+    """
+
+    path: str
+    name: str
+    kind: PrincipalKind
+    addresses: tuple[str, ...]
+    home: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreeBusyReply:
+    """The answer for one attendee (RFC 6638 §5): request_status like "2.0;Success", data a VFREEBUSY or None."""
+
+    recipient: str
+    request_status: str
+    data: bytes | None
+
+
+@runtime_checkable
+class SchedulingPort(Protocol):
+    """A backend with a scheduling outbox."""
+
+    async def ask_free_busy(self, request: bytes) -> Sequence[FreeBusyReply]:
+        """POST a VFREEBUSY of METHOD:REQUEST, ORGANIZER being the owner. Raises Unsupported, Forbidden."""
+        ...
+
+
+@runtime_checkable
+class PrincipalsPort(Protocol):
+    """A backend whose principals can be listed or searched."""
+
+    async def principals(self) -> Sequence[CalendarPrincipal]:
+        """Whom the server shows, the login's own first; only that one where the server has no list."""
+        ...
+
+
+@runtime_checkable
+class SharingPort(Protocol):
+    """A backend with access control lists that its users may change (RFC 3744)."""
+
+    async def grants(self, path: str) -> Mapping[str, frozenset[Privilege]]:
+        """Who else may do what with a calendar: path of a principal -> privileges. Raises Forbidden, Unsupported."""
+        ...
+
+    async def grant(self, path: str, grants: Mapping[str, frozenset[Privilege]]) -> None:
+        """Set what these principals may do, and leave the others alone; an empty set takes everything away."""
+        ...
+
+
+@runtime_checkable
+class HomesPort(Protocol):
+    """A backend that shows other people's homes to those who may see them."""
+
+    async def homes(self) -> Sequence[CalendarPrincipal]:
+        """Other principals whose home holds a calendar that this login may see."""
+        ...
+
+    def at(self, principal: CalendarPrincipal) -> CalendarPort:
+        """The port of one of `homes`, sharing the connections of this one."""
+        ...
