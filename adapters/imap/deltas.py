@@ -137,7 +137,9 @@ async def _changed(
     """By modification sequences, in two round trips where all adds up."""
     reader = reading.facts(path, since.uid_validity)
     polled = _cursor_commands(connection, path)
-    changing = [_changed_since(connection, since)] if since.uid_next > 1 else []
+    # a folder that is read while mail comes is known beyond the cursor it was read under
+    last = max(since.uid_next - 1, known.uids[-1] if known.uids else 0)
+    changing = [_changed_since(connection, since, last)] if last else []
     arriving = connection.command("UID FETCH", seqset_text(f"{since.uid_next}:*"), reading.items)
     status, _, *changes, arrived = await pipelined(*polled, *changing, arriving)
     cursor = _cursor_from(status, path)
@@ -205,12 +207,12 @@ async def _settled(
     )
 
 
-def _changed_since(connection: Connection, since: FolderStatus) -> Awaitable[Completion]:
+def _changed_since(connection: Connection, since: FolderStatus, last: int) -> Awaitable[Completion]:
     words = [atom("CHANGEDSINCE"), number(since.highest_modseq)]
     if b"QRESYNC" in connection.enabled:
         words.append(atom("VANISHED"))  # RFC 7162 §3.2.6
     items = paren(fetch_item("UID"), fetch_item("FLAGS"))
-    return connection.command("UID FETCH", seqset_text(f"1:{since.uid_next - 1}"), items, paren(*words))
+    return connection.command("UID FETCH", seqset_text(f"1:{last}"), items, paren(*words))
 
 
 def _cursor_commands(connection: Connection, path: str) -> list[Awaitable[Completion]]:

@@ -73,6 +73,9 @@ class Refresh:
             # stream is overtaken by new mail: look again, so that a move is never a destroy and a create.
             if not acted or not (self._restless or self._stage.has_orphans()):
                 break
+        else:
+            if self._stage.has_orphans():
+                await self._seek()
         if not self._changed():
             return None
         outcome = await self._stage.settle()
@@ -89,11 +92,13 @@ class Refresh:
             if name == path or (delimiter and name.startswith(path + delimiter)):
                 self._stage.put_box(replace(box, folder=replace(box.folder, path=target + name[len(path) :])))
 
+    async def _match(self) -> folders.Matching:
+        listing = [folder for folder in await self._port.folders() if not folder.virtual]
+        return folders.match(self._stage.emails.boxes.values(), _unique(listing))
+
     async def _round(self) -> bool:
         """One snapshot of the folders and all deltas since; whether there was anything to do."""
-        listing = [folder for folder in await self._port.folders() if not folder.virtual]
-        boxes = self._stage.emails.boxes
-        matching = folders.match(boxes.values(), _unique(listing))
+        matching = await self._match()
         acted = False
         for box in matching.gone:
             self._stage.drop_box(box.number)
@@ -151,6 +156,23 @@ class Refresh:
     def _moved_away(self, folder: Folder, error: Exception) -> None:
         logger.info("folder changed during the pass: %s", error)
         self._restless = True
+
+    async def _seek(self) -> None:
+        """Enter only what came, so that Emails on their way are found and no other one loses its last copy.
+
+        The cursors stay where they are: the next pass looks at all that happened.
+        """
+        matching = await self._match()
+        for folder, box in matching.same:
+            if folder.status is None or box.cursor is None or not folders.moved(folder.status, box.cursor):
+                continue
+            known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
+            with contextlib.suppress(NotFound, Conflict):
+                delta = await self._port.changes(folder.path, box.cursor, known)
+                if not delta.reset:
+                    await self._arrive(box.number, delta.arrivals)
+        for folder in matching.created:
+            await self._fill(self._box_of(folder), folder)
 
     # New and doubtful folders
 

@@ -51,6 +51,29 @@ async def test_a_move_is_an_update(account: MailAccount, server: ModelServer) ->
     assert account.emails.mailbox_ids(0) == [work.id]
 
 
+async def test_unceasing_moves_destroy_nothing(account: MailAccount, server: ModelServer, port: ModelPort) -> None:
+    server.create("Read first")
+    server.create("Read then")
+    uids = [server.append("Read then") for _ in range(12)]
+    await account.refresh()
+    emails, state = {account.emails.id(row) for row in account.emails.all_rows()}, account.state("Email")
+
+    def move_and_flag(call: str) -> None:
+        if call == "folders" and uids:
+            server.flag("Read then", uids[0], [f"look{len(uids)}"])
+        if call == "changes Read then" and uids:  # to where the pass has looked already
+            server.move("Read then", uids.pop(), "Read first")
+
+    port.meddle = move_and_flag
+    created, updated, destroyed = await changed(account, "Email", state)
+    assert 0 < len(uids) < 10
+    assert (created, destroyed) == ([], [])
+    assert set(updated) < emails
+    port.meddle = lambda _call: None
+    await account.refresh()
+    check_against_server(account, port)
+
+
 async def test_several_copies(account: MailAccount, server: ModelServer) -> None:
     server.create("Work")
     uid = server.append("INBOX", ["$seen", "a"])

@@ -99,6 +99,25 @@ async def test_a_deleted_message_vanishes_and_may_come_back(tier: Tier) -> None:
             ]
 
 
+async def test_changes_of_messages_that_are_known_beyond_the_cursor(tier: Tier) -> None:
+    """A folder that is read while mail comes is known further than the cursor that was taken before."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.append("INBOX", simple(1))
+        async with opened(tier, user) as mail:
+            inbox = Index()
+            await inbox.update(mail, "INBOX")
+            before = inbox.status
+            client.append("INBOX", simple(2))
+            client.append("INBOX", simple(3))
+            await inbox.update(mail, "INBOX")
+            _, two, three = inbox.uids
+            inbox.status = before
+            client.flag("INBOX", two, "+FLAGS", "\\Flagged")
+            client.delete("INBOX", three)
+            assert moved(await inbox.update(mail, "INBOX")) == ([], [two], [three])
+
+
 async def test_a_folder_that_was_made_anew(tier: Tier) -> None:
     user = fresh_user(tier.server)
     with imap_client(tier.server, user) as client:
