@@ -70,18 +70,18 @@ class CalendarFacts:
 
 @dataclass(frozen=True, slots=True)
 class CalendarCursor:
-    """Where a calendar stands: its sync-token (RFC 6578 §4) and its ctag. Equal cursors: nothing moved.
-
-    A cursor with neither never equals the present, and `CalendarPort.changes` must look.
-    """
+    """Where a calendar stands: its sync-token (RFC 6578 §4) and its ctag; a listing may tell only one of them."""
 
     token: str | None
     ctag: str | None
 
-    @property
-    def tells(self) -> bool:
-        """Whether comparing it says anything."""
-        return self.token is not None or self.ctag is not None
+    def moved_from(self, before: "CalendarCursor | None") -> bool:
+        """Whether `CalendarPort.changes` must look; true also where the two cannot be compared."""
+        if before is None:
+            return True
+        if self.ctag is not None and before.ctag is not None:
+            return self.ctag != before.ctag
+        return self.token is None or self.token != before.token
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +182,12 @@ class CalendarPort(Protocol):
         """All calendars of the home with fresh cursors, true as of this call."""
         ...
 
-    async def changes(self, path: str, since: CalendarCursor | None, known: Names) -> CalendarDelta:
+    async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
         """What happened in one calendar to the names that are known. None: nothing is known, everything is changed.
 
-        A cursor that the server no longer honours costs a full listing, not an error. A listing that fails or is
-        incomplete raises Unavailable: it never reads as "removed". Raises NotFound, Forbidden.
+        calendar: from a listing; its cursor says what the delta is at least as new as. A cursor that the server no
+        longer honours costs a full listing, not an error. A listing that fails or is incomplete raises Unavailable: it
+        never reads as "removed". Raises NotFound, Forbidden.
         """
         ...
 
