@@ -23,6 +23,7 @@ from gateway.web.keys import Services
 from gateway.web.logins import Logins
 from gateway.web.metrics import Meters
 from gateway.web.probe import StoreProbe
+from gateway.web.session import TRANSPORT
 from gateway.web.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
             found.pop(urn, None)
     if all(backend.submission is None for backend in config.backends.values()):
         found.pop(SUBMISSION, None)
-    return found | {CORE: limits.to_json()}
+    return found | {CORE: limits.to_json()} | {urn: dict(value) for urn, value in TRANSPORT.items()}
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

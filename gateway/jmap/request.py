@@ -35,13 +35,18 @@ def parse_request(body: bytes, limits: CoreLimits, known_capabilities: Collectio
 
     Raises RequestProblem: limit (maxSizeRequest, maxCallsInRequest), notJSON, notRequest, unknownCapability.
     """
-    if len(body) > limits.max_size_request:
-        raise RequestProblem(LIMIT, "The request is too large.", limit="maxSizeRequest")
+    check_size(len(body), limits)
     try:
         value = ijson.loads(body)
     except ijson.NotIJSON as error:
         raise RequestProblem(NOT_JSON, f"The body is not I-JSON: {error}.") from None
     return read_request(value, limits, known_capabilities)
+
+
+def check_size(octets: int, limits: CoreLimits) -> None:
+    """Raises RequestProblem: limit (maxSizeRequest)."""
+    if octets > limits.max_size_request:
+        raise RequestProblem(LIMIT, "The request is too large.", limit="maxSizeRequest")
 
 
 def read_request(value: Any, limits: CoreLimits, known_capabilities: Collection[str]) -> Request:

@@ -9,7 +9,7 @@ from aiohttp import web
 from gateway.context import Context, Login
 from gateway.jmap import dispatch
 from gateway.jmap.errors import NOT_JSON, RequestProblem
-from gateway.jmap.request import parse_request
+from gateway.jmap.request import Request, parse_request
 from gateway.web import bodies, compression, logs
 from gateway.web.keys import Services, services
 from gateway.web.metrics import Meters
@@ -31,14 +31,15 @@ async def post_api(request: web.Request) -> web.Response:
             body = await bodies.whole(request, found.limits.max_size_request, server.body_seconds)
             try:
                 async with asyncio.timeout(server.request_seconds):
-                    response = await _run(found, login, body, session_state(request, login))
+                    parsed = parse_request(body, found.limits, found.capabilities)
+                    response = await execute(found, login, parsed, session_state(request, login))
             except TimeoutError:
                 raise unavailable("The request took too long and was given up.") from None
     return await _respond(request, response)
 
 
-async def _run(found: Services, login: Login, body: bytes, state: str) -> dict[str, Any]:
-    parsed = parse_request(body, found.limits, found.capabilities)
+async def execute(found: Services, login: Login, parsed: Request, state: str) -> dict[str, Any]:
+    """The Response object (RFC 8620 §3.4). state: of the session."""
     context = Context(
         login=login,
         using=parsed.using,

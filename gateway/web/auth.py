@@ -49,7 +49,12 @@ class Authenticator:
     @contextlib.asynccontextmanager
     async def login(self, request: web.Request) -> AsyncIterator[Login]:
         """The request's login, kept open while the context lasts."""
-        credentials = self._credentials(request)
+        async with self.login_as(request, self.credentials(request)) as login:
+            yield login
+
+    @contextlib.asynccontextmanager
+    async def login_as(self, request: web.Request, credentials: Credentials) -> AsyncIterator[Login]:
+        """The login with credentials that the request, or what it stands for, brought earlier."""
         async with contextlib.AsyncExitStack() as stack:
             login = await self._prove(request, credentials, stack)
             yield login
@@ -63,7 +68,8 @@ class Authenticator:
             schemes.append('Bearer realm="JMAP"')
         return {"WWW-Authenticate": ", ".join(schemes) or 'Basic realm="JMAP", charset="UTF-8"'}
 
-    def _credentials(self, request: web.Request) -> Credentials:
+    def credentials(self, request: web.Request) -> Credentials:
+        """What the request says of who asks, unproven. Raises Refusal."""
         auth = self._config.auth
         try:
             if auth.trusted_header and addresses.is_listed(addresses.peer(request), auth.trusted_header_proxies):
@@ -72,7 +78,7 @@ class Authenticator:
                     return from_trusted_header(_only(named), auth)
             return from_authorization(_only(request.headers.getall("Authorization", [])), auth)
         except Malformed:
-            raise self._unauthorized() from None
+            raise self.unauthorized() from None
 
     async def _prove(self, request: web.Request, credentials: Credentials, stack: contextlib.AsyncExitStack) -> Login:
         if self._logins.is_proven(credentials):
@@ -82,14 +88,14 @@ class Authenticator:
         async with self._lane(address):
             attempt = self._logins.fingerprint(credentials)
             if self._clock() - self._refused.get(attempt, -math.inf) < REFUSED_SECONDS:
-                raise self._unauthorized()
+                raise self.unauthorized()
             self._check_throttle(address, user, credentials)
             try:
                 return await stack.enter_async_context(self._logins.use(credentials))
             except AuthFailed:
                 self._remember_failure(address, user, attempt)
                 log.info("a login was refused by the backend")
-                raise self._unauthorized() from None
+                raise self.unauthorized() from None
             except (AdapterError, StoreUnavailable) as error:
                 log.warning("a login could not be checked: %s", describe(error))
                 raise unavailable("The server behind this gateway does not answer; try again later.") from None
@@ -123,7 +129,8 @@ class Authenticator:
             if not waiting:
                 self._lanes.pop(address, None)
 
-    def _unauthorized(self) -> Refusal:
+    def unauthorized(self) -> Refusal:
+        """401, with the schemes that may be used."""
         return Refusal(401, "Valid credentials are required.", self.challenge())
 
 

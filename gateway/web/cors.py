@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.config import Cors
 
-METHODS: Final = "GET, HEAD, POST, OPTIONS"
+METHODS: Final = "GET, HEAD, POST, DELETE, OPTIONS"
 HEADERS: Final = (
     "Authorization, Content-Type, Content-Encoding, Accept, Cache-Control, Last-Event-ID, "
     "If-None-Match, If-Range, Range, X-Request-Id"

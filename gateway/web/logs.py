@@ -6,6 +6,7 @@ log are shown. Of all others the type and the places in the code are.
 
 import asyncio
 import logging
+import secrets
 import sys
 import traceback
 from collections.abc import Mapping
@@ -21,6 +22,12 @@ from gateway.store.base import StoreUnavailable
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being served; None outside of one."""
+
+
+def new_id() -> str:
+    """An id for a request that brought none."""
+    return secrets.token_hex(8)
+
 
 SPEAKING: Final = (AdapterError, StoreUnavailable, OSError)
 """Errors whose message is written for the log."""

@@ -42,6 +42,7 @@ class Meters:
         )
         self.logins = Gauge("jmapgw_open_logins", "Logins held open.", registry=r)
         self.streams = Gauge("jmapgw_event_streams", "Open event streams.", registry=r)
+        self.sockets = Gauge("jmapgw_websockets", "Open WebSockets.", registry=r)
         self.pings = Counter("jmapgw_store_pings", "Store probes: ok, failed.", ("result",), registry=r)
 
     def method_error(self, kind: object) -> None:

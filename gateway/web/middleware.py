@@ -1,26 +1,20 @@
 """Around every request: its id, one log line, metrics, CORS, and errors as problem details."""
 
-import asyncio
 import contextlib
 import logging
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
 
-from adapters.errors import AdapterError
-from gateway.jmap.errors import RequestProblem
-from gateway.store.base import StoreUnavailable
 from gateway.web import cors, logs
 from gateway.web.guard import Guard
 from gateway.web.keys import services
-from gateway.web.problems import Refusal, problem_response, unavailable
+from gateway.web.problems import Refusal, problem_of, problem_response
 
 log = logging.getLogger("gateway.access")
-faults = logging.getLogger("gateway.faults")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -66,19 +60,13 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return cors.preflight(request, settings)
     try:
         return await handler(request)
-    except RequestProblem as problem:
-        return problem_response(problem)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return problem_response(Refusal(error.status, error.reason, headers))
-    except (AdapterError, StoreUnavailable, TimeoutError) as error:
-        faults.warning("unavailable: %s", logs.describe(error))
-        return problem_response(unavailable("Something behind this gateway does not answer; try again later."))
-    except (ConnectionError, asyncio.CancelledError):
+    except ConnectionError:
         raise
-    except Exception:  # noqa: BLE001 - the last place that can turn a fault into an answer
-        faults.exception("internal fault")
-        return problem_response(RequestProblem("about:blank", f"Internal fault {logs.request_id.get()}.", status=500))
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into an answer
+        return problem_response(problem_of(error))
 
 
 async def decorate(request: web.Request, response: web.StreamResponse) -> None:
@@ -110,7 +98,7 @@ def _request_id(request: web.Request) -> str:
     if _ID.fullmatch(given):
         return given
     trace = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
-    return trace[1] if trace else secrets.token_hex(8)
+    return trace[1] if trace else logs.new_id()
 
 
 def _route(request: web.Request) -> str:

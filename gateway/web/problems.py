@@ -1,5 +1,6 @@
 """Problem details (RFC 7807) as answers: every HTTP error of the gateway has this one form."""
 
+import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -8,7 +9,12 @@ from typing import Final
 import orjson
 from aiohttp import web
 
+from adapters.errors import AdapterError
 from gateway.jmap.errors import RequestProblem
+from gateway.store.base import StoreUnavailable
+from gateway.web import logs
+
+faults = logging.getLogger("gateway.faults")
 
 BLANK: Final = "about:blank"
 PROBLEM_JSON: Final = "application/problem+json"
@@ -41,13 +47,25 @@ def problem_response(problem: RequestProblem) -> web.Response:
     headers = problem.headers if isinstance(problem, Refusal) else {}
     return web.Response(
         status=problem.status,
-        body=orjson.dumps(_with_title(problem)),
+        body=orjson.dumps(problem_object(problem)),
         content_type=PROBLEM_JSON,
         headers={"Cache-Control": "no-store", **headers},
     )
 
 
-def _with_title(problem: RequestProblem) -> dict[str, object]:
+def problem_of(error: Exception) -> RequestProblem:
+    """What a client is told of an error, whatever it is; those that are nobody's wish are logged."""
+    if isinstance(error, RequestProblem):
+        return error
+    if isinstance(error, AdapterError | StoreUnavailable | TimeoutError):
+        faults.warning("unavailable: %s", logs.describe(error))
+        return unavailable("Something behind this gateway does not answer; try again later.")
+    faults.error("internal fault", exc_info=error)
+    return RequestProblem(BLANK, f"Internal fault {logs.request_id.get()}.", status=500)
+
+
+def problem_object(problem: RequestProblem) -> dict[str, object]:
+    """The problem details object (RFC 7807 §3.1)."""
     body = problem.to_json()
     if problem.type == BLANK:  # RFC 7807 §4.2: the title is then the HTTP status phrase
         body["title"] = HTTPStatus(problem.status).phrase

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from gateway.config import Server
 from gateway.config_reader import Address
-from gateway.web import api, blobs, event_source, health, middleware, session
+from gateway.web import api, blobs, event_source, health, middleware, session, tickets, websocket
 from gateway.web.drain import Drain
 from gateway.web.guard import GuardedSite
 from gateway.web.keys import SERVICES, Services
@@ -35,6 +35,9 @@ def public_application(services: Services) -> web.Application:
             web.post(session.UPLOAD.rstrip("/"), blobs.post_upload),
             web.get(session.DOWNLOAD.replace("{name}", "{name:(?s:.*)}"), blobs.get_download),
             web.get(session.EVENTS, event_source.get_events, allow_head=False),
+            web.get(session.SOCKET, websocket.get_websocket, allow_head=False),
+            web.post(session.TICKETS, tickets.post_ticket),
+            web.delete(session.TICKETS + "/{ticket}", tickets.delete_ticket),
             *_probes(),
         ]
     )

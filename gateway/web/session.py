@@ -18,6 +18,13 @@ API: Final = "/jmap/api"
 UPLOAD: Final = "/jmap/upload/{accountId}/"
 DOWNLOAD: Final = "/jmap/download/{accountId}/{blobId}/{name}"
 EVENTS: Final = "/jmap/eventsource"
+SOCKET: Final = "/jmap/ws"
+TICKETS: Final = "/jmap/ws/ticket"
+
+WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
+TICKET: Final = "com:linagora:params:jmap:ws:ticket"
+TRANSPORT: Final[Mapping[str, Mapping[str, Any]]] = {WEBSOCKET: {"supportsPush": True}, TICKET: {}}
+"""Capabilities of the web layer itself (RFC 8887 §3, gateway.web.tickets); their URLs depend on the request."""
 
 
 async def get_session(request: web.Request) -> web.Response:
@@ -37,7 +44,7 @@ def session_state(request: web.Request, login: Login) -> str:
 def session_object(found: Services, login: Login, base: str) -> dict[str, Any]:
     """The Session object; `state` is a digest of all the rest of it."""
     body: dict[str, Any] = {
-        "capabilities": {urn: dict(value) for urn, value in found.capabilities.items()},
+        "capabilities": {urn: {**value, **_resources(urn, base)} for urn, value in found.capabilities.items()},
         "accounts": {
             account.id: {
                 "name": account.name,
@@ -61,6 +68,15 @@ def _urls(base: str) -> dict[str, str]:
         "downloadUrl": f"{base}{DOWNLOAD}?type={{type}}",  # RFC 8620 §2: "type" RECOMMENDED in the query
         "eventSourceUrl": f"{base}{EVENTS}?types={{types}}&closeafter={{closeafter}}&ping={{ping}}",
     }
+
+
+def _resources(urn: str, base: str) -> dict[str, str]:
+    """The URLs that stand in a capability's object."""
+    if urn == WEBSOCKET:
+        return {"url": "ws" + base.removeprefix("http") + SOCKET}  # https becomes wss
+    if urn == TICKET:
+        return {"generationEndpoint": base + TICKETS, "revocationEndpoint": base + TICKETS}
+    return {}
 
 
 def _base_url(request: web.Request) -> str:

@@ -29,6 +29,7 @@ from gateway.web.keys import Services
 from gateway.web.logins import Logins, Opened
 from gateway.web.metrics import Meters
 from gateway.web.probe import StoreProbe
+from gateway.web.session import TRANSPORT
 from gateway.web.slots import Slots
 
 TEST = "urn:example:test"
@@ -189,7 +190,7 @@ async def running(**keys: str) -> AsyncIterator[Running]:
         config=config,
         authenticator=Authenticator(config, logins),
         registry=Registry.build((), methods.table()),
-        capabilities={CORE: limits.to_json(), TEST: {}},
+        capabilities={CORE: limits.to_json(), TEST: {}, **TRANSPORT},
         limits=limits,
         store=store,
         uploads=uploads,

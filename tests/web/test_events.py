@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from gateway.web import event_source
+from gateway.web import event_source, feed
 from tests.web.gateway import Running, running
 
 
@@ -60,9 +60,9 @@ async def test_state_events() -> None:
 
 async def test_the_event_id_carries_what_was_seen() -> None:
     seen = {"Aalice": {"Email": "e-1", "Mailbox": "e-2"}}
-    assert event_source._decode_id(event_source._encode_id(seen).decode()) == seen
+    assert feed.decode(feed.encode(seen)) == seen
     for text in ("", "x", "W10=", "bnVsbA==", "\udcff", "é" * 9):
-        assert event_source._decode_id(text) == {}
+        assert feed.decode(text) == {}
 
 
 class Mail:
@@ -83,14 +83,14 @@ async def test_a_returning_client_is_told_what_it_missed() -> None:
     async with running() as gateway:
         mail = Mail()
         gateway.backend.mail = mail
-        last = event_source._encode_id({"Aalice": {"Email": "e-1", "Thread": "e-2"}}).decode()
+        last = feed.encode({"Aalice": {"Email": "e-1", "Thread": "e-2"}})
         headers = gateway.auth() | {"Last-Event-ID": last}
         async with gateway.http.get(url(gateway, closeafter="state"), headers=headers) as response:
             await event(response)
             found = await event(response)
             changed = json.loads(found["data"])["changed"]
             assert changed == {"Aalice": {"Email": "e-5", "Mailbox": "e-5"}}
-            assert event_source._decode_id(found["id"]) == {"Aalice": mail.states}
+            assert feed.decode(found["id"]) == {"Aalice": mail.states}
         async with gateway.http.get(url(gateway), headers=gateway.auth()) as response:
             await event(response)
         assert mail.refreshed == 1  # a client that comes for the first time causes no work

@@ -1,0 +1,125 @@
+"""What a listener is to be told: the newest states of its accounts (RFC 8620 §7.1), by whatever way it listens.
+
+A feed takes from the store's channels `account/<id>`, on which every writer publishes the new states as a JSON object,
+type name -> state. Nothing is polled for a listener: what no pass has found is not reported.
+"""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import orjson
+
+from adapters.errors import AdapterError
+from gateway.context import Login
+from gateway.store.base import Store
+from gateway.sync.account import MailAccount
+from gateway.sync.journal import TYPES
+
+States = dict[str, dict[str, str]]
+"""Account id -> type name -> state."""
+
+Types = frozenset[str] | None
+"""The types that a listener wants; None for all."""
+
+
+class Feed:
+    """The newest states of some accounts that have not been told; however many passes, at most one per type.
+
+    seen: all that the listener has been told, what it gave itself when it came included.
+    """
+
+    def __init__(self, types: Types, seen: States) -> None:
+        self.seen = seen
+        self._types = types
+        self._changed: States = {}
+        self._event = asyncio.Event()
+        self.wake = self._event.set
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, store: Store, accounts: Iterable[str], types: Types, seen: States) -> "AsyncIterator[Feed]":
+        """A feed that listens to the accounts' channels. Raises StoreUnavailable."""
+        feed = cls(types, seen)
+        tasks: list[asyncio.Task[None]] = []
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(_cancel, tasks)
+            for account in accounts:
+                messages = await stack.enter_async_context(store.subscribe(f"account/{account}"))
+                tasks.append(asyncio.create_task(feed._pump(account, messages)))
+            yield feed
+
+    async def catch_up(self, login: Login) -> None:
+        """Report what a returning listener missed (RFC 8620 §7.3): its coming is reason for one pass.
+
+        Who brings no state of an account is told what changes from now on.
+        """
+        for account in login.accounts.values():
+            if account.mail is None:
+                continue
+            seen = self.seen.setdefault(account.id, {})
+            if not seen:
+                seen.update(self._states(account.mail))
+                continue
+            try:
+                await account.mail.refresh()
+            except AdapterError:
+                continue  # what is not known is not reported; the client's next request meets the same trouble
+            states = self._states(account.mail)
+            self._note(account.id, {name: state for name, state in states.items() if seen.get(name) != state})
+
+    def _states(self, mail: MailAccount) -> dict[str, str]:
+        return {name: mail.state(name) for name in TYPES if self._wants(name)}
+
+    async def next(self, seconds: float) -> States:
+        """What changed, at once or within `seconds`; empty where nothing did. What is given counts as seen."""
+        if not self._event.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, seconds)):
+                    await self._event.wait()
+        self._event.clear()
+        changed, self._changed = self._changed, {}
+        for account, states in changed.items():
+            self.seen.setdefault(account, {}).update(states)
+        return changed
+
+    def _wants(self, name: str) -> bool:
+        return self._types is None or name in self._types
+
+    async def _pump(self, account: str, messages: AsyncIterator[bytes]) -> None:
+        async for message in messages:
+            states: dict[str, str] = orjson.loads(message)
+            self._note(account, {name: state for name, state in states.items() if self._wants(name)})
+
+    def _note(self, account: str, states: dict[str, str]) -> None:
+        if states:
+            self._changed.setdefault(account, {}).update(states)
+            self._event.set()
+
+
+def encode(seen: States) -> str:
+    """States as a token: the id of an event, a pushState."""
+    return base64.urlsafe_b64encode(orjson.dumps(seen)).decode()
+
+
+def decode(token: str) -> States:
+    """The states of a token of ours; empty for anything else."""
+    try:
+        value: Any = orjson.loads(base64.urlsafe_b64decode(token[:4096]))
+    except ValueError:
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {
+        account: {name: state for name, state in states.items() if isinstance(state, str)}
+        for account, states in value.items()
+        if isinstance(states, dict)
+    }
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
