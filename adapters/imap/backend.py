@@ -134,7 +134,7 @@ class ImapMail(ImapWriting, ImapQuota, MailPort):
             reader = ThreadReader()
             for piece in chunk_uids(wanted):
                 await connection.stream(
-                    "UID FETCH", seqset(piece), reader.items(), consumer=reader.feed, timeout=SLOW_SECONDS
+                    "UID FETCH", seqset(piece), reader.items(), consumer=reader, timeout=SLOW_SECONDS
                 )
             connection.hand_back(reader.take_others())
             return reader.take()

@@ -7,11 +7,11 @@ one message.
 
 import hashlib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
 
-from adapters.formats.header_fields import header_fields
 from adapters.imap.encoder import Part, fetch_item, paren
 from adapters.imap.keywords import FlagSets
 from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader
@@ -27,12 +27,15 @@ ID_ITEM: Final[dict[IdSource, bytes]] = {
 THREAD_ITEM: Final[dict[IdSource, bytes]] = {"emailid": b"THREADID", "x-gm-msgid": b"X-GM-THRID"}
 
 FINGERPRINT_FIELDS: Final = ("DATE", "FROM", "MESSAGE-ID", "REFERENCES", "SUBJECT")
+_FINGERPRINT_NAMES: Final = tuple(name.lower().encode() for name in FINGERPRINT_FIELDS)
 THREAD_FIELDS: Final = ("IN-REPLY-TO", "MESSAGE-ID", "REFERENCES", "SUBJECT")
+_THREAD_NAMES: Final = (b"message-id", b"in-reply-to", b"references", b"subject")  # as in ThreadHeaders
 
 _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
 }
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+_FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)  # as in formats.header_fields
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
@@ -74,20 +77,48 @@ class Dates:
         ]
 
 
-class FactsReader:
-    """Columns of facts from the chunks of one FETCH stream.
+class _Reader(ABC):
+    """Reads one FETCH stream, see `commands.Consumer`; `_add` is given the rows of `wanted`."""
+
+    def __init__(self, wanted: Sequence[bytes]) -> None:
+        self._reader = RowReader(wanted)
+
+    @abstractmethod
+    def _add(self, rows: list[Row]) -> None: ...
+
+    def skim(self, data: bytes, position: int) -> int:
+        """Read the responses from `position` on that are as those before; returns where the first other one begins."""
+        rows, position = self._reader.regular(data, position)
+        self._add(rows)
+        return position
+
+    def feed(self, raw: bytes) -> None:
+        """Read whole responses."""
+        self._add(self._reader.rows(raw))
+
+    def feed_items(self, fetched: Iterable[dict[bytes, Value]]) -> None:
+        """The same from tokenized FETCH data."""
+        self._add([row for items in fetched if (row := self._reader.row(items)) is not None])
+
+    def take_others(self) -> bytes:
+        """The raw responses that were about anything else, since the last call."""
+        return self._reader.take_others()
+
+
+class FactsReader(_Reader):
+    r"""Columns of facts. Messages that are `\Deleted` are left out (RFC 8621 §4.1.1).
 
     unique: what makes a UID unique in the account (path and UIDVALIDITY), for the rare message whose native id is
     unusable: it gets an id that no other message can have and that lasts as long as its UID.
     """
 
     def __init__(self, source: IdSource, thread_ids: bool, flags: FlagSets, unique: bytes) -> None:
+        super().__init__(_wanted(source, thread_ids))
         self._source = source
         self._threads = thread_ids
         self._flags = flags
         self._unique = unique
         self._dates = Dates()
-        self._reader = RowReader(_wanted(source, thread_ids))
         self._taken = Arrivals(thread_ids=[] if thread_ids else None)
 
     @staticmethod
@@ -97,18 +128,6 @@ class FactsReader:
         if source == "fingerprint":
             names.append(_header_item(FINGERPRINT_FIELDS))
         return paren(*(fetch_item(name) for name in names))
-
-    def feed(self, chunk: bytes) -> None:
-        r"""Read whole responses. Messages that are `\Deleted` are left out (RFC 8621 §4.1.1)."""
-        self._add(self._reader.rows(chunk))
-
-    def feed_items(self, fetched: Iterable[dict[bytes, Value]]) -> None:
-        """The same from tokenized FETCH data."""
-        self._add([row for items in fetched if (row := self._reader.row(items)) is not None])
-
-    def take_others(self) -> bytes:
-        """The raw responses that were about anything else, since the last call."""
-        return self._reader.take_others()
 
     def _add(self, rows: list[Row]) -> None:
         keywords = [self._flags[row[1]] for row in rows]
@@ -141,11 +160,11 @@ class FactsReader:
         return [native or b"%b/%b" % (self._unique, uid) for native, uid in zip(ids, uids, strict=True)]
 
 
-class ThreadReader:
-    """Thread headers from the chunks of one FETCH stream."""
+class ThreadReader(_Reader):
+    """Thread headers."""
 
     def __init__(self) -> None:
-        self._reader = RowReader((UID, HEADER))
+        super().__init__((UID, HEADER))
         self._taken: list[ThreadHeaders] = []
 
     @staticmethod
@@ -153,13 +172,8 @@ class ThreadReader:
         """The FETCH items whose answers this reads."""
         return paren(fetch_item("UID"), fetch_item(_header_item(THREAD_FIELDS)))
 
-    def feed(self, chunk: bytes) -> None:
-        """Read whole responses."""
-        self._taken += [_thread_headers(row) for row in self._reader.rows(chunk)]
-
-    def take_others(self) -> bytes:
-        """The raw responses that were about anything else, since the last call."""
-        return self._reader.take_others()
+    def _add(self, rows: list[Row]) -> None:
+        self._taken += map(_thread_headers, rows)
 
     def take(self) -> list[ThreadHeaders]:
         """What was read since the last call."""
@@ -167,30 +181,18 @@ class ThreadReader:
         return taken
 
 
-class FlagsReader:
-    r"""UIDs and keywords from the chunks of one FETCH (UID FLAGS) stream; keywords None for `\Deleted`."""
+class FlagsReader(_Reader):
+    r"""UIDs and keywords, None for `\Deleted`; the last word about a UID counts."""
 
     def __init__(self, flags: FlagSets) -> None:
+        super().__init__((UID, FLAGS))
         self._flags = flags
-        self._reader = RowReader((UID, FLAGS))
         self.seen: dict[int, frozenset[str] | None] = {}
 
     @staticmethod
     def items() -> Part:
         """The FETCH items whose answers this reads."""
         return paren(fetch_item("UID"), fetch_item("FLAGS"))
-
-    def feed(self, chunk: bytes) -> None:
-        """Read whole responses; the last word about a UID counts."""
-        self._add(self._reader.rows(chunk))
-
-    def feed_items(self, fetched: Iterable[dict[bytes, Value]]) -> None:
-        """The same from tokenized FETCH data."""
-        self._add([row for items in fetched if (row := self._reader.row(items)) is not None])
-
-    def take_others(self) -> bytes:
-        """The raw responses that were about anything else, since the last call."""
-        return self._reader.take_others()
 
     def _add(self, rows: list[Row]) -> None:
         flags = self._flags
@@ -199,27 +201,24 @@ class FlagsReader:
 
 def fingerprint(received: int, size: bytes, header: bytes) -> bytes:
     """The native id of a message on a server without ids: 64 hex digits, the same for each copy."""
-    fields = _fields(header)
-    parts = [b"%d" % received, size, *(fields.get(name.lower(), b"") for name in FINGERPRINT_FIELDS)]
+    parts = [b"%d" % received, size, *_values(header, _FINGERPRINT_NAMES).split(b"\n")]
     return hashlib.sha256(b"\0".join(parts)).hexdigest().encode()
 
 
-def _fields(block: bytes) -> dict[str, bytes]:
-    """Field values by lower-case name, unfolded and trimmed; of several, the last (RFC 8621 §4.1.2)."""
-    if b"\n " in block or b"\n\t" in block:
-        block = _FOLD.sub(b"", block)
-    return {name.lower(): value.strip() for name, value in header_fields(block)}
+def _values(block: bytes, names: Sequence[bytes]) -> bytes:
+    r"""The values of fields, unfolded and trimmed, `\n` between them; of several, the last (RFC 8621 §4.1.2)."""
+    fields = {name.lower(): value for name, value in _FIELD.findall(block)}
+    values = b"\n".join([fields[name].strip() if name in fields else b"" for name in names])
+    return values if values.count(b"\n") < len(names) else _FOLD.sub(b"", values)
 
 
 def _thread_headers(row: Row) -> ThreadHeaders:
-    fields = _fields(row[1])
-    return ThreadHeaders(
-        int(row[0]),
-        _decoded(fields.get("message-id", b"")),
-        _decoded(fields.get("in-reply-to", b"")),
-        _decoded(fields.get("references", b"")),
-        _decoded(fields.get("subject", b"")),
-    )
+    values = _values(row[1], _THREAD_NAMES)
+    try:
+        message_id, in_reply_to, references, subject = values.decode().split("\n")
+    except UnicodeDecodeError:
+        message_id, in_reply_to, references, subject = map(_decoded, values.split(b"\n"))
+    return ThreadHeaders(int(row[0]), message_id, in_reply_to, references, subject)
 
 
 def _decoded(value: bytes) -> str:

@@ -5,7 +5,7 @@ import enum
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from adapters.imap import utf7
 from adapters.imap.encoder import Literal, Pause, Range
@@ -88,6 +88,18 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
+class Consumer(Protocol):
+    """Takes the responses of a bulk command, in their order."""
+
+    def skim(self, data: bytes, position: int) -> int:
+        """Take the whole responses from `position` on that need no framing; returns where the first other begins."""
+        ...
+
+    def feed(self, raw: bytes) -> None:
+        """Take whole raw responses of any kind."""
+        ...
+
+
 @dataclass(eq=False, slots=True)
 class Pending:
     """A command that was asked for and has not been answered."""
@@ -101,7 +113,7 @@ class Pending:
     ranges: tuple[Range, ...] = ()
     path: str | None = None
     interactive: bool = False  # takes part in a dialogue by `+` up to its end (AUTHENTICATE, IDLE)
-    consumer: Callable[[bytes], None] | None = None
+    consumer: Consumer | None = None
     flow: Flow | None = None
     on_ok: Callable[[], None] | None = None
     untagged: list[Untagged] = field(default_factory=list)

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from typing import Final, Literal
 from adapters.errors import Unavailable
 from adapters.formats.sasl import Credentials
 from adapters.imap import encoder
+from adapters.imap.commands import Consumer
 from adapters.imap.dialogue import Dialogue
 from adapters.imap.encoder import Part
 from adapters.imap.errors import ConnectionLost, ProtocolError
@@ -152,12 +153,12 @@ class Connection(Dialogue):
         self,
         name: str,
         *parts: Part,
-        consumer: Callable[[bytes], None],
+        consumer: Consumer,
         timeout: float | None = None,  # noqa: ASYNC109 - see `command`
     ) -> Completion:
-        """Run a command alone, its raw untagged responses going to `consumer` in chunks of whole responses.
+        """Run a command alone, its raw untagged responses going to `consumer` in pieces of about 64 KiB.
 
-        A chunk is about 64 KiB; what the consumer does not know it returns by `hand_back`. `timeout` is for silence.
+        What the consumer does not know it returns by `hand_back`. `timeout` is for silence.
         An exception of the consumer ends the connection and is raised here.
         """
         pending = self.ask(name, parts, consumer=consumer)

@@ -11,7 +11,7 @@ from typing import Final
 
 from adapters.errors import AdapterError, Unavailable
 from adapters.imap import encoder
-from adapters.imap.commands import Pending, kind_of, may_start, owner
+from adapters.imap.commands import Consumer, Pending, kind_of, may_start, owner
 from adapters.imap.encoder import Negotiated, Part, Pause
 from adapters.imap.errors import ConnectionLost, ProtocolError, Refusal, farewell, login_refused, refused
 from adapters.imap.flow import PROGRESS, Flow, send_literal
@@ -95,7 +95,7 @@ class Dialogue:
         parts: Sequence[Part],
         *,
         interactive: bool = False,
-        consumer: Callable[[bytes], None] | None = None,
+        consumer: Consumer | None = None,
         flow: Flow | None = None,
         on_ok: Callable[[], None] | None = None,
     ) -> Pending:
@@ -255,18 +255,26 @@ class Dialogue:
             case Untagged() as untagged:
                 self._untagged(untagged, sum(map(len, pieces)) + 200)
 
+    def skim(self, data: bytes, position: int) -> int:
+        """Let the consumer of the bulk command take what it reads by itself."""
+        return self._consumed(lambda consumer: consumer.skim(data, position)) or position
+
     def chunk(self, raw: bytes) -> None:
         """Hand whole responses to the consumer of the bulk command."""
+        self._consumed(lambda consumer: consumer.feed(raw))
+
+    def _consumed(self, take: Callable[[Consumer], int | None]) -> int | None:
         pending = self._streaming
         if pending is None or pending.consumer is None or pending.future.done():
-            return
+            return None
         try:
-            pending.consumer(raw)
+            return take(pending.consumer)
         except ProtocolError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a consumer raises belongs to the caller of `stream`
             pending.future.set_exception(error)
             self.fail(ConnectionLost("bulk consumer failed"))
+            return None
 
     def wants_literal(self, pieces: list[bytes], size: int) -> bool:
         """Whether a literal is the body that `literal_to` waits for."""

@@ -43,6 +43,9 @@ class Receiver(Protocol):
     def frame(self, pieces: list[bytes]) -> None:
         """One whole response."""
 
+    def skim(self, data: bytes, position: int) -> int:
+        """Take what is at once seen to be whole responses (bulk); returns where the first other one begins."""
+
     def chunk(self, raw: bytes) -> None:
         """Whole raw responses (bulk)."""
 
@@ -103,7 +106,7 @@ class Framer:
         position = 0
         while not self._halted:
             if self._bulk_tag is not None and not self._pieces:
-                position = self._cut_bulk(data, position, self._bulk_tag)
+                position = self._cut_bulk(data, self._receiver.skim(data, position), self._bulk_tag)
                 if self._bulk_tag is not None:
                     self._rest = bytearray(data[position:])
                     return b""

@@ -58,6 +58,16 @@ class Shape:
     tail: re.Pattern[bytes] | None
     ordered: Callable[[Row], Row] | None
 
+    def lines(self, chunk: bytes, position: int) -> tuple[list[Row], int] | None:
+        """All rows up to the last line end at once; None where a line does not fit or there are literals."""
+        end = chunk.rfind(b"\r\n", position) + 2
+        if self.tail is not None or end < 2:
+            return None
+        rows = self.head.findall(chunk, position, end)
+        if len(rows) != chunk.count(b"\r\n", position, end):
+            return None
+        return (rows if self.ordered is None else list(map(self.ordered, rows))), end
+
     def row(self, chunk: bytes, position: int) -> tuple[Row, int] | None:
         """The row of the response at `position` and where the next one begins; None where the shape does not fit."""
         match = self.head.match(chunk, position)
@@ -85,13 +95,13 @@ def learn(found: tuple[bytes, ...], wanted: tuple[bytes, ...]) -> Shape | None:
         return None
     cut = found.index(HEADER) if HEADER in found else len(found)
     before, after = found[:cut], found[cut + 1 :]
-    head = rb"\* \d{1,10} FETCH \(" + b" ".join(_item(name) for name in before)
+    head = rb"^\* \d{1,10} FETCH \(" + b" ".join(_item(name) for name in before)
     columns = tuple(found.index(name) for name in wanted)
     ordered = operator.itemgetter(*columns) if columns != tuple(range(len(found))) else None
     if HEADER not in found:
-        return Shape(re.compile(head + rb"\)\r\n"), None, ordered)
+        return Shape(re.compile(head + rb"\)\r\n", re.MULTILINE), None, ordered)
     tail = b"".join(b" " + _item(name) for name in after) + rb"\)\r\n"
-    return Shape(re.compile(head + (b" " if before else b"") + _LITERAL), re.compile(tail), ordered)
+    return Shape(re.compile(head + (b" " if before else b"") + _LITERAL, re.MULTILINE), re.compile(tail), ordered)
 
 
 class RowReader:
@@ -111,18 +121,24 @@ class RowReader:
 
     def rows(self, chunk: bytes) -> list[Row]:
         """Rows of the messages in a chunk, in the server's order. Raises ProtocolError for what is no response."""
-        rows: list[Row] = []
-        add = rows.append
-        position, length = 0, len(chunk)
-        while position < length:
-            if self._shape is not None:
-                fit = self._shape.row
-                while position < length and (found := fit(chunk, position)) is not None:
-                    row, position = found
-                    add(row)
-            if position < length:
-                position += self._irregular(chunk[position:] if position else chunk, rows)
+        rows, position = self.regular(chunk, 0)
+        while position < len(chunk):
+            position += self._irregular(chunk[position:] if position else chunk, rows)
+            more, position = self.regular(chunk, position)
+            rows += more
         return rows
+
+    def regular(self, chunk: bytes, position: int) -> tuple[list[Row], int]:
+        """Rows of the whole responses from `position` on that fit, and where the first one begins that does not."""
+        rows: list[Row] = []
+        if self._shape is not None:
+            if (lines := self._shape.lines(chunk, position)) is not None:
+                return lines
+            fit, length = self._shape.row, len(chunk)
+            while position < length and (found := fit(chunk, position)) is not None:
+                row, position = found
+                rows.append(row)
+        return rows, position
 
     def _irregular(self, chunk: bytes, rows: list[Row]) -> int:
         """The first response by the tokenizer; returns its length."""

@@ -8,7 +8,7 @@ translated to JMAP keywords. All methods raise only `adapters.errors`.
 from array import array
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from adapters.formats.mime import Part
 from adapters.ports.mail_search import Criterion
@@ -112,8 +112,7 @@ class FolderDelta:
     vanished: list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadHeaders:
+class ThreadHeaders(NamedTuple):
     """What threading needs of one message: raw header field values (unfolded bytes decoded as UTF-8/latin-1)."""
 
     uid: int

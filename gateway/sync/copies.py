@@ -1,9 +1,10 @@
 """The messages of one mailbox: which UID is which Email, and the flags of each copy."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import lt
 
 from adapters.ports.mail import Keywords
 from gateway.sync.flag_sets import FlagSets
@@ -55,6 +56,12 @@ class Copies:
         """The row of a UID, or None where it is not known."""
         position = self.position(uid)
         return None if position < 0 else self.rows[position]
+
+    def lacks(self, uids: "array[int]") -> bool:
+        """Whether UIDs are ascending, and no known one lies among them."""
+        if not uids or not all(map(lt, uids, uids[1:])):
+            return False
+        return bisect_left(self.uids, uids[0]) == bisect_right(self.uids, uids[-1])
 
     def select(self, uids: Iterable[int]) -> "array[int]":
         """The rows of the known ones among the UIDs, in their order."""

@@ -6,6 +6,7 @@ an insertion moves a few kilobytes. Nothing is ever rebuilt as a whole: neither 
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 
 BUCKETS = 256
 
@@ -37,25 +38,51 @@ class HashIndex:
             return []
         return list(self._numbers[key >> 56][start : bisect_right(keys, key, start)])
 
-    def first(self, key: int) -> int | None:
-        """The number that was filed first under the key."""
-        keys = self._keys[key >> 56]
-        position = bisect_left(keys, key)
-        if position == len(keys) or keys[position] != key:
-            return None
-        return self._numbers[key >> 56][position]
+    def firsts(self, keys: Iterable[int]) -> list[int | None]:
+        """For each key the number that was filed first under it."""
+        found: list[int | None] = []
+        for key in keys:
+            column = self._keys[key >> 56]
+            position = bisect_left(column, key)
+            known = position < len(column) and column[position] == key
+            found.append(self._numbers[key >> 56][position] if known else None)
+        return found
 
     def add(self, key: int, number: int) -> None:
         """File one more number under the key."""
         bucket = key >> 56
         if bucket not in self._owned:
-            self._keys[bucket] = self._keys[bucket][:]
-            self._numbers[bucket] = self._numbers[bucket][:]
-            self._owned.add(bucket)
+            self._own(bucket)
         position = bisect_right(self._keys[bucket], key)
         self._keys[bucket].insert(position, key)
         self._numbers[bucket].insert(position, number)
         self.dirty.add(bucket)
+
+    def add_new(self, keys: Iterable[int], number: int) -> list[int]:
+        """File `number` and those after it under the keys that nothing is filed under yet.
+
+        Returns the places of the other keys.
+        """
+        others = []
+        for place, key in enumerate(keys):
+            bucket = key >> 56
+            if bucket not in self._owned:
+                self._own(bucket)
+            column = self._keys[bucket]
+            position = bisect_left(column, key)
+            if position < len(column) and column[position] == key:
+                others.append(place)
+                continue
+            column.insert(position, key)
+            self._numbers[bucket].insert(position, number)
+            self.dirty.add(bucket)
+            number += 1
+        return others
+
+    def _own(self, bucket: int) -> None:
+        self._keys[bucket] = self._keys[bucket][:]
+        self._numbers[bucket] = self._numbers[bucket][:]
+        self._owned.add(bucket)
 
     def bucket(self, number: int) -> tuple["array[int]", "array[int]"]:
         """Keys and numbers of one bucket, to be stored."""

@@ -5,7 +5,8 @@ only `settle` decides what happened to an Email, hence a move is an update and a
 """
 
 import asyncio
-from collections.abc import Collection, Iterable
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.ports.mail import Arrivals, Folder, FolderStatus, Keywords
@@ -17,10 +18,12 @@ from gateway.sync.mailboxes import Box
 from gateway.sync.pace import give_way
 from gateway.sync.thread_index import ThreadIndex
 
-SLICE = 200
+SLICE = 400
 """Messages that are handled before the loop gets its turn: some two milliseconds."""
 
 _MAX_SIZE = 0xFFFFFFFF
+_NOWHERE: tuple[frozenset[int], int] = (frozenset(), DEAD)
+"""What a new row was before."""
 
 
 @dataclass(slots=True)
@@ -111,9 +114,50 @@ class Stage:
         """Enter arrivals[start:stop]; a UID that is known already only gets its flags."""
         contents = self._contents(number)
         self.own("digests", "received_at", "size", "flag_set", "box", "uid")
-        first = len(self.emails)
+        first, places = len(self.emails), range(start, stop)
+        if not self._fingerprints and contents.lacks(arrivals.uids[start:stop]):
+            self._arrive_singly(number, arrivals, self._arrive_at_once(number, arrivals, places))
+        else:
+            self._arrive_singly(number, arrivals, places)
+        new = range(first // CHUNK, -(-len(self.emails) // CHUNK)) if len(self.emails) > first else ()
+        self.dirty.facts.update(new)
+        self.dirty.places.update(new)
+        self.dirty.flags.update(new)
+
+    def _arrive_at_once(self, number: int, arrivals: Arrivals, places: Sequence[int]) -> Sequence[int]:
+        """Enter those of the arrivals that are new Emails, column by column; returns the others."""
+        emails, digest, natives = self.emails, self._digester.digest, arrivals.native_ids
+        digests = [digest(natives[at]) for at in places]
+        first = len(emails)
+        others = emails.by_digest.add_new(map(ids.key_of, digests), first)
+        if others:
+            taken = set(others)
+            left = [place for place in range(len(digests)) if place not in taken]
+            digests, others = [digests[place] for place in left], [places[place] for place in others]
+            places = [places[place] for place in left]
+        flags = array("I", map(emails.flag_sets.number, [arrivals.keywords[at] for at in places]))
+        uids = array("I", [arrivals.uids[at] for at in places])
+        rows = range(first, first + len(uids))
+        emails.digests += b"".join(digests)
+        emails.received_at.extend([arrivals.received[at] for at in places])
+        emails.size.extend([arrivals.sizes[at] for at in places])
+        emails.flag_set.extend(flags)
+        emails.box.extend([number] * len(uids))
+        emails.uid.extend(uids)
+        emails.alive += len(uids)
+        self._contents(number).add(list(zip(uids, rows, flags, strict=True)))
+        if self._recording:
+            self._before.update(dict.fromkeys(rows, _NOWHERE))
+        if self.threads is not None:
+            natives = [arrivals.thread_ids[at] if arrivals.thread_ids else b"" for at in places]
+            for row, own, thread in zip(rows, digests, natives, strict=True):
+                self.threads.assign_native(row, own, thread)
+        return others
+
+    def _arrive_singly(self, number: int, arrivals: Arrivals, places: Iterable[int]) -> None:
+        contents = self._contents(number)
         fresh: dict[int, tuple[int, int, int]] = {}
-        for at in range(start, stop):
+        for at in places:
             uid, keywords = arrivals.uids[at], arrivals.keywords[at]
             if uid in fresh or contents.position(uid) >= 0:
                 self.flag(number, [(uid, keywords)])
@@ -123,10 +167,6 @@ class Stage:
             self._attach(row, number, uid, flags)
             fresh[uid] = (uid, row, flags)
         contents.add(sorted(fresh.values()))
-        new = range(first // CHUNK, -(-len(self.emails) // CHUNK)) if len(self.emails) > first else ()
-        self.dirty.facts.update(new)
-        self.dirty.places.update(new)
-        self.dirty.flags.update(new)
 
     def flag(self, number: int, changes: Iterable[tuple[int, Keywords]]) -> None:
         """New keywords of known UIDs; others are passed over."""
@@ -328,12 +368,12 @@ class Stage:
     async def _count_all(self) -> None:
         for row in self._unsettled:  # the others have the flags of their only copy
             self._set_flags(row)
+        unread = self.emails.unread_rows()
         counts = {number: [-box.total, -box.unread] for number, box in self.emails.boxes.items()}
-        for row in range(len(self.emails)):
-            if row % CHUNK == CHUNK - 1:
-                await asyncio.sleep(0)
-            unread = self.emails.is_unread(row)
-            for number in self.emails.box_set(row):
-                counts[number][0] += 1
-                counts[number][1] += unread
+        for number, contents in self.emails.contents.items():
+            # an Email may have several copies in one mailbox
+            rows = set(contents.rows) if self.emails.more else contents.rows
+            counts[number][0] += len(rows)
+            counts[number][1] += sum(map(unread.__getitem__, rows))
+            await asyncio.sleep(0)
         self._apply_counts(counts)

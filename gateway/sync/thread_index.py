@@ -5,10 +5,11 @@ subjects are equal. Threads never merge: what was assigned stays, because an Ema
 message refers to becomes a node, so that messages may come in any order: newest first gives the same Threads.
 """
 
-import hashlib
 import re
 from array import array
 from collections.abc import Iterator
+from hashlib import sha256
+from struct import Struct
 
 from adapters.formats import thread_headers
 from adapters.formats.encoded_words import decode_words
@@ -19,32 +20,35 @@ from gateway.sync.hash_index import HashIndex
 _SIMPLE_IDS = re.compile(r"\s*(?:<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@:-]+>\s*)*")
 _MARKED = re.compile(r"[:\[(\uff1a]|=\?")
 _REPLIES = re.compile(r"\A\s*(?:(?:re|fwd?)\s*:\s*)*", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
 _FOREIGN_MARKS = re.compile(
     # what RFC 5256 §2.1 does not know: the reply and forward marks of other languages
     r"\s*(?:aw|wg|sv|vs|vb|antw|doorst|tr|rif|odp|pd|res|enc|ynt|ilt)\s*(?:\[\d+\]\s*)?[:\uff1a]",
     re.IGNORECASE,
 )
+_KEY = Struct(">Q")
 _MAX_MARKS = 8
 _MAX_REFERENCES = 128
 
 
 def base_subject(subject: str) -> str:
     """The subject without reply marks, list tags and white space, in one case (RFC 8621 §3, RFC 5256 §2.1)."""
-    plain = _REPLIES.sub("", subject, count=1)
+    replies = _REPLIES.match(subject)
+    plain = subject[replies.end() :] if replies else subject
     if not _MARKED.search(plain):  # the usual case
-        return _SPACE.sub("", plain).casefold()
+        return "".join(plain.split()).casefold()
     text = thread_headers.base_subject(decode_words(subject))
     for _ in range(_MAX_MARKS):
         mark = _FOREIGN_MARKS.match(text)
         if mark is None:
             break
         text = thread_headers.base_subject(text[mark.end() :])
-    return _SPACE.sub("", text).casefold()
+    return "".join(text.split()).casefold()
 
 
 def message_ids(value: str) -> list[str]:
     """The message ids of a header field; of very many only the first, which is the root, and the last."""
+    if not value:
+        return []
     if _SIMPLE_IDS.fullmatch(value):
         found = value.replace("<", " ").replace(">", " ").split()
     else:
@@ -114,20 +118,19 @@ class ThreadIndex:
 
     def assign(self, row: int, digest: bytes, headers: ThreadHeaders | None) -> None:
         """Give a row its thread; `digest` is the Email's. Without headers the row is a thread of its own."""
-        own = message_ids(headers.message_id)[:1] if headers else []
-        references = (message_ids(headers.references) or message_ids(headers.in_reply_to)) if headers else []
-        if not headers or not (own or references):
+        named = _named(headers) if headers else []
+        if not headers or not named:
             self._enter(row, self._number(self._lone(digest)))
             return
-        subject = base_subject(headers.subject)
-        named = [*references, *own]
-        nodes = {key: self.nodes.first(key) for key in (_node(name, subject) for name in named)}
-        number = next((known for known in nodes.values() if known is not None), None)
+        facts = _facts(named, base_subject(headers.subject))
+        nodes = [_node(fact) for fact in facts]
+        known = self.nodes.firsts(nodes)
+        number = next((number for number in known if number is not None), None)
         if number is None:
-            number = self._number(self._roots.digest(_fact(named[0], subject)))
-        for key, known in nodes.items():
-            if known is None:
-                self.nodes.add(key, number)
+            number = self._number(self._roots.digest(facts[0]))
+        for node, found in zip(nodes, known, strict=True):
+            if found is None:
+                self.nodes.add(node, number)
         self._enter(row, number)
 
     def assign_native(self, row: int, digest: bytes, native: bytes) -> None:
@@ -159,9 +162,23 @@ class ThreadIndex:
         self.dirty_threads.add(number >> 12)
 
 
-def _fact(message_id: str, subject: str) -> bytes:
-    return f"{message_id}\0{subject}".encode("utf-8", "surrogatepass")
+def _named(headers: ThreadHeaders) -> list[str]:
+    """Every id that the message refers to, each once, the oldest first, its own last."""
+    usual = f"{headers.references or headers.in_reply_to} {headers.message_id}"
+    if _SIMPLE_IDS.fullmatch(usual) and headers.message_id.count("<") <= 1:
+        found = usual.replace("<", " ").replace(">", " ").split()
+        if len(found) <= _MAX_REFERENCES:
+            return list(dict.fromkeys(found))
+    own = message_ids(headers.message_id)[:1]
+    references = message_ids(headers.references) or message_ids(headers.in_reply_to)
+    return list(dict.fromkeys([*references, *own])) if references else own
 
 
-def _node(message_id: str, subject: str) -> int:
-    return int.from_bytes(hashlib.sha256(_fact(message_id, subject)).digest()[:8], "big")
+def _facts(message_ids: list[str], subject: str) -> list[bytes]:
+    """What identifies a Thread, per message id."""
+    return [f"{message_id}\0{subject}".encode("utf-8", "surrogatepass") for message_id in message_ids]
+
+
+def _node(fact: bytes) -> int:
+    key: int = _KEY.unpack_from(sha256(fact).digest())[0]
+    return key

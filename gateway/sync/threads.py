@@ -1,24 +1,23 @@
 """Threads of an account, also while the index of a large account is still being built in the background."""
 
 import asyncio
+import contextlib
 import logging
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from adapters.errors import AdapterError, Conflict, NotFound
 from adapters.ports.mail import MailPort, ThreadHeaders
 from gateway.sync import ids
 from gateway.sync.emails import Emails
-from gateway.sync.pace import give_way
+from gateway.sync.pace import ahead, give_way
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.thread_index import ThreadIndex
 
 logger = logging.getLogger(__name__)
 
-_FETCH = 2000
-"""Messages per request for headers."""
-_SLICE = 50
+_SLICE = 100
 """Messages that are threaded before the loop gets its turn."""
 _CHECKPOINT = 32768
 """Messages of the background build between two writes to the store."""
@@ -161,15 +160,19 @@ class Threads:
             await self._finish(tried)
 
     async def _build_box(self, emails: Emails, box: int, tried: set[tuple[int, int]]) -> None:
-        unsaved = 0
-        pending = [uid for uid in self._pending(emails, box) if (box, uid) not in tried]
-        while pending:
-            uids, pending = pending[: -_FETCH - 1 : -1], pending[:-_FETCH]
-            headers = await fetch_headers(self._host.port, emails, box, uids)
-            tried.update((box, uid) for uid in uids)
-            unsaved += len(headers)
-            await self._enter(headers, stored=unsaved >= _CHECKPOINT)
-            unsaved %= _CHECKPOINT
+        wanted = [uid for uid in reversed(self._pending(emails, box)) if (box, uid) not in tried]
+        unsaved, facts = 0, emails.boxes[box]
+        source = self._host.port.thread_headers(facts.folder.path, facts.uid_validity, wanted)
+        try:
+            async with contextlib.aclosing(ahead(source)) as batches:
+                async for batch in batches:
+                    unsaved += len(batch)
+                    await self._enter(emails, box, batch, stored=unsaved >= _CHECKPOINT)
+                    unsaved %= _CHECKPOINT
+        except (NotFound, Conflict) as error:
+            logger.info("folder gone while threading: %s", error)
+        if wanted:
+            tried.update((box, uid) for uid in self._pending(emails, box))
 
     def _pending(self, emails: Emails, box: int) -> list[int]:
         """The UIDs of a box that have no thread, ascending."""
@@ -178,14 +181,22 @@ class Threads:
         contents = emails.contents[box]
         return [uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]]
 
-    async def _enter(self, headers: Mapping[bytes, ThreadHeaders], *, stored: bool) -> None:
+    async def _enter(self, emails: Emails, box: int, batch: Sequence[ThreadHeaders], *, stored: bool) -> None:
         async with self._host.writing:
             snapshot = self._host.snapshot
-            threads = snapshot.threads.fork()
-            for done, (digest, found) in enumerate(headers.items()):
-                _assign(snapshot.emails, threads, digest, found)
-                if done % _SLICE == _SLICE - 1:
-                    await give_way()
+            threads, contents = snapshot.threads.fork(), emails.contents[box]
+            for start in range(0, len(batch), _SLICE):
+                for headers in batch[start : start + _SLICE]:
+                    row = contents.row(headers.uid)
+                    if row is None:
+                        continue
+                    digest = emails.digest(row)
+                    if snapshot.emails is emails:  # else the Email may lie in another row by now
+                        if threads.of_row(row) is None:
+                            threads.assign(row, digest, headers)
+                    else:
+                        _assign(snapshot.emails, threads, digest, headers)
+                await give_way()
             await self._host.replace_threads(threads, stored=stored)
 
     async def _finish(self, tried: set[tuple[int, int]]) -> None:

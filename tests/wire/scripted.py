@@ -24,6 +24,19 @@ from typing import Self
 _PATIENCE = 5.0
 
 
+class Whole:
+    """A bulk consumer that wants everything in whole responses."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self._take = take
+
+    def feed(self, raw: bytes) -> None:
+        self._take(raw)
+
+    def skim(self, data: bytes, position: int) -> int:
+        return position
+
+
 class ScriptedServer:
     """`async with ScriptedServer(script, …) as server:` listens at `server.port`."""
 

@@ -13,7 +13,7 @@ from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.errors import ConnectionLost, ProtocolError, Refusal
 from adapters.imap.framer import Caps
 from adapters.imap.responses import Untagged, fetch_items
-from tests.wire.scripted import ScriptedServer, serving
+from tests.wire.scripted import ScriptedServer, Whole, serving
 
 HELLO = """S: * OK [CAPABILITY IMAP4rev1 UNSELECT] hi
 C: A1 LOGIN u p
@@ -176,7 +176,7 @@ async def test_faults_end_the_connection_as_unavailable(fault: str, kind: type[U
         connection = await connect(server.port, seconds=0.2)
         work = {
             "command": connection.command("UID FETCH", e.seqset([1]), BODY),
-            "stream": connection.stream("UID FETCH", e.seqset([1]), BODY, consumer=connection.hand_back),
+            "stream": connection.stream("UID FETCH", e.seqset([1]), BODY, consumer=Whole(connection.hand_back)),
             "literal_to": connection.literal_to("UID FETCH", e.seqset([1]), BODY, sink=lambda _: None),
         }
         with pytest.raises(kind):
@@ -234,7 +234,7 @@ async def test_a_cancelled_stream_ends_the_connection() -> None:
     async with ScriptedServer(script("C: *\nS: * 1 FETCH (UID 1)\n")) as server:
         connection = await connect(server.port)
         came = asyncio.Event()
-        work = connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=lambda _: came.set())
+        work = connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=Whole(lambda _: came.set()))
         task = asyncio.create_task(work)
         async with asyncio.timeout(5):
             await came.wait()
@@ -251,7 +251,7 @@ async def test_what_a_consumer_raises_reaches_the_caller() -> None:
     async with ScriptedServer(script("C: *\nS: * 1 FETCH (UID 1)\nWAIT"), hold=False) as server:
         connection = await connect(server.port)
         with pytest.raises(KeyError):
-            await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=consumer)
+            await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=Whole(consumer))
         assert connection.closed
 
 
@@ -266,7 +266,7 @@ async def test_a_consumer_hands_back_what_is_not_its_own() -> None:
         connection = await connect(server.port)
         seen: list[Untagged] = []
         connection.on_unsolicited(seen.append)
-        completion = await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=connection.hand_back)
+        completion = await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=Whole(connection.hand_back))
         assert [r.name for r in seen] == [b"FETCH", b"EXISTS"]
         assert completion.code_values(b"X") == [b"y"]
         connection.abort()
@@ -447,7 +447,7 @@ async def test_a_server_that_drips_is_given_up(way: str) -> None:
                 case "command":
                     await connection.command("UID FETCH", item, BODY)
                 case "stream":
-                    await connection.stream("UID FETCH", item, BODY, consumer=lambda _: None)
+                    await connection.stream("UID FETCH", item, BODY, consumer=Whole(lambda _: None))
                 case _:
                     await connection.literal_to("UID FETCH", item, BODY, sink=lambda _: None)
         assert connection.closed

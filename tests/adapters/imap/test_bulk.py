@@ -171,20 +171,26 @@ def by_tokenizer(stream: bytes, wanted: bytes) -> list[tuple[int, object]]:
 
 
 @settings(max_examples=150)
-@given(st.lists(responses(), min_size=1, max_size=4))
-def test_flags_like_the_tokenizer(chunks: list[bytes]) -> None:
+@given(st.lists(st.tuples(responses(), st.floats(0, 1)), min_size=1, max_size=4))
+def test_flags_like_the_tokenizer(arriving: list[tuple[bytes, float]]) -> None:
     flags = FlagsReader(FlagSets())
-    for chunk in chunks:
-        flags.feed(chunk)
+    chunks = [chunk for chunk, _ in arriving]
+    for chunk, share in arriving:  # of which some has come when it is looked at for the first time
+        taken = flags.skim(chunk[: int(share * len(chunk))], 0)
+        flags.feed(chunk[taken:])
     expected = {uid: keywords_of(value) for uid, value in by_tokenizer(b"".join(chunks), FLAGS)}  # type: ignore[arg-type]
     assert flags.seen == expected
 
 
 @settings(max_examples=150)
-@given(st.lists(responses(), min_size=1, max_size=4))
-def test_headers_like_the_tokenizer(chunks: list[bytes]) -> None:
-    rows = RowReader((UID, HEADER))
-    found = [(int(row[0]), row[1]) for chunk in chunks for row in rows.rows(chunk)]
+@given(st.lists(st.tuples(responses(), st.floats(0, 1)), min_size=1, max_size=4))
+def test_headers_like_the_tokenizer(arriving: list[tuple[bytes, float]]) -> None:
+    reader, rows = RowReader((UID, HEADER)), []
+    chunks = [chunk for chunk, _ in arriving]
+    for chunk, share in arriving:
+        taken, end = reader.regular(chunk[: int(share * len(chunk))], 0)
+        rows += taken + reader.rows(chunk[end:])
+    found = [(int(row[0]), row[1]) for row in rows]
     assert [row for row in by_tokenizer(b"".join(chunks), b"BODY[HEADER.FIELDS (SUBJECT)]") if row not in found] == []
 
 

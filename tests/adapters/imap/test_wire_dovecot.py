@@ -16,6 +16,7 @@ from adapters.imap.pool import Pool, PoolSettings
 from adapters.imap.responses import Untagged, fetch_items, parse_response
 from tests.servers.dovecot import Dovecot
 from tests.servers.users import User, fresh_user
+from tests.wire.scripted import Whole
 
 MESSAGE = b'From: a@example.org\r\nSubject: one (two "three\r\n\r\n* 7 EXISTS\r\nA1 OK {5}\r\n'
 BODY = e.fetch_item("BODY.PEEK[]")
@@ -94,7 +95,7 @@ async def test_a_bulk_stream_has_every_message(connection: Connection) -> None:
         await connection.append("INBOX", [], None, MESSAGE)
     await connection.select("INBOX")
     chunks: list[bytes] = []
-    await connection.stream("UID FETCH", e.seqset_text("1:*"), e.paren(BODY), consumer=chunks.append)
+    await connection.stream("UID FETCH", e.seqset_text("1:*"), e.paren(BODY), consumer=Whole(chunks.append))
     bodies = []
     for chunk in chunks:
         for _, pieces in split_responses(chunk):
