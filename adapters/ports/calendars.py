@@ -48,6 +48,8 @@ class CalendarFacts:
     addresses: calendar user addresses of the owner (RFC 6638 §2.4.1), lower-case scheme, preferred first; "mailto:"
     only. Empty where the server tells none.
     auto_schedule: the server sends scheduling messages by itself (RFC 6638 §2), unless told not to.
+    keeps_quiet: a write with `schedule` False makes it send none, whatever the data says. Where it does not, only
+    SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`). free_busy: `CalendarPort.free_busy` works.
     access_control: privileges are known and ACLs can be read (RFC 3744), see `SharingPort`.
     default_calendar: where the server puts invitations (RFC 6638 §9.2), None where it does not say.
@@ -61,6 +63,7 @@ class CalendarFacts:
     display_name: str | None
     addresses: tuple[str, ...]
     auto_schedule: bool
+    keeps_quiet: bool
     outbox: bool
     free_busy: bool
     access_control: bool
@@ -206,22 +209,23 @@ class CalendarPort(Protocol):
         """As `find`, without the data."""
         ...
 
-    async def create(self, path: str, name: str, data: bytes) -> Stored:
+    async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         """Store a new resource. Raises Conflict (the name is taken, or the UID lies elsewhere in the calendar).
 
+        schedule: False asks a server that can (`CalendarFacts.keeps_quiet`) to send no scheduling messages.
         Raises also InvalidData (the server refuses the content), TooLarge, OverQuota, Forbidden, NotFound.
         """
         ...
 
-    async def replace(self, path: str, name: str, data: bytes, etag: str) -> Stored:
+    async def replace(self, path: str, name: str, data: bytes, etag: str, *, schedule: bool = True) -> Stored:
         """Store over the resource that has this ETag. Raises Conflict when it has another; else as `create`."""
         ...
 
     async def delete(self, path: str, name: str, etag: str | None, *, schedule: bool = True) -> None:
         """Delete the resource that has this ETag (None: whichever). Raises Conflict, NotFound, Forbidden.
 
-        schedule: False asks the server to tell nobody (RFC 6638 §8.1, Schedule-Reply: F), which only concerns
-        attendees; an organizer's cancelling is held back by SCHEDULE-AGENT in the data.
+        schedule: as for `create`; where the server has no more than RFC 6638 §8.1 (Schedule-Reply: F), False concerns
+        attendees only: an organizer's cancelling is held back by SCHEDULE-AGENT in the data.
         """
         ...
 
