@@ -52,7 +52,6 @@ class CalendarFacts:
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`). free_busy: `CalendarPort.free_busy` works.
     access_control: privileges are known and ACLs can be read (RFC 3744), see `SharingPort`.
-    default_calendar: where the server puts invitations (RFC 6638 §9.2), None where it does not say.
     no_uid_check: the server takes one UID under two names, so the caller must look itself.
     """
 
@@ -67,7 +66,6 @@ class CalendarFacts:
     outbox: bool
     free_busy: bool
     access_control: bool
-    default_calendar: str | None
     no_uid_check: bool
 
 
@@ -110,6 +108,7 @@ class Calendar:
     components: what it may hold (RFC 4791 §5.2.3), upper case; empty where the server does not say, which means all.
     privileges: of the login, None where the server does not say (then the calendar is the login's own).
     owner: path of the owning principal where the server tells it and it is not the home's owner: a shared calendar.
+    default: the server puts invitations here (RFC 6638 §9.2); false for all where it does not say.
     max_size: the largest resource in octets (RFC 4791 §5.2.5). cursor: where it stands as of this listing.
     """
 
@@ -118,6 +117,7 @@ class Calendar:
     components: frozenset[str]
     privileges: frozenset[Privilege] | None
     owner: str | None
+    default: bool
     max_size: int | None
     cursor: CalendarCursor
 
