@@ -5,6 +5,7 @@ import logging
 import math
 import ssl
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from adapters.managesieve.filters import SieveFilters
 from adapters.ports.filtering import FilteringFacts
 from adapters.ports.mail import MailFacts
 from adapters.ports.submission import SubmissionFacts
+from adapters.ports.watch import Watched
 from adapters.smtp.backend import Endpoint as SmtpEndpoint
 from adapters.smtp.backend import SmtpSubmission
 from adapters.smtp.login import Credentials as SmtpCredentials
@@ -37,6 +39,7 @@ from gateway.sync import ids
 from gateway.sync.account import MailAccount
 from gateway.sync.outbox import Outbox, Senders, outbox
 from gateway.sync.scripts import Scripts
+from gateway.sync.watch import Turns, Watch
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Opened
 from gateway.web.metrics import Meters
@@ -83,6 +86,19 @@ class _Shared:
     filtering: FilteringFacts | None = None
     filtering_asked_at: float = -math.inf
     holders: list[ImapCredentials] = field(default_factory=list)
+    watch: Watch = field(init=False)
+
+    # What `Watch` asks; the port may be replaced at any time.
+
+    @property
+    def watched(self) -> Watched:
+        return self.port.watched
+
+    def hints(self) -> AsyncGenerator[None, None]:
+        return self.port.hints()
+
+    async def refresh(self) -> None:
+        await self.mail.refresh()
 
 
 @dataclass(slots=True)
@@ -170,6 +186,7 @@ class MailBackends:
             mail=shared.mail,
             outbox=box,
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
+            watch=shared.watch,
         )
         primary = {urn: account_id for urn in capabilities if urn != CORE}
         login = Login(credentials.username, {account_id: account}, primary)
@@ -247,6 +264,8 @@ class MailBackends:
         if shared is None:
             mail = MailAccount(account_id, account_id, port, self._store)
             shared = self._shared[account_id] = _Shared(name, mail, port, credentials, now)
+            turns = Turns(self._store, account_id) if self._config.store.kind == "redis" else None
+            shared.watch = Watch(shared, self._config.push.poll_seconds, turns)
             return shared
         old, shared.port, shared.mail.port = shared.port, port, port
         shared.credentials, shared.proven_at = credentials, now

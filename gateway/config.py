@@ -146,6 +146,13 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """[push]: hearing of changes while somebody listens."""
+
+    poll_seconds: float = number(60.0, 1, 3600)
+
+
+@dataclass(frozen=True, slots=True)
 class Cors:
     """[cors]: which web pages may call the gateway. No cookies are ever involved."""
 
@@ -175,6 +182,7 @@ class Config:
     limits: Limits
     auth: Auth
     store: StoreConfig
+    push: Push
     cors: Cors
     metrics: Metrics
     log: Log

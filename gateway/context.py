@@ -11,6 +11,7 @@ from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
+from gateway.sync.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Account:
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
+    watch: keeps it fresh while somebody listens.
     """
 
     id: str
@@ -30,6 +32,7 @@ class Account:
     mail: MailAccount | None
     outbox: Outbox | None = None
     filtering: Scripts | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import functools
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 from adapters.errors import NotFound, Unavailable, Unsupported
+from adapters.imap import watch
 from adapters.imap.bulk import ThreadReader
 from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts
@@ -49,6 +50,7 @@ from adapters.ports.mail import (
     ThreadHeaders,
 )
 from adapters.ports.mail_search import Criterion
+from adapters.ports.watch import Watched, WatchPort
 
 Result = TypeVar("Result")
 
@@ -57,7 +59,7 @@ BATCH: Final = 4_096
 FETCH_BATCH: Final = 500
 
 
-class ImapMail(ImapWriting, ImapQuota, MailPort):
+class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
     """The mail of one login: here what reads, in `writing` what changes, in `quota` what limits.
 
     id_source: use this source of ids instead of the best that the server has.
@@ -229,6 +231,15 @@ class ImapMail(ImapWriting, ImapQuota, MailPort):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    @property
+    def watched(self) -> Watched:
+        """See `WatchPort`. Raises Unavailable before `open`."""
+        return watch.watched(self._known().capabilities)
+
+    def hints(self) -> AsyncGenerator[None, None]:
+        """See `WatchPort`."""
+        return watch.hints(self._pool)
 
     async def close(self) -> None:
         """Log out."""

@@ -32,6 +32,10 @@ class Hints:
         self._hints.append(response)
         self._news.set()
 
+    def clear(self) -> None:
+        """Forget what has come so far."""
+        self._hints.clear()
+
     async def begin(self) -> None:
         """Start to idle; returns when the server does. Raises the error of a refusal."""
         pending = self._pending = self._dialogue.ask("IDLE", (), interactive=True)

@@ -112,8 +112,11 @@ class Pool:
             return await work(connection)
 
     async def close(self) -> None:
-        """LOGOUT of the idle ones; those in use follow when they come back."""
+        """LOGOUT of the idle ones; those in use follow when they come back, those watched on are cut off."""
         self._closed = True
+        for slot in self._used:
+            if slot.lane == "watch" and slot.connection is not None:
+                slot.connection.abort()
         if self._timer is not None:
             self._timer.cancel()
         for waiter in self._waiters:
@@ -202,7 +205,7 @@ class Pool:
         self._idle = [slot for slot in self._idle if not _connection(slot).closed]
         if not self._room(lane):
             return None
-        lendable = [s for s in self._idle if not s.pinned or folder is None or _connection(s).selected == folder]
+        lendable = [s for s in self._idle if not s.pinned or _may_borrow(s, folder, lane)]
         slot = min(lendable, key=lambda s: _distance(s, folder), default=None)
         if (slot is None or _distance(slot, folder)[0] >= _ELSEWHERE) and self.size < self.limit:
             slot = _Slot(lane)
@@ -280,6 +283,11 @@ def _distance(slot: _Slot, folder: str | None) -> tuple[int, bool, float]:
     else:
         step = _ELSEWHERE
     return step, connection.busy, slot.since
+
+
+def _may_borrow(slot: _Slot, folder: str | None, lane: Lane) -> bool:
+    """Whether a pinned connection serves this purpose; one that is watched on never comes back."""
+    return lane != "watch" and (folder is None or _connection(slot).selected == folder)
 
 
 def _connection(slot: _Slot) -> Connection:

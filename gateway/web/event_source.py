@@ -1,6 +1,5 @@
 """The event source resource (RFC 8620 §7.3)."""
 
-import contextlib
 import re
 import secrets
 import time
@@ -31,15 +30,12 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     found = services(request)
     types, close_after_state, ping = _parameters(request)
     seen = feed.decode(request.headers.get("Last-Event-ID", ""))
-    async with contextlib.AsyncExitStack() as stack:
-        async with found.authenticator.login(request) as login:
-            stack.enter_context(found.stream_slots.take(login.username))
-            stack.enter_context(found.meters.streams.track_inprogress())
-            news = await stack.enter_async_context(Feed.open(found.store, tuple(login.accounts), types, seen))
-            await news.catch_up(login)
-        # The login is let go: the stream needs nothing of it, and an idle user's backend connections may close.
-        with found.drain.waking(news.wake):
-            return await _serve(request, news, close_after_state, ping)
+    # The login is held as long as the stream is open: its credentials are what the accounts are watched with.
+    async with found.authenticator.login(request) as login:
+        with found.stream_slots.take(login.username), found.meters.streams.track_inprogress():
+            async with Feed.open(found.store, login, types, seen) as news:
+                with found.drain.waking(news.wake):
+                    return await _serve(request, news, close_after_state, ping)
 
 
 async def _serve(request: web.Request, news: Feed, close_after_state: bool, ping: int) -> web.StreamResponse:
@@ -58,7 +54,8 @@ async def _serve(request: web.Request, news: Feed, close_after_state: bool, ping
         elif ping and time.monotonic() >= due:
             await response.write(b'event: ping\ndata: {"interval":%d}\n\n' % ping)
             sent = time.monotonic()
-    await response.write_eof()
+    if _is_there(request):
+        await response.write_eof()
     return response
 
 

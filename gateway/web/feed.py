@@ -1,13 +1,13 @@
 """What a listener is to be told: the newest states of its accounts (RFC 8620 §7.1), by whatever way it listens.
 
 A feed takes from the store's channels `account/<id>`, on which every writer publishes the new states as a JSON object,
-type name -> state. Nothing is polled for a listener: what no pass has found is not reported.
+type name -> state. While it is open the accounts are watched, so that what others do is found.
 """
 
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -40,18 +40,22 @@ class Feed:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, store: Store, accounts: Iterable[str], types: Types, seen: States) -> "AsyncIterator[Feed]":
-        """A feed that listens to the accounts' channels. Raises StoreUnavailable."""
+    async def open(cls, store: Store, login: Login, types: Types, seen: States) -> "AsyncIterator[Feed]":
+        """A feed of all accounts of a login, which has to be kept open as long. Raises StoreUnavailable."""
         feed = cls(types, seen)
         tasks: list[asyncio.Task[None]] = []
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(_cancel, tasks)
-            for account in accounts:
-                messages = await stack.enter_async_context(store.subscribe(f"account/{account}"))
-                tasks.append(asyncio.create_task(feed._pump(account, messages)))
+            for account in login.accounts.values():
+                messages = await stack.enter_async_context(store.subscribe(f"account/{account.id}"))
+                tasks.append(asyncio.create_task(feed._pump(account.id, messages)))
+            await feed._catch_up(login)
+            for account in login.accounts.values():
+                if account.watch is not None:
+                    stack.enter_context(account.watch.listening())
             yield feed
 
-    async def catch_up(self, login: Login) -> None:
+    async def _catch_up(self, login: Login) -> None:
         """Report what a returning listener missed (RFC 8620 §7.3): its coming is reason for one pass.
 
         Who brings no state of an account is told what changes from now on.

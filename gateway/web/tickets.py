@@ -28,7 +28,8 @@ from gateway.web.problems import Refusal
 SECONDS: Final = 60
 """How long a ticket waits for its use."""
 
-_SPACE: Final = "ticket"
+_ACCOUNT: Final = "tickets"
+"""No JMAP account has this id: it has no digest."""
 _NONCE: Final = bytes(12)
 """Each key seals once."""
 
@@ -52,8 +53,8 @@ class Ticket:
 
     @property
     def place(self) -> Key:
-        """Where the sealed credentials lie: it tells nothing of the key. Each has a lease of its own."""
-        return Key("ticket-" + hashlib.sha256(b"place" + self.key).hexdigest()[:32], _SPACE, "")
+        """Where the sealed credentials lie: it tells nothing of the key."""
+        return Key(_ACCOUNT, "ticket", hashlib.sha256(b"place" + self.key).hexdigest())
 
 
 async def issue(store: Store, credentials: Credentials) -> Ticket:
@@ -61,7 +62,7 @@ async def issue(store: Store, credentials: Credentials) -> Ticket:
     ticket = Ticket(secrets.token_urlsafe(32))
     parts = (credentials.scheme, credentials.username, credentials.login, credentials.secret.reveal())
     sealed = ChaCha20Poly1305(ticket.key).encrypt(_NONCE, orjson.dumps(parts), None)
-    await store.commit(ticket.place.account, [Put(ticket.place, sealed, SECONDS)])
+    await store.commit(_ACCOUNT, [Put(ticket.place, sealed, SECONDS)])
     return ticket
 
 
@@ -72,14 +73,22 @@ async def redeem(store: Store, value: str) -> Credentials | None:
         place = ticket.place
     except ValueError:
         return None
-    lease = await store.lease(place.account)
-    (sealed,) = await store.read([place])
-    if sealed is None:
-        return None
+    while True:
+        lease = await store.lease(_ACCOUNT)
+        (sealed,) = await store.read([place])
+        if sealed is None:
+            return None
+        try:
+            await store.commit(_ACCOUNT, [Delete(place)], lease)
+        except LeaseLost:
+            continue  # another ticket was used at the same moment, or this one
+        return _open(ticket, sealed)
+
+
+def _open(ticket: Ticket, sealed: bytes) -> Credentials | None:
     try:
-        await store.commit(place.account, [Delete(place)], lease)
         scheme, username, login, secret = orjson.loads(ChaCha20Poly1305(ticket.key).decrypt(_NONCE, sealed, None))
-    except (LeaseLost, InvalidTag):
+    except InvalidTag:
         return None
     return Credentials(scheme, username, login, Secret(secret))
 
@@ -109,7 +118,7 @@ async def delete_ticket(request: web.Request) -> web.Response:
             place = Ticket(request.match_info["ticket"]).place
         except ValueError:
             raise Refusal(404, "No such ticket.") from None
-        await found.store.commit(place.account, [Delete(place)])
+        await found.store.commit(_ACCOUNT, [Delete(place)])
     return web.Response(status=204)
 
 

@@ -189,12 +189,12 @@ class _Conversation:
             await self._end()
 
     async def _report_forever(self, types: feed.Types, seen: feed.States) -> None:
+        """Raises Refusal when the credentials are no longer good."""
         login_as = self._found.authenticator.login_as
-        async with contextlib.AsyncExitStack() as stack:
-            async with login_as(self._request, self._credentials) as login:
-                opened = Feed.open(self._found.store, tuple(login.accounts), types, seen)
-                news = await stack.enter_async_context(opened)
-                await news.catch_up(login)
+        async with (
+            login_as(self._request, self._credentials) as login,
+            Feed.open(self._found.store, login, types, seen) as news,
+        ):
             proven = time.monotonic()
             while True:
                 changed = await news.next(proven + PROOF_SECONDS - time.monotonic())

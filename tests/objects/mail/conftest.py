@@ -30,7 +30,7 @@ class Tier:
 async def tier(request: pytest.FixtureRequest) -> AsyncIterator[Tier]:
     fixture, keys = TIERS[request.param]
     server: MailServer = request.getfixturevalue(fixture)
-    async with running_gateway(server, **keys) as url:
+    async with running_gateway(server, push__poll_seconds="1", **keys) as url:
         yield Tier(request.param, server, url)
 
 

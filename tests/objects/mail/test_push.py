@@ -1,0 +1,70 @@
+"""What other clients do is told while somebody listens, by event source and by WebSocket (RFC 8620 §7.3, RFC 8887)."""
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from tests.client import JmapClient
+from tests.objects.mail.conftest import Tier
+from tests.servers.imap_client import ImapClient
+
+MESSAGE = b"From: a@example.org\r\nSubject: News\r\n\r\nText\r\n"
+
+
+async def state_event(response: aiohttp.ClientResponse) -> Any:
+    """The data of the next state event."""
+    async with asyncio.timeout(20):
+        while True:
+            line = (await response.content.readline()).decode()
+            if line.startswith("data: ") and '"StateChange"' in line:
+                return json.loads(line.removeprefix("data: "))
+
+
+async def states(jmap: JmapClient) -> dict[str, str]:
+    return {name: (await jmap.call(f"{name}/get", ids=[]))["state"] for name in ("Email", "Mailbox", "Thread")}
+
+
+async def test_new_mail_is_told_to_an_event_source(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
+    url = jmap.session["eventSourceUrl"]
+    for name, value in {"types": "Email,Mailbox", "closeafter": "no", "ping": "0"}.items():
+        url = url.replace(f"{{{name}}}", value)
+    before = await states(jmap)
+    async with jmap.http.get(url) as response:
+        assert b"connected" in await response.content.readline()
+        await asyncio.to_thread(imap.append, "INBOX", MESSAGE)
+        changed = (await state_event(response))["changed"]
+        now = await states(jmap)
+        assert changed.keys() == {jmap.account}
+        # RFC 8620 §7.1: the state that /get would return now
+        assert changed[jmap.account].items() <= now.items()
+        assert set(changed[jmap.account]) == {"Email", "Mailbox"}
+        answer = await jmap.call("Email/changes", sinceState=before["Email"])
+        assert len(answer["created"]) == 1
+
+
+async def test_a_flag_is_told_over_websocket(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
+    imap.append("INBOX", MESSAGE)
+    known = await states(jmap)
+    url = jmap.session["capabilities"]["urn:ietf:params:jmap:websocket"]["url"]
+    async with jmap.http.ws_connect(url, protocols=("jmap",)) as socket:
+        await socket.send_json({"@type": "WebSocketPushEnable", "dataTypes": ["Email"]})
+        await socket.send_json({"@type": "Request", "using": [], "methodCalls": []})
+        assert (await socket.receive_json(timeout=20))["@type"] == "Response"
+
+        def flag() -> None:
+            imap.select("INBOX")
+            imap.flag("INBOX", imap.uids("INBOX")[0], "+FLAGS", "\\Flagged")
+
+        await asyncio.to_thread(flag)
+        told = await socket.receive_json(timeout=20)
+        assert told["changed"] == {jmap.account: {"Email": (await states(jmap))["Email"]}}
+        assert told["changed"][jmap.account]["Email"] != known["Email"]
+    # what happens while the client is away is told at once when it returns (RFC 8887 §4.3.5.2)
+    await asyncio.to_thread(imap.append, "INBOX", MESSAGE + b"and more\r\n")
+    async with jmap.http.ws_connect(url, protocols=("jmap",)) as socket:
+        enable = {"@type": "WebSocketPushEnable", "dataTypes": ["Email"], "pushState": told["pushState"]}
+        await socket.send_json(enable)
+        again = await socket.receive_json(timeout=20)
+        assert again["changed"] == {jmap.account: {"Email": (await states(jmap))["Email"]}}

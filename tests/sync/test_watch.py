@@ -1,0 +1,135 @@
+"""Watching an account while somebody listens: who watches, how long, and what happens when it fails."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from adapters.errors import AuthFailed, Unavailable
+from adapters.ports.watch import Watched
+from gateway.store.base import Key
+from gateway.store.sqlite import SqliteStore
+from gateway.sync import watch
+from gateway.sync.watch import Turns, Watch
+
+
+class Thing:
+    """Something that can be watched, and fails when it is told to."""
+
+    def __init__(self, watched: Watched = "everything") -> None:
+        self.watched: Watched = watched
+        self.looks = 0
+        self.watching = 0
+        self.news = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def hints(self) -> AsyncGenerator[None, None]:
+        self.watching += 1
+        try:
+            yield
+            while True:
+                await self.news.wait()
+                self.news.clear()
+                if self.error is not None:
+                    raise self.error
+                yield
+        finally:
+            self.watching -= 1
+
+    async def refresh(self) -> None:
+        self.looks += 1
+        if self.error is not None:
+            raise self.error
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.01)
+
+
+async def test_nothing_runs_while_nobody_listens() -> None:
+    thing = Thing()
+    kept = Watch(thing, 60)
+    with kept.listening():
+        with kept.listening():
+            await until(lambda: thing.watching == 1 and thing.looks == 2)
+        assert thing.watching == 1
+        looks = thing.looks
+        thing.news.set()
+        await until(lambda: thing.looks == looks + 1)
+    await until(lambda: not thing.watching)
+    looks = thing.looks
+    thing.news.set()
+    await asyncio.sleep(0.05)
+    assert thing.looks == looks
+    with kept.listening():  # and again
+        await until(lambda: thing.watching == 1)
+
+
+@pytest.mark.parametrize("watched", ["inbox", "nothing"])
+async def test_what_gives_no_hints_is_looked_at_from_time_to_time(watched: Watched) -> None:
+    thing = Thing(watched)
+    with Watch(thing, 0.01).listening():
+        await until(lambda: thing.looks > 5)
+        assert thing.watching == (watched == "inbox")
+    await until(lambda: not thing.watching)
+
+
+async def test_a_watch_that_ends_begins_again() -> None:
+    thing = Thing()
+    with Watch(thing, 0.05).listening():
+        await until(lambda: thing.watching == 1)
+        thing.error = Unavailable("the server hung up")
+        thing.news.set()
+        await until(lambda: not thing.watching)
+        looks = thing.looks
+        await until(lambda: thing.looks > looks + 2)  # it is tried, however long it takes
+        thing.error = None
+        await until(lambda: thing.watching == 1)
+        thing.error = KeyError("a fault of ours")
+        thing.news.set()
+        await until(lambda: not thing.watching)
+        thing.error = None
+        await until(lambda: thing.watching == 1)
+
+
+async def test_credentials_that_are_refused_are_not_insisted_on() -> None:
+    thing = Thing()
+    thing.error = AuthFailed("no")
+    with Watch(thing, 0.01).listening():
+        await until(lambda: thing.looks == 1)
+        await asyncio.sleep(0.1)
+        assert thing.looks == 1
+
+
+async def test_one_of_several_gateways_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "TURN_SECONDS", 0.3)
+    store = SqliteStore()
+    here, there = Thing(), Thing()
+    turns = Turns(store, "a1")
+    with Watch(here, 0.05, turns).listening():
+        await until(lambda: here.watching == 1)
+        monkeypatch.setattr(watch, "REPLICA", b"another")
+        assert not await turns.take()
+        await until(lambda: not here.watching)  # it cannot keep what it takes for another's
+        with Watch(there, 0.05, turns).listening():
+            await until(lambda: there.watching == 1)  # the turn of one that says nothing more ends
+            assert await store.read([Key("watch-a1", "turn", "")]) == [b"another"]
+    await until(lambda: not there.watching and not here.watching)
+    await store.close()
+
+
+async def test_a_turn_is_given_to_one() -> None:
+    store = SqliteStore()
+    assert await Turns(store, "a1").take()
+    assert await Turns(store, "a1").take()
+    assert await Turns(store, "a2").take()
+    await Turns(store, "a1").give_up()
+    assert await store.read([Key("watch-a1", "turn", "")]) == [None]
+    await store.close()
