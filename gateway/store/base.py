@@ -5,10 +5,10 @@ Whatever cannot be decoded is treated as absent. Nothing here is the truth about
 message, and every state string that was given out before becomes unknown because its epoch is gone.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class StoreUnavailable(Exception):
@@ -17,6 +17,10 @@ class StoreUnavailable(Exception):
 
 class LeaseLost(Exception):
     """Another writer took the account's lease over; the commit was refused as a whole."""
+
+
+MISSED: Final = b""
+"""What a subscriber hears where messages may have been lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,11 @@ class Store(Protocol):
         """Hand a message to every subscriber of the channel, on all replicas that share the store."""
         ...
 
-    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        """While entered, iterate over what is published; messages of the time before are not seen."""
+    def subscribe(self, channel: str, hear: Callable[[bytes], None]) -> AbstractAsyncContextManager[None]:
+        """While entered, `hear` is called with what is published, which must neither wait nor raise.
+
+        It is called with `MISSED` where messages may have been lost on the way.
+        """
         ...
 
     async def ping(self) -> None:

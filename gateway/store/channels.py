@@ -1,44 +1,40 @@
 """Fan-out of published messages to the subscribers inside this process."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MAX_WAITING = 256
-"""Messages kept for one slow subscriber; beyond that the oldest goes, because a newer state supersedes it."""
+Hear = Callable[[bytes], None]
+"""Takes a message: at once, without waiting and without raising."""
 
 
 class Channels:
-    """Named channels, each with any number of bounded queues."""
+    """Named channels, each with any number of subscribers."""
 
     def __init__(self) -> None:
-        self._queues: defaultdict[str, set[asyncio.Queue[bytes]]] = defaultdict(set)
+        self._subscribers: defaultdict[str, list[Hear]] = defaultdict(list)
 
     def deliver(self, channel: str, message: bytes) -> None:
-        """Put the message into every queue of the channel."""
-        for queue in self._queues.get(channel, ()):
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(message)
+        """Give the message to every subscriber of the channel."""
+        for hear in tuple(self._subscribers.get(channel, ())):
+            hear(message)
+
+    def deliver_everywhere(self, message: bytes) -> None:
+        """Give the message to every subscriber of every channel."""
+        for channel in tuple(self._subscribers):
+            self.deliver(channel, message)
 
     @contextmanager
-    def queue(self, channel: str) -> Iterator[AsyncIterator[bytes]]:
-        """An iterator over what is delivered while the context is open."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING)
-        self._queues[channel].add(queue)
+    def subscribed(self, channel: str, hear: Hear) -> Iterator[None]:
+        """`hear` is called with what is delivered while the context is open."""
+        self._subscribers[channel].append(hear)
         try:
-            yield _messages(queue)
+            yield
         finally:
-            self._queues[channel].discard(queue)
-            if not self._queues[channel]:
-                del self._queues[channel]
+            self._subscribers[channel].remove(hear)
+            if not self._subscribers[channel]:
+                del self._subscribers[channel]
 
     def count(self, channel: str) -> int:
         """How many subscribers the channel has in this process."""
-        return len(self._queues.get(channel, ()))
-
-
-async def _messages(queue: asyncio.Queue[bytes]) -> AsyncIterator[bytes]:
-    while True:
-        yield await queue.get()
+        return len(self._subscribers.get(channel, ()))

@@ -15,8 +15,8 @@ from typing import Any, cast
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
-from gateway.store.channels import Channels
+from gateway.store.base import MISSED, Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
+from gateway.store.channels import Channels, Hear
 
 logger = logging.getLogger(__name__)
 
@@ -134,16 +134,16 @@ class RedisStore:
         await self._ask(self._redis.publish(f"{PREFIX}:{channel}", message))
 
     @asynccontextmanager
-    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def subscribe(self, channel: str, hear: Hear) -> AsyncIterator[None]:
         """See Store.subscribe."""
-        with self._channels.queue(channel) as messages:
+        with self._channels.subscribed(channel, hear):
             if self._reader is None:
                 # The bare prefix is never unsubscribed, so that the reader always has something to wait for.
                 await self._ask(self._pubsub.subscribe(PREFIX))
                 self._reader = asyncio.create_task(self._listen())
             await self._ask(self._pubsub.subscribe(f"{PREFIX}:{channel}"))
             try:
-                yield messages
+                yield
             finally:
                 await self._unsubscribe(channel)
 
@@ -180,10 +180,19 @@ class RedisStore:
                 message = await self._pubsub.get_message(timeout=None)
             except (RedisError, OSError) as error:
                 logger.warning("store subscription lost; trying again", extra={"reason": str(error)})
-                await asyncio.sleep(RECONNECT_SECONDS)
+                await self._subscribe_again()
                 continue
             if message is not None:
                 self._channels.deliver(message["channel"].decode().removeprefix(f"{PREFIX}:"), message["data"])
+
+    async def _subscribe_again(self) -> None:
+        """Connect, which subscribes to all channels again, and say that messages may have been lost."""
+        while True:
+            await asyncio.sleep(RECONNECT_SECONDS)
+            with contextlib.suppress(RedisError, OSError):
+                await self._pubsub.connect()  # type: ignore[no-untyped-call] # redis-py leaves this one untyped
+                break
+        self._channels.deliver_everywhere(MISSED)
 
 
 def _prefix(account: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
-from gateway.store.channels import Channels
+from gateway.store.channels import Channels, Hear
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -70,10 +70,10 @@ class SqliteStore:
         self._channels.deliver(channel, message)
 
     @asynccontextmanager
-    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def subscribe(self, channel: str, hear: Hear) -> AsyncIterator[None]:
         """See Store.subscribe."""
-        with self._channels.queue(channel) as messages:
-            yield messages
+        with self._channels.subscribed(channel, hear):
+            yield
 
     async def ping(self) -> None:
         """See Store.ping."""

@@ -7,6 +7,7 @@ type name -> state. While it is open the accounts are watched, so that what othe
 import asyncio
 import base64
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import orjson
 
 from adapters.errors import AdapterError
 from gateway.context import Login
-from gateway.store.base import Store
+from gateway.store.base import MISSED, Store
 from gateway.sync.account import MailAccount
 from gateway.sync.journal import TYPES
 
@@ -31,8 +32,10 @@ class Feed:
     seen: all that the listener has been told, what it gave itself when it came included.
     """
 
-    def __init__(self, types: Types, seen: States) -> None:
+    def __init__(self, login: Login, types: Types, seen: States) -> None:
         self.seen = seen
+        self._login = login
+        self._missed = False
         self._types = types
         self._changed: States = {}
         self._event = asyncio.Event()
@@ -42,25 +45,23 @@ class Feed:
     @contextlib.asynccontextmanager
     async def open(cls, store: Store, login: Login, types: Types, seen: States) -> "AsyncIterator[Feed]":
         """A feed of all accounts of a login, which has to be kept open as long. Raises StoreUnavailable."""
-        feed = cls(types, seen)
-        tasks: list[asyncio.Task[None]] = []
+        feed = cls(login, types, seen)
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(_cancel, tasks)
             for account in login.accounts.values():
-                messages = await stack.enter_async_context(store.subscribe(f"account/{account.id}"))
-                tasks.append(asyncio.create_task(feed._pump(account.id, messages)))
-            await feed._catch_up(login)
+                hear = functools.partial(feed._hear, account.id)
+                await stack.enter_async_context(store.subscribe(f"account/{account.id}", hear))
+            await feed._catch_up()
             for account in login.accounts.values():
                 if account.watch is not None:
                     stack.enter_context(account.watch.listening())
             yield feed
 
-    async def _catch_up(self, login: Login) -> None:
+    async def _catch_up(self) -> None:
         """Report what a returning listener missed (RFC 8620 §7.3): its coming is reason for one pass.
 
         Who brings no state of an account is told what changes from now on.
         """
-        for account in login.accounts.values():
+        for account in self._login.accounts.values():
             if account.mail is None:
                 continue
             seen = self.seen.setdefault(account.id, {})
@@ -84,6 +85,9 @@ class Feed:
                 async with asyncio.timeout(max(0.0, seconds)):
                     await self._event.wait()
         self._event.clear()
+        if self._missed:
+            self._missed = False
+            await self._catch_up()
         changed, self._changed = self._changed, {}
         for account, states in changed.items():
             self.seen.setdefault(account, {}).update(states)
@@ -92,10 +96,13 @@ class Feed:
     def _wants(self, name: str) -> bool:
         return self._types is None or name in self._types
 
-    async def _pump(self, account: str, messages: AsyncIterator[bytes]) -> None:
-        async for message in messages:
-            states: dict[str, str] = orjson.loads(message)
-            self._note(account, {name: state for name, state in states.items() if self._wants(name)})
+    def _hear(self, account: str, message: bytes) -> None:
+        if message == MISSED:
+            self._missed = True
+            self._event.set()
+            return
+        states: dict[str, str] = orjson.loads(message)
+        self._note(account, {name: state for name, state in states.items() if self._wants(name)})
 
     def _note(self, account: str, states: dict[str, str]) -> None:
         if states:
@@ -121,9 +128,3 @@ def decode(token: str) -> States:
         for account, states in value.items()
         if isinstance(states, dict)
     }
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

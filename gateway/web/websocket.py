@@ -87,20 +87,26 @@ class _Conversation:
         self._credentials = credentials
         self._socket = socket
         self._sending = asyncio.Lock()
-        self._room = asyncio.Semaphore(2 * found.limits.max_concurrent_requests)
+        self._most = 2 * found.limits.max_concurrent_requests
+        self._room = asyncio.Semaphore(self._most)
         self._push: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until the client goes, its credentials are refused, or the gateway drains; what has begun is answered."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read(tasks))
-                with self._found.drain.waking(lambda: _cancel(reader)):
-                    await asyncio.wait([reader])
-                self._disable()
-        finally:
-            code = WSCloseCode.GOING_AWAY if self._found.drain.begun else WSCloseCode.OK
-            await self._socket.close(code=code)
+        async with asyncio.TaskGroup() as tasks:
+            with self._found.drain.waking(lambda: self._leave(tasks)):
+                await self._read(tasks)
+            self._disable()
+        await self._socket.close()
+
+    def _leave(self, tasks: asyncio.TaskGroup) -> None:
+        tasks.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Go when all that has begun is answered; nothing new begins."""
+        for _ in range(self._most):
+            await self._room.acquire()
+        await self._socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _read(self, tasks: asyncio.TaskGroup) -> None:
         async for message in self._socket:
@@ -233,7 +239,3 @@ def _parse(text: str, limits: CoreLimits) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RequestProblem(NOT_REQUEST, "A message is an object.")
     return value
-
-
-def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()

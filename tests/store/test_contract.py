@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, Store, Write
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -83,16 +84,18 @@ async def test_two_writers_race_for_the_lease_and_one_wins(store: Store, account
 
 
 async def test_subscribers_of_the_channel_hear_what_is_published(store: Store, account: str) -> None:
-    async with store.subscribe(account) as first, store.subscribe(account) as second:
+    first: list[bytes] = []
+    second: list[bytes] = []
+    async with store.subscribe(account, first.append), store.subscribe(account, second.append):
         await store.publish(account, b"1")
         await store.publish("other", b"x")
         await store.publish(account, b"2")
-        for messages in (first, second):
-            heard = [await asyncio.wait_for(anext(messages), 5) for _ in range(2)]
-            assert heard == [b"1", b"2"]
-    async with store.subscribe(account) as late:
+        await until(lambda: len(first) == len(second) == 2)
+        assert first == second == [b"1", b"2"]
+    async with store.subscribe(account, second.append):
         await store.publish(account, b"3")
-        assert await asyncio.wait_for(anext(late), 5) == b"3"
+        await until(lambda: len(second) == 3)
+        assert (first, second) == ([b"1", b"2"], [b"1", b"2", b"3"])
 
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=4)

@@ -1,6 +1,6 @@
 """An account on a model server with a store in memory."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
@@ -51,8 +51,8 @@ class ShakyStore:
         self.published.append((channel, message))
         await self.inner.publish(channel, message)
 
-    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        return self.inner.subscribe(channel)
+    def subscribe(self, channel: str, hear: Callable[[bytes], None]) -> AbstractAsyncContextManager[None]:
+        return self.inner.subscribe(channel, hear)
 
     async def ping(self) -> None:
         self._check()

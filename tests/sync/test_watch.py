@@ -1,7 +1,7 @@
 """Watching an account while somebody listens: who watches, how long, and what happens when it fails."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 import pytest
 
@@ -11,6 +11,7 @@ from gateway.store.base import Key
 from gateway.store.sqlite import SqliteStore
 from gateway.sync import watch
 from gateway.sync.watch import Turns, Watch
+from tests.waiting import until
 
 
 class Thing:
@@ -40,12 +41,6 @@ class Thing:
         self.looks += 1
         if self.error is not None:
             raise self.error
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)

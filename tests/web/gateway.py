@@ -4,7 +4,7 @@ import asyncio
 import base64
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from gateway.web.metrics import Meters
 from gateway.web.probe import StoreProbe
 from gateway.web.session import TRANSPORT
 from gateway.web.slots import Slots
+from tests.waiting import until
 
 TEST = "urn:example:test"
 ANYWHERE = Address("127.0.0.1", 0)
@@ -153,13 +154,6 @@ class Running:
 
     async def until_waiting(self, count: int) -> None:
         await until(lambda: self.methods.waiting >= count)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that another task does and that nothing announces."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.005)
 
 
 def basic(user: str, password: str) -> str:

@@ -14,7 +14,8 @@ from gateway.store.sqlite import SqliteStore
 from gateway.web.credentials import Credentials, from_authorization
 from gateway.web.logins import Opened
 from gateway.web.metrics import Meters
-from tests.web.gateway import basic, configuration, until
+from tests.waiting import until
+from tests.web.gateway import basic, configuration
 from tests.web.imap import Imap, imap_server
 
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from gateway.web import disposition, ranges
-from tests.web.gateway import Running, raw, running, until
+from tests.waiting import until
+from tests.web.gateway import Running, raw, running
 
 DATA = bytes(range(256)) * 4
 

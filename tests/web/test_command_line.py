@@ -13,7 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.web.gateway import basic, until
+from tests.waiting import until
+from tests.web.gateway import basic
 from tests.web.imap import Imap, imap_server
 
 PASSWORD = "wonder:land"

@@ -6,6 +6,7 @@ import json
 import aiohttp
 import pytest
 
+from gateway.store.base import MISSED
 from gateway.web import event_source, feed
 from tests.web.gateway import Running, running
 
@@ -94,6 +95,17 @@ async def test_a_returning_client_is_told_what_it_missed() -> None:
         async with gateway.http.get(url(gateway), headers=gateway.auth()) as response:
             await event(response)
         assert mail.refreshed == 1  # a client that comes for the first time causes no work
+
+
+async def test_what_was_lost_on_the_way_is_told() -> None:
+    async with running() as gateway:
+        mail = gateway.backend.mail = Mail()
+        async with gateway.http.get(url(gateway), headers=gateway.auth()) as response:
+            await event(response)
+            mail.states["Email"] = "e-6"
+            await gateway.services.store.publish("account/Aalice", MISSED)
+            assert json.loads((await event(response))["data"])["changed"] == {"Aalice": {"Email": "e-6"}}
+            assert mail.refreshed == 1
 
 
 async def test_pings(monkeypatch: pytest.MonkeyPatch) -> None:

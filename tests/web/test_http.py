@@ -10,7 +10,8 @@ import pytest
 from gateway.jmap.capabilities import CORE
 from gateway.store.base import StoreUnavailable
 from gateway.web import server
-from tests.web.gateway import ANYWHERE, TEST, raw, running, until
+from tests.waiting import until
+from tests.web.gateway import ANYWHERE, TEST, raw, running
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST /jmap/api HTTP/1.1\r\nHost: x\r\n"

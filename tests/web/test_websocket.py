@@ -10,7 +10,8 @@ import pytest
 from gateway.jmap.capabilities import CORE
 from gateway.web import feed, tickets
 from gateway.web.session import TICKET, WEBSOCKET
-from tests.web.gateway import TEST, Running, running, until
+from tests.waiting import until
+from tests.web.gateway import TEST, Running, running
 
 ECHO = {"@type": "Request", "using": [CORE], "methodCalls": [["Core/echo", {"hello": True}, "c1"]]}
 
