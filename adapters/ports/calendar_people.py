@@ -1,6 +1,7 @@
 """What a calendar backend may know of people: free/busy of others, principals, sharing, other people's homes.
 
-Each is a Protocol of its own: a port that lacks one lacks the power. All methods raise only `adapters.errors`.
+Each is a Protocol of its own: a port that lacks one lacks the power; one that has it may still meet a server that
+lacks it, and raises Unsupported. All methods raise only `adapters.errors`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from adapters.ports.calendars import CalendarPort, Privilege
 
 PrincipalKind = Literal["individual", "group", "resource", "location", "other"]
 """CALENDAR-USER-TYPE of a principal (RFC 6638 §2.4.2): ROOM is "location", UNKNOWN "other"."""
+
+Access = Literal["read", "read-write", "no-access"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,21 @@ class PrincipalsPort(Protocol):
 
 @runtime_checkable
 class SharingPort(Protocol):
-    """A backend with access control lists that its users may change (RFC 3744)."""
+    """A backend whose users share calendars."""
 
     async def grants(self, path: str) -> Mapping[str, frozenset[Privilege]]:
-        """Who else may do what with a calendar: path of a principal -> privileges. Raises Forbidden, Unsupported."""
+        """Who else may do what with a calendar (RFC 3744 §5.5): path of a principal -> privileges.
+
+        Raises Forbidden (the login may not see it), Unsupported.
+        """
         ...
 
-    async def grant(self, path: str, grants: Mapping[str, frozenset[Privilege]]) -> None:
-        """Set what these principals may do, and leave the others alone; an empty set takes everything away."""
+    async def share(self, path: str, access: Mapping[str, Access]) -> None:
+        """Set what these people may do, by calendar user address, and leave the others alone.
+
+        The server may invite them, and show them the calendar only once they accept. Raises Forbidden, Unsupported,
+        InvalidData (the server does not know one of them).
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from tests.servers.dovecot import MASKED, USERS, Dovecot, DovecotOptions, runnin
 from tests.servers.postfix import Postfix, postfix_obstacle, running_postfix
 from tests.servers.pymap import Pymap, pymap_available, running_pymap
 from tests.servers.redis import Redis, redis_available, running_redis
+from tests.servers.xandikos import Xandikos, running_xandikos, xandikos_available
 
 
 def missing(name: str, why: str) -> NoReturn:
@@ -106,3 +107,11 @@ def radicale() -> Iterator[Radicale]:
         running = start_radicale(directory, USERS)
         with running.server:
             yield running
+
+
+@pytest.fixture(scope="session")
+def xandikos() -> Iterator[Xandikos]:
+    """Xandikos with its one user, alice."""
+    require("xandikos", xandikos_available(), "is not in .venvs/xandikos (bin/test)")
+    with running_xandikos() as server:
+        yield server

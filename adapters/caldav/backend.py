@@ -1,0 +1,252 @@
+"""One login's calendars at a CalDAV server, as the port says."""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
+from typing import Final, cast
+
+from adapters.caldav import bodies, listing, reading
+from adapters.caldav.properties import write
+from adapters.dav.bodies import element, hrefs, propfind
+from adapters.dav.connection import Answer, DavConnection
+from adapters.dav.discovery import discover, properties
+from adapters.dav.errors import refusal
+from adapters.dav.hrefs import canonical, check_name, join
+from adapters.dav.multistatus import Entry, Multistatus
+from adapters.dav.names import caldav, dav
+from adapters.dav.quirks import OTHER, Quirks, recognise
+from adapters.dav.resources import Resources
+from adapters.dav.sync import delta
+from adapters.errors import Conflict, NotFound, Unavailable, Unsupported
+from adapters.ports.calendars import (
+    Calendar,
+    CalendarChanges,
+    CalendarCursor,
+    CalendarDelta,
+    CalendarFacts,
+    Names,
+    Property,
+    Stored,
+    TimeRange,
+)
+
+HOME_SET: Final = caldav("calendar-home-set")
+ADDRESSES: Final = caldav("calendar-user-address-set")
+OUTBOX: Final = caldav("schedule-outbox-URL")
+INBOX: Final = caldav("schedule-inbox-URL")
+NAME: Final = dav("displayname")
+
+_CONTENT: Final = {"Content-Type": "text/calendar; charset=utf-8"}
+
+
+class CalDavHome:
+    """The calendars of one home; implements adapters.ports.calendars.CalendarPort. `CalDav` adds what it lacks."""
+
+    def __init__(self, connection: DavConnection, homes: tuple[str, ...] = (), owner: str | None = None) -> None:
+        self.connection = connection
+        self.quirks: Quirks = OTHER
+        self.owner = owner
+        self.principal: str | None = None
+        self.outbox: str | None = None
+        self._homes = homes
+        self._inbox: str | None = None
+        self._default: str | None = None
+        self._reports: dict[str, frozenset[str]] = {}
+
+    async def open(self) -> CalendarFacts:
+        """See CalendarPort.open."""
+        found = await discover(self.connection, "caldav", HOME_SET, [NAME, ADDRESSES, OUTBOX, INBOX])
+        self.principal = found.principal
+        about = found.properties
+        if not self._homes:
+            self._homes, self.owner = found.homes, found.principal or canonical(about.href)
+        elif self.owner is not None:
+            about = await properties(self.connection, self.owner, [NAME, ADDRESSES, OUTBOX, INBOX])
+        self.outbox, self._inbox = _path(about, OUTBOX), _path(about, INBOX)
+        headers = (await self.connection.request("OPTIONS", self.home)).headers
+        self.quirks = recognise(headers, self.home)
+        if self._inbox is not None:
+            # Cyrus shows it nowhere but here.
+            self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
+        await self.calendars()
+        offered = {word.strip().lower() for word in headers.get("dav", "").split(",")}
+        return self._facts(about, offered)
+
+    @property
+    def home(self) -> str:
+        """Path of the home set. Raises NotFound before `open`."""
+        if not self._homes:
+            raise NotFound("the calendar home is not known yet")
+        return self._homes[0]
+
+    async def calendars(self) -> list[Calendar]:
+        """See CalendarPort.calendars."""
+        found: list[Calendar] = []
+        for home in self._homes:
+            found += await self._listed(home)
+        return found
+
+    async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
+        """See CalendarPort.changes."""
+        path = self.path(calendar.path)
+        trusted = not self.quirks.settles and "sync-collection" in self._reports.get(path, ())
+        found = await delta(self.connection, path, None if since is None else since.token, known, reports=trusted)
+        # The ctag is the listing's, which is older than the report: what came in between is found again, not lost.
+        return CalendarDelta(CalendarCursor(found.token, calendar.cursor.ctag), found.changed, found.removed)
+
+    def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[reading.Batch]:
+        """See CalendarPort.fetch."""
+        return reading.by_name(self.connection, self.path(path), names)
+
+    def find(self, path: str, window: TimeRange, component: str) -> AsyncIterator[reading.Batch]:
+        """See CalendarPort.find."""
+        return reading.by_time(self.connection, self.path(path), window, component, self.quirks)
+
+    async def names_in(self, path: str, window: TimeRange, component: str) -> Names:
+        """See CalendarPort.names_in."""
+        return await reading.names_by_time(self.connection, self.path(path), window, component, self.quirks)
+
+    async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
+        """See CalendarPort.create."""
+        headers = _CONTENT | self._silence(schedule)
+        return self._stored(await self._resources.create(self._resource(path, name), data, headers))
+
+    async def replace(self, path: str, name: str, data: bytes, etag: str, *, schedule: bool = True) -> Stored:
+        """See CalendarPort.replace."""
+        headers = _CONTENT | self._silence(schedule)
+        return self._stored(await self._resources.replace(self._resource(path, name), data, etag, headers))
+
+    async def delete(self, path: str, name: str, etag: str | None, *, schedule: bool = True) -> None:
+        """See CalendarPort.delete."""
+        await self._resources.delete(self._resource(path, name), etag, self._silence(schedule))
+
+    async def move(self, path: str, name: str, target: str, etag: str) -> Stored:
+        """See CalendarPort.move."""
+        answer = await self._resources.move(self._resource(path, name), self._resource(target, name), etag)
+        return self._stored(answer)
+
+    async def create_calendar(
+        self, name: str, changes: CalendarChanges, components: Collection[str] = ()
+    ) -> tuple[str, frozenset[Property]]:
+        """See CalendarPort.create_calendar."""
+        path = self.home + check_name(name) + "/"
+        body = bodies.mkcalendar(changes.get("name"), components)
+        try:
+            await self.connection.request("MKCALENDAR", path, body)
+        except Unsupported as error:
+            # RFC 4918 §9.3.1: 405 is also the answer where something is there already.
+            if refusal(error).status == 405 and await self._exists(path):
+                raise Conflict("the calendar exists already") from error
+            raise
+        rest = cast("CalendarChanges", {key: value for key, value in changes.items() if value is not None})
+        rest.pop("name", None)
+        return name + "/", await self.update_calendar(name + "/", rest)
+
+    async def update_calendar(self, path: str, changes: CalendarChanges) -> frozenset[Property]:
+        """See CalendarPort.update_calendar."""
+        values = {listing.ROWS[key].name: value for key, value in listing.elements(changes).items()}
+        refused = await write(self.connection, self.path(path), values, self.quirks)
+        return frozenset(key for key, row in listing.ROWS.items() if row.name in refused)
+
+    async def delete_calendar(self, path: str) -> None:
+        """See CalendarPort.delete_calendar."""
+        await self.connection.request("DELETE", self.path(path))
+
+    async def set_default_calendar(self, path: str) -> None:
+        """See CalendarPort.set_default_calendar."""
+        if self._inbox is None:
+            raise Unsupported("the server has no scheduling inbox")
+        value = element(listing.DEFAULT, *hrefs([self.path(path)]))
+        if await write(self.connection, self._inbox, {listing.DEFAULT: value}, self.quirks):
+            raise Unsupported("the server keeps its own default calendar")
+        self._default = self.path(path)
+
+    async def free_busy(self, path: str, window: TimeRange) -> bytes:
+        """See CalendarPort.free_busy."""
+        answer = await self.connection.request("REPORT", self.path(path), bodies.free_busy(window), {"Depth": "1"})
+        if not answer.body.lstrip().upper().startswith(b"BEGIN:VCALENDAR"):  # Xandikos calls it octets
+            raise Unavailable("the answer to free-busy-query is not iCalendar")
+        return answer.body
+
+    async def close(self) -> None:
+        """See CalendarPort.close."""
+        await self.connection.close()
+
+    def path(self, calendar: str) -> str:
+        """The path of a calendar that the caller knows relative to the home. Raises InvalidData."""
+        return join(self.home, calendar)
+
+    @property
+    def _resources(self) -> Resources:
+        return Resources(self.connection, self.quirks)
+
+    def _resource(self, calendar: str, name: str) -> str:
+        return self.path(calendar) + check_name(name)
+
+    def _silence(self, schedule: bool) -> dict[str, str]:
+        return {} if schedule else dict(self.quirks.silence)
+
+    def _stored(self, answer: Answer) -> Stored:
+        return Stored(self._resources.etag_after(answer), answer.headers.get("schedule-tag"))
+
+    def _facts(self, about: Entry, offered: set[str]) -> CalendarFacts:
+        schedules = self.quirks.schedules and "calendar-auto-schedule" in offered
+        return CalendarFacts(
+            server=self.quirks.server,
+            principal=self.principal,
+            owner=self.owner,
+            home=self.home,
+            display_name=about.text(NAME),
+            addresses=mail_addresses(about),
+            auto_schedule=schedules,
+            keeps_quiet=self.quirks.keeps_quiet or not schedules,
+            outbox=self.outbox is not None,
+            # Only calendars tell, and there may be none yet.
+            free_busy=not self._reports or any("free-busy-query" in found for found in self._reports.values()),
+            access_control="access-control" in offered,
+            no_uid_check=self.quirks.same_uid,
+        )
+
+    async def _listed(self, home: str) -> list[Calendar]:
+        """PROPFIND with Depth 1 of one home. Raises Unavailable for an answer that is no listing."""
+        entries, itself, about = [], False, Multistatus()
+        body = propfind(listing.asked(self.quirks))
+        async for entry in self.connection.multistatus("PROPFIND", home, body, depth="1", about=about):
+            itself = itself or canonical(entry.href).rstrip("/") == home.rstrip("/")
+            if listing.is_calendar(entry):
+                entries.append(entry)
+        if not itself and not entries:
+            raise Unavailable("a listing that does not show the home")
+        found = [listing.read_calendar(entry, self.home, self.owner, self._default) for entry in entries]
+        self._reports |= {
+            self.path(calendar.path): listing.reports(entry) for calendar, entry in zip(found, entries, strict=True)
+        }
+        return [replace(calendar, cursor=self._settled(calendar.cursor, about.date)) for calendar in found]
+
+    def _settled(self, cursor: CalendarCursor, now: float | None) -> CalendarCursor:
+        """A ctag that counts seconds says nothing of changes that may follow within its own second."""
+        if not self.quirks.settles or cursor.ctag is None or not cursor.ctag.isdigit():
+            return cursor
+        young = now is None or now - int(cursor.ctag) < self.quirks.settles
+        return CalendarCursor(None, None) if young else cursor
+
+    async def _exists(self, path: str) -> bool:
+        try:
+            await properties(self.connection, path, [listing.TYPE])
+        except NotFound:
+            return False
+        return True
+
+
+def mail_addresses(entry: Entry) -> tuple[str, ...]:
+    """The mailto: addresses of calendar-user-address-set, the preferred ones first."""
+    value = entry.found.get(ADDRESSES)
+    found = [] if value is None else list(value.iter(dav("href")))
+    found.sort(key=lambda href: href.get("preferred") != "1")  # Apple's servers and sabre/dav mark one
+    texts = [(href.text or "").strip() for href in found]
+    mails = ["mailto:" + text.partition(":")[2] for text in texts if text.lower().startswith("mailto:")]
+    return tuple(dict.fromkeys(mails))
+
+
+def _path(entry: Entry, name: str) -> str | None:
+    href = entry.href_of(name)
+    return None if href is None else canonical(href)

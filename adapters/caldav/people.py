@@ -1,0 +1,135 @@
+"""What a CalDAV server knows of people (RFC 6638, RFC 3744, Apple's proxies); see ports.calendar_people."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+from adapters.caldav.backend import ADDRESSES, HOME_SET, NAME, CalDavHome, mail_addresses
+from adapters.dav.bodies import element, hrefs, octets, propfind
+from adapters.dav.connection import Credentials, DavConnection, Endpoint
+from adapters.dav.discovery import properties
+from adapters.dav.hrefs import canonical, collection
+from adapters.dav.multistatus import Entry, document
+from adapters.dav.names import caldav, calendarserver, dav
+from adapters.dav.privileges import grants
+from adapters.errors import Forbidden, NotFound, Unsupported
+from adapters.ports.calendar_people import Access, CalendarPrincipal, FreeBusyReply, PrincipalKind
+from adapters.ports.calendars import CalendarPort, Privilege
+
+_KIND: Final = caldav("calendar-user-type")
+_COLLECTIONS: Final = dav("principal-collection-set")
+_PROXIES: Final = (calendarserver("calendar-proxy-write-for"), calendarserver("calendar-proxy-read-for"))
+_PRINCIPAL: Final = (NAME, ADDRESSES, HOME_SET, _KIND, dav("resourcetype"))
+_KINDS: Final[dict[str, PrincipalKind]] = {
+    "INDIVIDUAL": "individual",
+    "GROUP": "group",
+    "RESOURCE": "resource",
+    "ROOM": "location",
+}
+
+
+class CalDav(CalDavHome):
+    """One login at one CalDAV server: its own home, and what the server knows of other people."""
+
+    def __init__(self, endpoint: Endpoint, credentials: Credentials) -> None:
+        super().__init__(DavConnection(endpoint, credentials))
+
+    async def ask_free_busy(self, request: bytes) -> Sequence[FreeBusyReply]:
+        """See SchedulingPort."""
+        if self.outbox is None:
+            raise Unsupported("the server has no scheduling outbox")
+        headers = {"Content-Type": "text/calendar; charset=utf-8"}
+        answer = await self.connection.request("POST", self.outbox, request, headers)
+        return [
+            FreeBusyReply(
+                recipient=(response.findtext(f"{caldav('recipient')}/{dav('href')}") or "").strip(),
+                request_status=(response.findtext(caldav("request-status")) or "").strip(),
+                data=(response.findtext(caldav("calendar-data")) or "").encode() or None,
+            )
+            for response in document(answer.body).iterfind(caldav("response"))
+        ]
+
+    async def principals(self) -> Sequence[CalendarPrincipal]:
+        """See PrincipalsPort."""
+        if self.principal is None:
+            return []
+        own = await properties(self.connection, self.principal, [*_PRINCIPAL, _COLLECTIONS])
+        found = {self.principal: _principal(self.principal, own)}
+        for href in own.hrefs_of(_COLLECTIONS):
+            for principal in await self._below(collection(href)):
+                found.setdefault(principal.path, principal)
+        return list(found.values())
+
+    async def grants(self, path: str) -> Mapping[str, frozenset[Privilege]]:
+        """See SharingPort."""
+        entry = await properties(self.connection, self.path(path), [dav("acl")])
+        if dav("acl") not in entry.found:
+            raise Unsupported("the server shows no access control list")
+        found: dict[str, frozenset[Privilege]] = {}
+        for href, granted in grants(entry.found[dav("acl")]):
+            principal = canonical(href)
+            if principal != self.owner:
+                found[principal] = found.get(principal, frozenset()) | cast("frozenset[Privilege]", granted)
+        return found
+
+    async def share(self, path: str, access: Mapping[str, Access]) -> None:
+        """See SharingPort (draft-pot-webdav-resource-sharing §5.1, as Cyrus and sabre/dav have it)."""
+        sharees = [
+            element(dav("sharee"), *hrefs([address]), element(dav("share-access"), element(dav(level))))
+            for address, level in access.items()
+        ]
+        headers = {"Content-Type": "application/davsharing+xml; charset=utf-8"}
+        await self.connection.request(
+            "POST", self.path(path), octets(element(dav("share-resource"), *sharees)), headers
+        )
+
+    async def homes(self) -> Sequence[CalendarPrincipal]:
+        """See HomesPort: those who made the login their proxy."""
+        if self.principal is None:
+            return []
+        own = await properties(self.connection, self.principal, _PROXIES)
+        found = {}
+        for path in dict.fromkeys(canonical(href) for name in _PROXIES for href in own.hrefs_of(name)):
+            try:
+                principal = _principal(path, await properties(self.connection, path, _PRINCIPAL))
+            except (Forbidden, NotFound):
+                continue
+            if principal.home is not None:
+                found[path] = principal
+        return list(found.values())
+
+    def at(self, principal: CalendarPrincipal) -> CalendarPort:
+        """See HomesPort."""
+        if principal.home is None:
+            raise NotFound("the principal has no home that this login may see")
+        return _Delegated(self.connection, (principal.home,), principal.path)
+
+    async def _below(self, path: str) -> list[CalendarPrincipal]:
+        """The principals in a collection, as far as the server lists them."""
+        found = []
+        try:
+            async for entry in self.connection.multistatus("PROPFIND", path, propfind(_PRINCIPAL), depth="1"):
+                kind = entry.found.get(dav("resourcetype"))
+                if kind is not None and kind.find(dav("principal")) is not None:
+                    found.append(_principal(canonical(entry.href), entry))
+        except (Forbidden, NotFound, Unsupported):  # many servers list nobody
+            return []
+        return found
+
+
+class _Delegated(CalDavHome):
+    """Somebody else's home over the login's connections."""
+
+    async def close(self) -> None:
+        """The connections belong to the login."""
+
+
+def _principal(path: str, entry: Entry) -> CalendarPrincipal:
+    home = entry.href_of(HOME_SET)
+    addresses = mail_addresses(entry)
+    return CalendarPrincipal(
+        path=path,
+        name=entry.text(NAME) or (addresses[0].partition(":")[2] if addresses else path.rstrip("/").rpartition("/")[2]),
+        kind=_KINDS.get((entry.text(_KIND) or "INDIVIDUAL").strip().upper(), "other"),
+        addresses=addresses,
+        home=None if home is None else collection(home),
+    )

@@ -1,0 +1,121 @@
+"""Fetching iCalendar objects: by name or by time, in batches as they arrive."""
+
+import logging
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
+
+from adapters.caldav.bodies import DATA, ETAG, SCHEDULE_TAG, multiget, query, query_open_ended
+from adapters.dav.connection import DavConnection
+from adapters.dav.hrefs import check_name, member
+from adapters.dav.multistatus import Entry, Malformed
+from adapters.dav.quirks import Quirks
+from adapters.dav.sync import strong
+from adapters.errors import NotFound, TooLarge
+from adapters.ports.calendars import CalendarResource, TimeRange
+
+log = logging.getLogger(__name__)
+
+PER_REQUEST: Final = 400
+PER_BATCH: Final = 100
+
+Batch = Mapping[str, CalendarResource]
+Item = TypeVar("Item")
+
+
+async def by_name(connection: DavConnection, path: str, names: Collection[str]) -> AsyncIterator[Batch]:
+    """The resources by name; see CalendarPort.fetch."""
+    for wanted in _portions([check_name(name) for name in names], PER_REQUEST):
+        async for batch in _multiget(connection, path, wanted):
+            yield batch
+
+
+async def by_time(
+    connection: DavConnection, path: str, window: TimeRange, component: str, quirks: Quirks
+) -> AsyncIterator[Batch]:
+    """The resources that overlap a window; see CalendarPort.find."""
+    seen: set[str] = set()
+    for body in _queries(window, component, quirks, [ETAG, DATA, SCHEDULE_TAG]):
+        found: dict[str, CalendarResource] = {}
+        async for entry in connection.multistatus("REPORT", path, body, depth="1"):
+            name, resource = member(entry.href, path), _resource(entry)
+            if name is not None and resource is not None and name not in seen:
+                seen.add(name)
+                found[name] = resource
+                if len(found) >= PER_BATCH:
+                    yield found
+                    found = {}
+        if found:
+            yield found
+
+
+async def names_by_time(
+    connection: DavConnection, path: str, window: TimeRange, component: str, quirks: Quirks
+) -> dict[str, str]:
+    """Names and ETags of those that overlap a window; see CalendarPort.names_in."""
+    found = {}
+    for body in _queries(window, component, quirks, [ETAG]):
+        async for entry in connection.multistatus("REPORT", path, body, depth="1"):
+            name, etag = member(entry.href, path), entry.text(ETAG)
+            if name is not None and etag is not None:
+                found[name] = strong(etag)
+    return found
+
+
+def _queries(window: TimeRange, component: str, quirks: Quirks, names: Sequence[str]) -> Iterator[bytes]:
+    yield query(component, window, names)
+    if quirks.misses_open_ended and component == "VEVENT":
+        yield query_open_ended(component, names)
+
+
+async def _multiget(connection: DavConnection, path: str, names: Sequence[str]) -> AsyncIterator[Batch]:
+    """One multiget, and one more for names that the server passed over: some leave out what is gone."""
+    missing = set(names)
+    try:
+        async for batch in _answered(connection, path, names, missing):
+            yield batch
+        if missing:
+            async for batch in _answered(connection, path, sorted(missing), missing):
+                yield batch
+    except (TooLarge, Malformed) as error:
+        if len(names) == 1:  # everything else must still be served
+            log.warning("a calendar object cannot be read: %s", error)
+            return
+        rest = [name for name in names if name in missing]
+        for half in _portions(rest, max(1, (len(rest) + 1) // 2)):
+            async for batch in _multiget(connection, path, half):
+                yield batch
+
+
+async def _answered(
+    connection: DavConnection, path: str, names: Sequence[str], missing: set[str]
+) -> AsyncIterator[Batch]:
+    """The answer to one multiget; takes out of `missing` what was handed over, and what is gone."""
+    body = multiget([path + name for name in names], [ETAG, DATA, SCHEDULE_TAG])
+    found: dict[str, CalendarResource] = {}
+    async for entry in connection.multistatus("REPORT", path, body):
+        name, resource = member(entry.href, path), _resource(entry)
+        if name is None and entry.status == 404:
+            raise NotFound("the calendar is gone")
+        if name is not None and resource is not None:
+            found[name] = resource
+        elif name is not None and entry.status in {404, 410}:
+            missing.discard(name)
+        if len(found) >= PER_BATCH:
+            missing.difference_update(found)
+            yield found
+            found = {}
+    if found:
+        missing.difference_update(found)
+        yield found
+
+
+def _resource(entry: Entry) -> CalendarResource | None:
+    etag, data = entry.text(ETAG), entry.text(DATA)
+    if etag is None or data is None:
+        return None
+    return CalendarResource(strong(etag), data.encode(), entry.text(SCHEDULE_TAG))
+
+
+def _portions(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,1 @@
+"""WebDAV (RFC 4918) for CalDAV, CardDAV and files, on aiohttp and lxml."""

@@ -1,0 +1,112 @@
+"""What DAV servers do otherwise than the text says, as data: one row per server, found by what it says of itself.
+
+Measured on Cyrus 3.6.1, Radicale 3.9.0, Xandikos 0.4.10, DAViCal 1.1.12, sabre/dav 4.7.1 and SOGo 5.8.0 (2026-11);
+docs/quirks.md tells the stories. A server that is not in the table is taken at its word.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from adapters.dav.names import caldav
+
+CursorProperty = Literal["token", "ctag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """One server.
+
+    marks: (header name in lower case, or "path" for the path of the home; pattern); any of them is enough.
+    cursor: what a listing asks to see whether a collection moved; what costs the server least.
+    settles: its tokens and ctags count seconds (and it lists everything for an unknown one): the token is not used,
+    and a ctag is believed once it is so many seconds old.
+    overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting.
+    alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
+    same_uid: takes one UID under two names (RFC 4791 §5.3.2.1). moves: MOVE between collections works.
+    misses_open_ended: a time-range misses events that have neither DTEND nor DURATION (RFC 4791 §9.9).
+    all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
+    no_remove: DAV:remove is answered with 500; an empty element does it.
+    loses: properties (Clark names) that it takes, says 200, and does not keep.
+    schedules: what it says of calendar-auto-schedule is true (RFC 6638 §2).
+    silence: header fields that keep a write from sending scheduling messages. RFC 6638 §8.1 has one, for an attendee's
+    DELETE; keeps_quiet: here they hold for every write.
+    """
+
+    server: str
+    marks: tuple[tuple[str, str], ...] = ()
+    cursor: tuple[CursorProperty, ...] = ("token", "ctag")
+    settles: int = 0
+    overwrites: bool = False
+    deletes_stale: bool = False
+    alters: bool = False
+    same_uid: bool = False
+    moves: bool = True
+    misses_open_ended: bool = False
+    all_or_nothing: bool = False
+    no_remove: bool = False
+    loses: frozenset[str] = frozenset()
+    schedules: bool = True
+    silence: tuple[tuple[str, str], ...] = (("Schedule-Reply", "F"),)
+    keeps_quiet: bool = False
+
+
+OTHER: Final = Quirks("other")
+
+SERVERS: Final = (
+    Quirks(
+        "cyrus",
+        marks=(("server", r"^Cyrus-HTTP\b"),),
+        misses_open_ended=True,
+        silence=(("Scheduling-Enabled", "F"), ("Schedule-Reply", "F")),
+        keeps_quiet=True,
+    ),
+    Quirks(
+        "radicale",
+        marks=(("dav", r"^1, ?2, ?3, ?calendar-access, ?addressbook, ?extended-mkcol$"),),
+        cursor=("ctag",),  # both make it read every item: 0.1 s for the ctag, 0.2 s for the token of 2,000 events
+        loses=frozenset({caldav("schedule-calendar-transp")}),  # it keeps text, not elements
+    ),
+    Quirks(
+        "xandikos",
+        marks=(("dav", r"\badd-member, ?sync-collection\b"),),
+        moves=False,
+        no_remove=True,
+        schedules=False,
+    ),
+    Quirks("davical", marks=(("x-davical-version", r""),), same_uid=True),
+    Quirks(
+        "nextcloud",
+        marks=(("dav", r"\b(nextcloud-|nc-|oc-)"), ("path", r"^(/.*)?/remote\.php/dav/")),
+        same_uid=True,
+        moves=False,
+        keeps_quiet=True,
+    ),
+    Quirks(
+        "sabre",
+        marks=(("x-sabre-version", r""), ("dav", r"\bcalendarserver-subscribed\b")),
+        same_uid=True,
+        moves=False,
+        keeps_quiet=True,
+    ),
+    Quirks(
+        "sogo",
+        marks=(("path", r"^/SOGo/dav/"),),
+        cursor=("ctag",),
+        settles=2,
+        overwrites=True,
+        deletes_stale=True,
+        alters=True,
+        all_or_nothing=True,
+    ),
+)
+
+
+def recognise(headers: Mapping[str, str], path: str) -> Quirks:
+    """The row of a server. headers: of its answer to OPTIONS, names in lower case; path: of the home."""
+    facts = {**headers, "path": path}
+    for row in SERVERS:
+        if any(name in facts and re.search(pattern, facts[name]) for name, pattern in row.marks):
+            return row
+    return OTHER

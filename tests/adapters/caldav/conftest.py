@@ -1,0 +1,87 @@
+"""Each real CalDAV server in turn, with a calendar that nobody else uses."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from adapters.caldav.people import CalDav
+from adapters.dav.connection import Credentials, Endpoint
+from adapters.ports.calendars import CalendarChanges, CalendarFacts
+from gateway.demo.radicale import Radicale
+from tests.servers.cyrus import Cyrus
+from tests.servers.dav import DavServer, wake
+from tests.servers.users import fresh_user
+from tests.servers.xandikos import USER, Xandikos
+
+SERVERS = ("radicale", "xandikos", "cyrus")
+_NUMBERS = itertools.count(1)
+
+
+def login(request: pytest.FixtureRequest, name: str) -> DavServer:
+    """A server by name, started if need be, and a user of its."""
+    server = request.getfixturevalue(name)
+    if isinstance(server, Cyrus):
+        user = fresh_user(server)
+        wake(server.host, server.imap, *user)
+        return DavServer(name, f"http://{server.host}:{server.http}", *user)
+    if isinstance(server, Xandikos):
+        return DavServer(name, server.url, USER, "unused")
+    assert isinstance(server, Radicale)
+    return DavServer(name, server.url, "alice", server_password(server))
+
+
+def server_password(server: Radicale) -> str:
+    """alice's, as the file of users has it."""
+    lines = (server.directory / "users").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)["alice"]
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> DavServer:
+    return login(request, request.param)
+
+
+@pytest.fixture
+async def port(server: DavServer) -> AsyncIterator[CalDav]:
+    opened = CalDav(Endpoint(server.url), Credentials(server.user, password=server.password))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def facts(port: CalDav) -> CalendarFacts:
+    return await port.open()
+
+
+@pytest.fixture
+async def calendar(port: CalDav, facts: CalendarFacts) -> AsyncIterator[str]:
+    """The path of an empty calendar below the home."""
+    path, refused = await port.create_calendar(f"t{next(_NUMBERS)}", CalendarChanges(name="Test"), ["VEVENT"])
+    assert not refused
+    yield path
+    await port.delete_calendar(path)
+
+
+@pytest.fixture
+def event() -> Callable[..., bytes]:
+    """Makes one event of an hour."""
+
+    def made(uid: str, *lines: str, start: str = "20260301T100000Z", end: str | None = "20260301T110000Z") -> bytes:
+        body = [
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//Example//Test//EN",
+            "BEGIN:VEVENT",
+            f"UID:{uid}",
+            "DTSTAMP:20260101T000000Z",
+            f"DTSTART:{start}" if "T" in start else f"DTSTART;VALUE=DATE:{start}",
+            *([] if end is None else [f"DTEND:{end}"]),
+            f"SUMMARY:Tea & <biscuits> für {uid}",
+            *lines,
+            "END:VEVENT",
+            "END:VCALENDAR",
+        ]
+        return "".join(f"{line}\r\n" for line in body).encode()
+
+    return made

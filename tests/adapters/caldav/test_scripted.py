@@ -1,0 +1,405 @@
+"""Servers that are not at hand, by what was recorded of them; and what no server does on demand."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from adapters.caldav.people import CalDav
+from adapters.dav.connection import Credentials, Endpoint
+from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsupported
+from adapters.ports.calendar_people import CalendarPrincipal, FreeBusyReply, HomesPort, PrincipalsPort, SchedulingPort
+from adapters.ports.calendars import CalendarChanges, CalendarPort, TimeRange
+from tests.wire.dav import Heard, Reply, ScriptedDav, error, etag, found, multistatus, scripted_dav, status
+
+CALENDAR = "<D:resourcetype><D:collection/><C:calendar/></D:resourcetype>"
+REPORTS = "<D:supported-report-set><D:report><{}/></D:report></D:supported-report-set>"
+WINDOW = TimeRange(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+Table = Mapping[tuple[str, str], Reply | list[Reply]]
+
+
+def data(name: str, text: str = "BEGIN:VCALENDAR") -> str:
+    return found(name, f'<D:getetag>"1"</D:getetag><C:calendar-data>{text}</C:calendar-data>')
+
+
+def server(home: str = "/h/", about: str = "", listing: str = "", **headers: str) -> dict[tuple[str, str], Reply]:
+    """A server whose principal is /p/: its discovery, OPTIONS, and the listing of the home."""
+    principal = f"<C:calendar-home-set><D:href>{home}</D:href></C:calendar-home-set>{about}"
+    current = "<D:current-user-principal><D:href>/p/</D:href></D:current-user-principal>"
+    itself = found(home, "<D:resourcetype><D:collection/></D:resourcetype>")
+    return {
+        ("PROPFIND", "/.well-known/caldav"): Reply(301, headers={"Location": "/"}),
+        ("PROPFIND", "/"): Reply(body=multistatus(found("/", current))),
+        ("PROPFIND", "/p/"): Reply(body=multistatus(found("/p/", principal + current))),
+        ("OPTIONS", home): Reply(200, headers={name.replace("_", "-"): value for name, value in headers.items()}),
+        ("PROPFIND", home): Reply(body=multistatus(itself, listing)),
+    }
+
+
+@asynccontextmanager
+async def opened(table: Table, path: str = "/") -> AsyncIterator[tuple[CalDav, ScriptedDav]]:
+    async with scripted_dav(table) as script:
+        port = CalDav(Endpoint(script.url + path, read_timeout=0.5), Credentials("a", password="b"))
+        await port.open()
+        script.heard.clear()
+        yield port, script
+        await port.close()
+
+
+SOGO = server("/SOGo/dav/a/Calendar/", DAV="1, 2, access-control, calendar-access")
+SABRE = server(DAV="1, 3, calendar-access", X_Sabre_Version="4.7.1")
+DAVICAL = server(DAV="1, 2, 3, calendar-access", X_DAViCal_Version="DAViCal/1.1.12")
+PLAIN = server(DAV="1, 2, calendar-access")
+
+
+def test_ports_are_what_they_say() -> None:
+    port = CalDav(Endpoint("http://127.0.0.1"), Credentials("a", password="b"))
+    assert isinstance(port, SchedulingPort)
+    assert isinstance(port, PrincipalsPort)
+    assert isinstance(port, HomesPort)
+    typed: CalendarPort = port
+    assert typed is port
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "same_uid"),
+    [(SOGO, "sogo", False), (SABRE, "sabre", True), (DAVICAL, "davical", True), (PLAIN, "other", False)],
+)
+async def test_facts_come_from_the_row(table: Table, name: str, same_uid: bool) -> None:
+    async with scripted_dav(table) as script:
+        port = CalDav(Endpoint(script.url), Credentials("a", password="b"))
+        facts = await port.open()
+        assert (facts.server, facts.no_uid_check, facts.principal) == (name, same_uid, "/p/")
+        await port.close()
+
+
+async def test_discovery_from_a_path() -> None:
+    table: Table = {**PLAIN, ("PROPFIND", "/dav/"): PLAIN["PROPFIND", "/"]}
+    async with opened(table, "/dav") as (port, _):
+        assert port.home == "/h/"
+
+
+async def test_discovery_goes_on_where_the_path_leads_nowhere() -> None:
+    async with opened(PLAIN, "/wrong/") as (port, _):
+        assert port.home == "/h/"
+
+
+async def test_a_server_without_calendars() -> None:
+    nobody = Reply(body=multistatus(found("/", "<D:resourcetype/>")))
+    async with scripted_dav({("PROPFIND", "/"): nobody}) as script:
+        port = CalDav(Endpoint(script.url), Credentials("a", password="b"))
+        with pytest.raises(NotFound):
+            await port.open()
+        await port.close()
+
+
+async def test_an_outage_is_no_absence() -> None:
+    async with scripted_dav({("PROPFIND", "/.well-known/caldav"): Reply(503)}) as script:
+        port = CalDav(Endpoint(script.url), Credentials("a", password="b"))
+        with pytest.raises(Unavailable):
+            await port.open()
+        await port.close()
+
+
+async def test_two_homes() -> None:
+    """RFC 4791 §6.2.1: calendars of the second one are known by their whole path."""
+    second = "<D:href>/other/</D:href>"
+    table: dict[tuple[str, str], Reply] = server("/h/", listing=found("/h/w/", CALENDAR))
+    homes = f"<C:calendar-home-set><D:href>/h/</D:href>{second}</C:calendar-home-set>"
+    current = "<D:current-user-principal><D:href>/p/</D:href></D:current-user-principal>"
+    table["PROPFIND", "/p/"] = Reply(body=multistatus(found("/p/", homes + current)))
+    table["PROPFIND", "/other/"] = Reply(body=multistatus(found("/other/x/", CALENDAR)))
+    table["DELETE", "/other/x/a.ics"] = Reply(204)
+    async with opened(table) as (port, _):
+        assert [calendar.path for calendar in await port.calendars()] == ["w/", "/other/x/"]
+        await port.delete("/other/x/", "a.ics", None)
+
+
+async def test_sogo_overwrites_so_it_is_asked_before() -> None:
+    place = "/SOGo/dav/a/Calendar/w/a.ics"
+    table: Table = {
+        **SOGO,
+        ("PROPFIND", place): [Reply(body=multistatus(etag(place, "1"))), Reply(404)],
+        ("PUT", place): Reply(201, headers={"ETag": '"gcs00000001"'}),
+    }
+    async with opened(table) as (port, script):
+        with pytest.raises(Conflict):
+            await port.create("w/", "a.ics", b"x")
+        assert not script.said("PUT")
+        stored = await port.create("w/", "a.ics", b"x")
+        assert stored.etag is None  # it stores something else than it was given
+
+
+async def test_sogo_deletes_what_is_stale_so_it_is_asked_before() -> None:
+    place = "/SOGo/dav/a/Calendar/w/a.ics"
+    table: Table = {
+        **SOGO,
+        ("PROPFIND", place): [
+            Reply(body=multistatus(etag(place, "2"))),
+            Reply(404),
+            Reply(body=multistatus(etag(place, "1"))),
+        ],
+        ("DELETE", place): Reply(204),
+    }
+    async with opened(table) as (port, script):
+        with pytest.raises(Conflict):
+            await port.delete("w/", "a.ics", '"1"')
+        with pytest.raises(NotFound):
+            await port.delete("w/", "a.ics", '"1"')
+        assert not script.said("DELETE")
+        await port.delete("w/", "a.ics", '"1"')
+        assert len(script.said("DELETE")) == 1
+
+
+async def test_sogo_refuses_all_for_one_so_each_goes_alone() -> None:
+    """Its answers also lack the colon of the namespace."""
+    place = "/SOGo/dav/a/Calendar/w/"
+    refused = (
+        f'<D:response xmlns:X="DAV"><D:href>{place}</D:href><D:propstat><D:prop><X:displayname/></D:prop>'
+        "<D:status>HTTP/1.1 403 Forbidden</D:status></D:propstat></D:response>"
+    )
+    stored = found(place, '<calendar-color xmlns="http://apple.com/ns/ical/"/>')
+    table: Table = {**SOGO, ("PROPPATCH", place): [Reply(body=multistatus(stored)), Reply(body=multistatus(refused))]}
+    async with opened(table) as (port, script):
+        assert await port.update_calendar("w/", CalendarChanges(name="N", color="#fff")) == {"name"}
+        assert len(script.said("PROPPATCH")) == 2
+
+
+async def test_sogo_counts_seconds_so_a_young_ctag_says_nothing() -> None:
+    def listing(ctag: int) -> Reply:
+        about = f"{CALENDAR}<CS:getctag>{ctag}</CS:getctag>"
+        return Reply(
+            body=multistatus(found("/SOGo/dav/a/Calendar/w/", about)), headers={"Date": "Sat, 28 Nov 2026 05:00:00 GMT"}
+        )
+
+    now = int(datetime(2026, 11, 28, 5, tzinfo=UTC).timestamp())
+    home = ("PROPFIND", "/SOGo/dav/a/Calendar/")
+    async with opened({**SOGO, home: [listing(now - 9), listing(now - 9), listing(now - 9), listing(now)]}) as (
+        port,
+        _,
+    ):
+        old, again, young = [(await port.calendars())[0].cursor for _ in range(3)]
+        assert not again.moved_from(old)
+        assert young.moved_from(young)
+
+
+async def test_a_refused_property_does_not_spoil_the_others() -> None:
+    """RFC 4918 §9.2.1: what is answered with 424 is sent again without the culprit."""
+    place = "/h/w/"
+    spoiled = (
+        f"<D:response><D:href>{place}</D:href><D:propstat><D:prop><D:displayname/></D:prop>"
+        "<D:status>HTTP/1.1 424 Failed Dependency</D:status></D:propstat><D:propstat><D:prop>"
+        '<calendar-order xmlns="http://apple.com/ns/ical/"/></D:prop><D:status>HTTP/1.1 403 Forbidden</D:status>'
+        "</D:propstat></D:response>"
+    )
+    good = found(place, "<D:displayname/>")
+    table: Table = {**PLAIN, ("PROPPATCH", place): [Reply(body=multistatus(spoiled)), Reply(body=multistatus(good))]}
+    async with opened(table) as (port, script):
+        assert await port.update_calendar("w/", CalendarChanges(name="N", order=1)) == {"order"}
+        assert b"calendar-order" not in script.said("PROPPATCH")[1].body
+
+
+async def test_properties_that_may_not_be_written() -> None:
+    async with opened({**PLAIN, ("PROPPATCH", "/h/w/"): Reply(403)}) as (port, _):
+        with pytest.raises(Forbidden):
+            await port.update_calendar("w/", CalendarChanges(name="N"))
+
+
+async def test_servers_that_do_not_move() -> None:
+    async with opened(SABRE) as (port, script):
+        with pytest.raises(Unsupported):
+            await port.move("w/", "a.ics", "x/", '"1"')
+        assert not script.heard
+
+
+async def test_a_move_never_overwrites() -> None:
+    async with opened({**PLAIN, ("MOVE", "/h/w/a.ics"): Reply(201)}) as (port, script):
+        await port.move("w/", "a.ics", "x/", '"1"')
+        sent = script.said("MOVE")[0].headers
+        assert (sent["overwrite"], sent["if-match"]) == ("F", '"1"')
+        assert sent["destination"] == f"{script.url}/h/x/a.ics"
+
+
+async def test_missing_resources_are_asked_for_twice_and_then_gone() -> None:
+    """DAViCal and sabre/dav say nothing of an href that they don't have."""
+    place = ("REPORT", "/h/w/")
+    answers = [Reply(body=multistatus(data("/h/w/a.ics"))), Reply(body=multistatus(data("/h/w/b.ics")))]
+    async with opened({**DAVICAL, place: answers}) as (port, script):
+        batches = [set(batch) async for batch in port.fetch("w/", ["a.ics", "b.ics", "c.ics"])]
+        assert batches == [{"a.ics"}, {"b.ics"}]
+        assert b"a.ics" not in script.heard[1].body
+
+
+async def test_one_monster_does_not_hide_the_others() -> None:
+    """A text beyond what the parser takes, and octets that are no XML: the others come."""
+    for bad in ("x" * 10_100_000, "BEGIN:\x0bVCALENDAR"):
+        monster = Reply(body=multistatus(data("/h/w/a.ics"), data("/h/w/b.ics", bad)))
+        rest = [Reply(body=multistatus(data(f"/h/w/{name}"))) for name in ("a.ics", "c.ics")]
+        async with opened({**PLAIN, ("REPORT", "/h/w/"): [monster, monster, rest[0], monster, rest[1]]}) as (port, _):
+            names = [name async for batch in port.fetch("w/", ["a.ics", "b.ics", "c.ics"]) for name in batch]
+            assert names == ["a.ics", "c.ics"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "", "Connection": "close"}])
+async def test_an_answer_that_breaks_off_hides_nothing(headers: dict[str, str]) -> None:
+    body = multistatus(data("/h/w/a.ics"))
+    async with opened({**PLAIN, ("REPORT", "/h/w/"): Reply(body=body, headers=headers, cut=len(body) - 30)}) as (
+        port,
+        _,
+    ):
+        with pytest.raises(Unavailable):
+            [batch async for batch in port.fetch("w/", ["a.ics", "b.ics"])]
+        with pytest.raises(Unavailable):
+            await port.names_in("w/", WINDOW, "VEVENT")
+
+
+SILENT = {"schedule-reply": "F"}
+
+
+def silent(request: Heard) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name.startswith("schedul")}
+
+
+async def test_writes_that_tell_nobody() -> None:
+    """RFC 6638 §8.1; Cyrus has a field of its own that holds for every write."""
+    cyrus = server(Server="Cyrus-HTTP/3.6.1", DAV="1, calendar-auto-schedule")
+    for table, wanted in ((PLAIN, SILENT), (cyrus, {**SILENT, "scheduling-enabled": "F"})):
+        writes = {(method, "/h/w/a.ics"): Reply(204) for method in ("PUT", "DELETE")}
+        async with opened({**table, **writes}) as (port, script):
+            await port.create("w/", "a.ics", b"x", schedule=False)
+            await port.replace("w/", "a.ics", b"x", '"1"', schedule=False)
+            await port.delete("w/", "a.ics", '"1"', schedule=False)
+            assert [silent(request) for request in script.heard] == [wanted] * 3
+            script.heard.clear()
+            await port.create("w/", "a.ics", b"x")
+            await port.delete("w/", "a.ics", '"1"')
+            assert [silent(request) for request in script.heard] == [{}, {}]
+
+
+async def test_free_busy_that_a_server_does_not_have() -> None:
+    listing = found("/h/w/", CALENDAR + REPORTS.format("D:sync-collection"))
+    async with opened({**server(listing=listing), ("REPORT", "/h/w/"): Reply(501)}) as (port, _):
+        with pytest.raises(Unsupported):
+            await port.free_busy("w/", WINDOW)
+        assert not (await port.open()).free_busy
+
+
+async def test_free_busy_of_others() -> None:
+    """RFC 6638 §5 and its example in appendix B.5."""
+    answer = (
+        '<C:schedule-response xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><C:response><C:recipient>'
+        "<D:href>mailto:bob@example.org</D:href></C:recipient><C:request-status>2.0;Success</C:request-status>"
+        "<C:calendar-data>BEGIN:VCALENDAR</C:calendar-data></C:response><C:response><C:recipient>"
+        "<D:href>mailto:x@example.org</D:href></C:recipient><C:request-status>3.7;Unknown</C:request-status>"
+        "</C:response></C:schedule-response>"
+    )
+    outbox = "<C:schedule-outbox-URL><D:href>/out/</D:href></C:schedule-outbox-URL>"
+    async with opened({**server(about=outbox), ("POST", "/out/"): Reply(200, answer)}) as (port, script):
+        assert await port.ask_free_busy(b"BEGIN:VCALENDAR") == [
+            FreeBusyReply("mailto:bob@example.org", "2.0;Success", b"BEGIN:VCALENDAR"),
+            FreeBusyReply("mailto:x@example.org", "3.7;Unknown", None),
+        ]
+        assert script.heard[0].headers["content-type"].startswith("text/calendar")
+    async with opened(PLAIN) as (port, _):
+        with pytest.raises(Unsupported):
+            await port.ask_free_busy(b"BEGIN:VCALENDAR")
+
+
+PROXY = (
+    "<CS:calendar-proxy-write-for><D:href>/q/</D:href></CS:calendar-proxy-write-for>"
+    "<CS:calendar-proxy-read-for><D:href>/q/</D:href><D:href>/gone/</D:href></CS:calendar-proxy-read-for>"
+)
+BOB = CalendarPrincipal("/q/", "Bob", "location", ("mailto:bob@example.org",), "/hq/")
+ABOUT_BOB = (
+    "<D:displayname>Bob</D:displayname><C:calendar-user-type>ROOM</C:calendar-user-type>"
+    "<C:calendar-home-set><D:href>/hq/</D:href></C:calendar-home-set><D:resourcetype><D:principal/></D:resourcetype>"
+    "<C:calendar-user-address-set><D:href>/q/</D:href><D:href>MAILTO:bob@example.org</D:href></C:calendar-user-address-set>"
+)
+
+
+async def test_homes_of_those_who_made_the_login_their_proxy() -> None:
+    table = server(about=PROXY)
+    others: Table = {
+        ("PROPFIND", "/q/"): Reply(body=multistatus(found("/q/", ABOUT_BOB))),
+        ("OPTIONS", "/hq/"): Reply(200),
+        ("PROPFIND", "/hq/"): Reply(body=multistatus(found("/hq/w/", CALENDAR))),
+    }
+    async with opened({**table, **others}) as (port, _):
+        assert await port.homes() == [BOB]
+        theirs = port.at(BOB)
+        facts = await theirs.open()
+        assert (facts.owner, facts.principal, facts.home) == ("/q/", "/p/", "/hq/")
+        assert facts.addresses == BOB.addresses
+        assert [calendar.path for calendar in await theirs.calendars()] == ["w/"]
+        await theirs.close()
+        assert [calendar.path for calendar in await port.calendars()] == []
+
+
+async def test_principals() -> None:
+    about = "<D:principal-collection-set><D:href>/all</D:href></D:principal-collection-set>"
+    about += "<D:displayname>Al</D:displayname>"
+    everybody = Reply(body=multistatus(found("/all/", "<D:resourcetype/>"), found("/q/", ABOUT_BOB)))
+    async with opened({**server(about=about), ("PROPFIND", "/all/"): everybody}) as (port, _):
+        assert list(await port.principals()) == [CalendarPrincipal("/p/", "Al", "individual", (), "/h/"), BOB]
+    async with opened({**server(about=about), ("PROPFIND", "/all/"): Reply(403)}) as (port, _):
+        assert [principal.path for principal in await port.principals()] == ["/p/"]
+
+
+async def test_who_else_may_do_what() -> None:
+    def ace(who: str, privilege: str) -> str:
+        granted = f"<D:grant><D:privilege><D:{privilege}/></D:privilege></D:grant>"
+        return f"<D:ace><D:principal><D:href>{who}</D:href></D:principal>{granted}</D:ace>"
+
+    acl = found("/h/w/", f"<D:acl>{ace('/p/', 'all')}{ace('/q/', 'read')}{ace('/q/', 'bind')}</D:acl>")
+    async with opened({**PLAIN, ("PROPFIND", "/h/w/"): Reply(body=multistatus(acl))}) as (port, _):
+        assert await port.grants("w/") == {"/q/": {"read", "read-free-busy", "bind"}}
+    async with opened({**PLAIN, ("PROPFIND", "/h/w/"): Reply(body=multistatus(found("/h/w/", "")))}) as (port, _):
+        with pytest.raises(Unsupported):
+            await port.grants("w/")
+
+
+async def test_the_default_calendar() -> None:
+    """RFC 6638 §9.2."""
+    inbox = "<C:schedule-inbox-URL><D:href>/h/in</D:href></C:schedule-inbox-URL>"
+    default = "<C:schedule-default-calendar-URL><D:href>/h/w</D:href></C:schedule-default-calendar-URL>"
+    listing = found("/h/w/", CALENDAR) + found("/h/x/", CALENDAR)
+    table: Table = {
+        **server(about=inbox, listing=listing),
+        ("PROPFIND", "/h/in"): Reply(body=multistatus(found("/h/in", default))),
+        ("PROPPATCH", "/h/in"): [
+            Reply(body=multistatus(found("/h/in", "<C:schedule-default-calendar-URL/>"))),
+            Reply(body=multistatus(status("/h/in", 403))),
+        ],
+    }
+    async with opened(table) as (port, _):
+        assert [(found.path, found.default) for found in await port.calendars()] == [("w/", True), ("x/", False)]
+        await port.set_default_calendar("x/")
+        assert [(found.path, found.default) for found in await port.calendars()] == [("w/", False), ("x/", True)]
+        with pytest.raises(Unsupported):
+            await port.set_default_calendar("w/")
+
+
+@pytest.mark.parametrize(("status_code", "body"), [(405, ""), (403, error("D:resource-must-be-null"))])
+async def test_a_calendar_that_exists_already(status_code: int, body: str) -> None:
+    table: Table = {
+        **PLAIN,
+        ("MKCALENDAR", "/h/w/"): Reply(status_code, body),
+        ("PROPFIND", "/h/w/"): Reply(body=multistatus(found("/h/w/", CALENDAR))),
+    }
+    async with opened(table) as (port, _):
+        with pytest.raises(Conflict):
+            await port.create_calendar("w", CalendarChanges(name="W"))
+
+
+async def test_a_server_that_lets_nobody_make_calendars() -> None:
+    async with opened({**PLAIN, ("MKCALENDAR", "/h/w/"): Reply(405)}) as (port, _):
+        with pytest.raises(Unsupported):
+            await port.create_calendar("w", CalendarChanges(name="W"))
+
+
+async def test_a_listing_that_is_none() -> None:
+    home = ("PROPFIND", "/h/")
+    async with opened({**PLAIN, home: [PLAIN[home], Reply(body=multistatus())]}) as (port, _):
+        with pytest.raises(Unavailable):
+            await port.calendars()
