@@ -75,7 +75,8 @@ class Answer:
 class DavConnection:
     """Requests to one origin with one login's credentials, over at most `Endpoint.connections` kept connections."""
 
-    def __init__(self, endpoint: Endpoint, credentials: Credentials) -> None:
+    def __init__(self, endpoint: Endpoint, credentials: Credentials | None) -> None:
+        """credentials: None for a look at what a server says to strangers."""
         self.endpoint = endpoint
         self._credentials = credentials
         self._origin = URL(endpoint.url).origin()
@@ -89,8 +90,12 @@ class DavConnection:
             content = b"".join(
                 [piece async for piece in self._pieces(response, min(self.endpoint.max_answer, 16 << 20))]
             )
-            found = {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
-            return Answer(response.status, final, found, content)
+            return Answer(response.status, final, _headers(response), content)
+
+    async def look(self, path: str) -> Answer:
+        """What an OPTIONS is answered with, also if that is a refusal. Raises Unavailable."""
+        async with self._response("OPTIONS", path, b"", {}) as (response, final):
+            return Answer(response.status, final, _headers(response), b"")
 
     async def multistatus(
         self, method: str, path: str, body: bytes, depth: str | None = None, about: Multistatus | None = None
@@ -120,11 +125,19 @@ class DavConnection:
         self, method: str, path: str, body: bytes, headers: Mapping[str, str]
     ) -> AsyncIterator[tuple[aiohttp.ClientResponse, str]]:
         """A response below 300 whose body is still to be read, and the path that gave it."""
+        async with self._response(method, path, body, headers) as (response, final):
+            if response.status >= 300:
+                raise refused(method, response.status, await self._conditions(response))
+            yield response, final
+
+    @asynccontextmanager
+    async def _response(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[tuple[aiohttp.ClientResponse, str]]:
+        """A response, whatever it says. What the network does becomes Unavailable."""
         try:
             response, final = await self._followed(method, path, body, headers)
             try:
-                if response.status >= 300:
-                    raise refused(method, response.status, await self._conditions(response))
                 yield response, final
             finally:
                 response.release()
@@ -155,7 +168,9 @@ class DavConnection:
         return canonical(target.path or "/")
 
     async def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        sent = {"Authorization": self._credentials.header(), "Accept-Encoding": "identity"}
+        sent = {"Accept-Encoding": "identity"}
+        if self._credentials is not None:
+            sent["Authorization"] = self._credentials.header()
         if body and "Content-Type" not in headers:
             sent["Content-Type"] = MEDIA_TYPE
         url = self._origin.with_path(path, encoded=True)
@@ -206,6 +221,11 @@ class DavConnection:
             return conditions_of(b"".join([piece async for piece in self._pieces(response, _SMALL)]))
         except (TooLarge, Unavailable):
             return frozenset()
+
+
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Names in lower case; fields that come several times are joined (RFC 9110 §5.3)."""
+    return {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
 
 
 def _clock(date: str | None) -> float | None:
