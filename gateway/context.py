@@ -56,7 +56,8 @@ class BlobSource(Protocol):
 class Context:
     """One API request. Built by the web layer, passed down unchanged; `created_ids` and `refreshed` grow.
 
-    refreshed: ids of the accounts that were synchronised for this request; once is enough.
+    refreshed: ids of the accounts that were synchronised for this request; once is enough. glanced: of those of which
+    only what can be seen before they are indexed.
     blobs: every blob that can be read, uploaded or not. cache: immutable parts of answers that were made before.
     """
 
@@ -69,6 +70,7 @@ class Context:
     request_id: str
     created_ids: dict[str, str] = field(default_factory=dict)
     refreshed: set[str] = field(default_factory=set)
+    glanced: set[str] = field(default_factory=set)
 
     def account(self, account_id: str) -> Account:
         """The account, or accountNotFound (RFC 8620 §3.6.2), the same for unknown and for foreign ids."""

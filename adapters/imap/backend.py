@@ -26,6 +26,7 @@ from adapters.imap.fetch import (
     plan_items,
 )
 from adapters.imap.keywords import FlagSets
+from adapters.imap.newest import newest
 from adapters.imap.pool import Lane, Pool, PoolSettings
 from adapters.imap.probe import Nature, probe
 from adapters.imap.quota import ImapQuota
@@ -46,6 +47,7 @@ from adapters.ports.mail import (
     MailFacts,
     MailPort,
     MessageData,
+    Newest,
     Section,
     ThreadHeaders,
 )
@@ -80,6 +82,7 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         self._virtual = tuple(virtual_prefixes)
         self._nature: Nature | None = None
         self._sentinel: Sentinel | None = None
+        self._listing = asyncio.Lock()
         self._flags = FlagSets()
 
     async def open(self) -> MailFacts:
@@ -96,7 +99,8 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         """All personal folders with fresh numbers, see `sentinel`. Raises Unavailable, AuthFailed."""
         if self._sentinel is None:
             raise Unavailable("not open")
-        return await self._sentinel.folders()
+        async with self._listing:  # a pass and a first sight may ask at once
+            return await self._sentinel.folders()
 
     async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
         r"""What happened in a folder, see `deltas`. A message flagged `\Deleted` has vanished, one that lost the flag
@@ -126,6 +130,11 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
             work = functools.partial(batch, low=uids[start], high=uids[end - 1])
             yield await self._read(path, uid_validity, "bulk", work)
             end, size = start, BATCH
+
+    async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
+        """The newest messages by SORT, see `newest`. Raises Conflict, NotFound."""
+        reading = self._reading()
+        return await self._read(path, uid_validity, "interactive", lambda c: newest(c, path, count, reading))
 
     async def thread_headers(
         self, path: str, uid_validity: int, uids: Sequence[int]

@@ -268,15 +268,7 @@ def only(arrivals: Arrivals, without: Collection[int] | None) -> Arrivals:
     rows = [first[uid] for uid in sorted(first) if not without or uid not in without]
     if len(rows) == len(arrivals.uids) and rows == list(range(len(rows))):
         return arrivals
-    threads = arrivals.thread_ids
-    return Arrivals(
-        uids=array("I", [arrivals.uids[row] for row in rows]),
-        native_ids=[arrivals.native_ids[row] for row in rows],
-        received=array("q", [arrivals.received[row] for row in rows]),
-        sizes=array("I", [arrivals.sizes[row] for row in rows]),
-        keywords=[arrivals.keywords[row] for row in rows],
-        thread_ids=None if threads is None else [threads[row] for row in rows],
-    )
+    return arrivals.select(rows)
 
 
 def join(arrivals: Arrivals, more: Arrivals) -> None:

@@ -82,6 +82,30 @@ class Arrivals:
     keywords: list[Keywords] = field(default_factory=list)
     thread_ids: list[bytes] | None = None
 
+    def select(self, rows: Sequence[int]) -> "Arrivals":
+        """Some of the entries, by their places."""
+        threads = self.thread_ids
+        return Arrivals(
+            uids=array("I", [self.uids[row] for row in rows]),
+            native_ids=[self.native_ids[row] for row in rows],
+            received=array("q", [self.received[row] for row in rows]),
+            sizes=array("I", [self.sizes[row] for row in rows]),
+            keywords=[self.keywords[row] for row in rows],
+            thread_ids=None if threads is None else [threads[row] for row in rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    r"""The newest messages of a folder by INTERNALDATE.
+
+    arrivals: everything that was received later than any message that is not among them. total: all messages of the
+    folder that are not `\Deleted`.
+    """
+
+    arrivals: Arrivals
+    total: int
+
 
 class KnownMessages(Protocol):
     """What the gateway already holds of a folder, for backends that must diff."""
@@ -181,6 +205,10 @@ class MailPort(Protocol):
 
     def facts(self, path: str, uid_validity: int) -> AsyncIterator[Arrivals]:
         """Stream a whole folder, newest UIDs first, in batches of some thousand messages."""
+        ...
+
+    async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
+        """About `count` messages, in less time than it takes to read the folder; None where the server cannot sort."""
         ...
 
     def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[list[ThreadHeaders]]:

@@ -13,8 +13,10 @@ from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
 from gateway.sync.emails import Emails
 from gateway.sync.journal import TYPES, ChangeSet, Journal, Record
 from gateway.sync.mailboxes import Mailboxes, build
+from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
-from gateway.sync.recording import Threaded, email_changes, mailbox_changes
+from gateway.sync.pace import Shared
+from gateway.sync.recording import Threaded, mailbox_changes, told
 from gateway.sync.refresh import Pass, Refresh
 from gateway.sync.snapshot import Dirty, Snapshot
 from gateway.sync.stage import Stage
@@ -24,6 +26,8 @@ from gateway.sync.threads import Threads
 logger = logging.getLogger(__name__)
 
 JOURNAL_KEEP = 10_000
+QUIET_SECONDS = 0.25
+"""Those who see an account for the first time have the mail server for themselves for so long."""
 _ATTEMPTS = 3
 
 
@@ -31,10 +35,11 @@ class MailAccount:
     """One personal mail account.
 
     namespace: of the backend and owner, what all ids are derived with; journal_keep: how many changed ids /changes
-    can look back on; store_retry_seconds: how long a store that failed is left alone.
+    can look back on; store_retry_seconds: how long a store that failed is left alone; quiet_seconds: how long after
+    the first sight of an account indexing is begun.
 
     `emails`, `mailboxes` and `journal` are replaced, never changed, by a commit: a reader that takes one of them
-    keeps a consistent view across awaits.
+    keeps a consistent view across awaits. fresh: nothing has been committed yet.
     """
 
     def __init__(
@@ -46,22 +51,27 @@ class MailAccount:
         *,
         journal_keep: int = JOURNAL_KEEP,
         store_retry_seconds: float = RETRY_SECONDS,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.id = account_id
         self.port = port
         self.writing = asyncio.Lock()
         self._passing = asyncio.Lock()
         self.threads = Threads(self)
+        self._passes = Shared(self._pass_alone)
+        self._looks = Shared(self._look)
+        self._starting = asyncio.Lock()
+        self._opening: Opening | None = None
+        self._quiet = quiet_seconds
+        self._timer: asyncio.TimerHandle | None = None
         self._namespace = namespace
         self._keep = journal_keep
         self._committer = Committer(store, account_id, store_retry_seconds)
         self._facts: MailFacts | None = None
         self._loaded = False
-        self._fresh = True
+        self.fresh = True
         self._renames: list[tuple[str, str]] = []
         self._snapshot = self._nothing()
-        self._current: asyncio.Task[None] | None = None
-        self._next: asyncio.Task[None] | None = None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,10 +107,30 @@ class MailAccount:
         Calls that come while a pass runs share the one pass after it. The first call opens the account: it loads
         what is stored or reads everything. Raises adapters.errors.*; the old state stands after a failure.
         """
-        if self._next is None:
-            self._next = asyncio.create_task(self._after(self._current))
-            self._next.add_done_callback(_retrieve)
-        await asyncio.shield(self._next)
+        await self._passes()
+
+    async def look(self) -> bool:
+        """Like `refresh`, of what can be seen of an account before it is indexed for the first time: `sync.opening`.
+
+        The snapshot is then a partial one, and indexing begins soon. False where nothing was looked at: the index is
+        whole, or this backend must be read as a whole. Raises adapters.errors.*.
+        """
+        await self._start()
+        if not self.fresh or self._opening is None:
+            return False
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._quiet, self._index)
+        await self._looks()
+        return True
+
+    async def look_into(self, mailbox_id: str) -> None:
+        """Have the newest Emails of a Mailbox in a partial snapshot, if they can be had."""
+        if self._opening is not None:
+            await self._opening.newest(mailbox_id)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """See `opening.Host`."""
+        self._snapshot = snapshot
 
     @property
     def facts(self) -> MailFacts:
@@ -161,30 +191,45 @@ class MailAccount:
 
     async def close(self) -> None:
         """Stop all work. The port and the store are the caller's."""
+        if self._timer is not None:
+            self._timer.cancel()
         await self.threads.close()
-        tasks = [task for task in (self._current, self._next) if task is not None and not task.done()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._looks.close()
+        await self._passes.close()
+
+    # The first sight
+
+    async def _look(self) -> None:
+        if self._opening is not None:
+            await self._opening.look()
+
+    def _index(self) -> None:
+        self._timer = None
+        if self.fresh:
+            self._passes.start()
 
     # The pass
 
-    async def _after(self, running: "asyncio.Task[None] | None") -> None:
-        if running is not None and not running.done():
-            await asyncio.wait([running])
-        self._current, self._next = self._next, None
+    async def _start(self) -> None:
+        """Know the backend, and what is stored."""
+        async with self._starting:
+            if self._facts is None:
+                facts = await self.port.open()
+                if facts.id_source != "fingerprint":
+                    self._opening = Opening(self, facts, self._namespace)
+                self._facts = facts
+            if not self._loaded:
+                await self._load(self._facts)
+
+    async def _pass_alone(self) -> None:
         async with self._passing:
             await self._pass()
 
     async def _pass(self) -> None:
-        if self._facts is None:
-            self._facts = await self.port.open()
         for _ in range(_ATTEMPTS):
-            if not self._loaded:
-                await self._load(self._facts)
+            await self._start()
             try:
-                await self._refresh(self._facts)
+                await self._refresh(self.facts)
                 break
             except Superseded:
                 logger.info("another writer was first; loading what it wrote")
@@ -206,8 +251,8 @@ class MailAccount:
             )
             if stored is not None:
                 self._snapshot = stored
-                self._fresh = False
-            elif not self._fresh:
+                self.fresh = False
+            elif not self.fresh:
                 # what another writer wrote cannot be read: what is in memory counts, under a new epoch
                 self._snapshot = self._forked()
                 self._snapshot.journal.renew()
@@ -216,10 +261,10 @@ class MailAccount:
             self._loaded = True
 
     async def _refresh(self, facts: MailFacts) -> None:
-        base = self._snapshot
+        base = self._nothing() if self.fresh else self._snapshot
         renames, self._renames = self._renames, []
         try:
-            found = await Refresh(base, self.port, facts, self._namespace, fresh=self._fresh, renames=renames).run()
+            found = await Refresh(base, self.port, facts, self._namespace, fresh=self.fresh, renames=renames).run()
         except BaseException:
             self._renames[:0] = renames
             raise
@@ -232,24 +277,20 @@ class MailAccount:
     async def _commit(self, facts: MailFacts, found: Pass) -> None:
         async with self.writing:
             base, stage = self._snapshot, found.stage
+            if base.partial is not None:
+                base = replace(base, threads=base.threads.moved(base.emails.rows_in(stage.emails)))
             mailboxes = build(stage.emails.boxes.values(), facts.personal_prefix, base.orders)
             threaded = Threaded(base, stage, found.outcome, found.headers)
             journal = base.journal.fork()
             if facts.thread_ids:
                 threaded.threads.complete = True
-            changes = {
-                "Email": email_changes(base.emails, stage.emails, found.outcome),
-                "Thread": threaded.changes(),
-                "Mailbox": mailbox_changes(base, stage.emails, mailboxes, threaded.boxes(found.outcome)),
-            }
-            # nobody has a state from before the first pass
-            record = journal.record({} if self._fresh else changes)
+            record = journal.record(told(base, stage, found.outcome, mailboxes, threaded, first=self.fresh))
             snapshot = Snapshot(stage.emails, mailboxes, threaded.threads, journal, base.orders)
             if len(record):
                 journal.append(record)
             dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
             await self._store(snapshot, dirty, list(record.types), record=record if len(record) else None)
-            self._fresh = False
+            self.fresh = False
 
     async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:
         """Commit, then show, then tell. `writing` is held. Raises Superseded."""
@@ -265,7 +306,7 @@ class MailAccount:
     async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
         """See `threads.Host`."""
         base = self._snapshot
-        if stored:
+        if stored and base.partial is None:
             await self._store_threads(replace(self._forked(), threads=threads))
         else:
             self._snapshot = replace(base, threads=threads)
@@ -290,9 +331,3 @@ class MailAccount:
 
     def _nothing(self) -> Snapshot:
         return Snapshot(Emails(), Mailboxes(), ThreadIndex(self._namespace), Journal(self._keep))
-
-
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """A pass that nobody waits for any more may fail in silence: the next one tells."""
-    if not task.cancelled():
-        task.exception()

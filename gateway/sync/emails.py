@@ -61,6 +61,11 @@ class Emails:
                 return row
         return None
 
+    def rows_in(self, other: "Emails") -> dict[int, int]:
+        """Where the same Emails lie in other columns: row here to row there."""
+        found = ((row, other.find(self.digest(row))) for row in range(len(self)))
+        return {row: there for row, there in found if there is not None}
+
     def row(self, email_id: str) -> int | None:
         """The row of an Email, or None where there is none (any more)."""
         digest = ids.from_text("m", email_id)

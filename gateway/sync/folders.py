@@ -1,9 +1,10 @@
 """Which folder of a new listing is which Mailbox of the index: the structural half of a pass. Pure."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass, field, replace
 
 from adapters.ports.mail import Folder, FolderStatus
+from gateway.sync import ids
 from gateway.sync.mailboxes import Box
 
 
@@ -46,6 +47,35 @@ def match(boxes: Collection[Box], listing: Sequence[Folder]) -> Matching:
     _guess_renames(unknown, left, matching)
     matching.gone.extend(left.values())
     return matching
+
+
+def unique(listing: Sequence[Folder]) -> list[Folder]:
+    """Folders with a native id that a server gives twice have none; a path counts once."""
+    seen: set[str] = set()
+    paths: dict[str, Folder] = {}
+    for folder in listing:
+        if folder.native_id in seen:
+            paths.setdefault(folder.path, replace(folder, native_id=None))
+            continue
+        if folder.native_id:
+            seen.add(folder.native_id)
+        paths.setdefault(folder.path, folder)
+    return list(paths.values())
+
+
+def new_id(namespace: str, folder: Folder, taken: Container[str], before: Container[str] = ()) -> str:
+    """The Mailbox id of a folder without a box. taken: ids that are in use. before: those that were until now."""
+    if folder.native_id and ids.valid_native(folder.native_id.encode()):
+        mailbox_id = ids.mailbox_id(namespace, folder.native_id)
+        if mailbox_id not in taken:
+            return mailbox_id
+    uid_validity = folder.status.uid_validity if folder.status else 0
+    attempt = 0
+    while True:
+        mailbox_id = ids.mailbox_id_of_path(namespace, folder.path, uid_validity, attempt)
+        if mailbox_id not in taken and mailbox_id not in before:
+            return mailbox_id
+        attempt += 1
 
 
 def moved(status: FolderStatus, cursor: FolderStatus) -> bool:

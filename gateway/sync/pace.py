@@ -2,15 +2,56 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
+Work = Callable[[], Coroutine[Any, Any, None]]
 T = TypeVar("T")
 
 _IDLE = 0.0002
 """Seconds: a turn of the loop that took less had nothing to do for anybody else."""
 _TURNS = 50
 """Turns after which work goes on even in a loop that is never idle."""
+
+
+class Shared:
+    """One piece of work for many callers: one run at a time, and each caller gets a run that began after it came."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._current: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> None:
+        """Return when a run that started after this call is over. Raises what it raises."""
+        await asyncio.shield(self.start())
+
+    def start(self) -> "asyncio.Task[None]":
+        """The next run; calls that come while one runs share the one after it."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._current))
+            self._next.add_done_callback(_retrieve)
+        return self._next
+
+    async def close(self) -> None:
+        """Stop."""
+        tasks = [task for task in (self._current, self._next) if task is not None and not task.done()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _after(self, running: "asyncio.Task[None] | None") -> None:
+        if running is not None and not running.done():
+            await asyncio.wait([running])
+        self._current, self._next = self._next, None
+        await self._work()
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """A run that nobody waits for any more may fail in silence: the next one tells."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def give_way() -> None:

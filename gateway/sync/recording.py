@@ -1,12 +1,70 @@
 """What a pass means for clients: changes of Emails, Threads and Mailboxes for the journal."""
 
-from adapters.ports.mail import ThreadHeaders
+from bisect import bisect_left
+
+from adapters.ports.mail import Keywords, ThreadHeaders
 from gateway.sync.emails import Emails
 from gateway.sync.journal import Changes
-from gateway.sync.mailboxes import Mailboxes
+from gateway.sync.mailboxes import Box, Mailboxes
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import Outcome, Stage
 from gateway.sync.thread_index import ThreadIndex
+
+
+def told(
+    base: Snapshot, stage: Stage, outcome: Outcome, mailboxes: Mailboxes, threaded: "Threaded", *, first: bool
+) -> dict[str, Changes]:
+    """What changed, by type. Before the first pass clients can only have seen what a partial snapshot shows."""
+    if first and base.partial is None:
+        return {}
+    boxes = threaded.boxes(outcome)
+    if _trash(base.mailboxes) != _trash(mailboxes):  # RFC 8621 §2: what lies there makes no Thread unread elsewhere
+        boxes = set(stage.emails.boxes)
+    changes = {"Mailbox": mailbox_changes(base, stage.emails, mailboxes, boxes)}
+    if first:
+        return changes | {"Email": completed(base.emails, stage.emails)}
+    changes["Email"] = email_changes(base.emails, stage.emails, outcome)
+    changes["Thread"] = threaded.changes()
+    return changes
+
+
+def _trash(mailboxes: Mailboxes) -> str | None:
+    trash = mailboxes.by_role("trash")
+    return None if trash is None else trash.id
+
+
+def completed(shown: Emails, emails: Emails) -> Changes:
+    """From a partial snapshot to the whole index: Emails that were shown and are otherwise, and those that came since.
+
+    Nothing is said of those that were there and not shown.
+    """
+    changes = Changes()
+    for row in shown.all_rows():
+        email_id = shown.id(row)
+        there = emails.row(email_id)
+        if there is None:
+            changes.destroyed.append(email_id)
+        elif _changing(shown, row) != _changing(emails, there):
+            changes.updated.append(email_id)
+    seen = {number: _uid_next(shown, box) for number, box in emails.boxes.items()}
+    for number, contents in emails.contents.items():
+        for row in contents.rows[bisect_left(contents.uids, seen[number]) :]:
+            if emails.box[row] == number and all(uid >= seen[box] for box, uid in emails.places(row)):
+                email_id = emails.id(row)
+                if shown.row(email_id) is None:
+                    changes.created.append(email_id)
+    return changes
+
+
+def _changing(emails: Emails, row: int) -> tuple[set[str], Keywords]:
+    return set(emails.mailbox_ids(row)), emails.keywords(row)
+
+
+def _uid_next(shown: Emails, box: Box) -> int:
+    """The first UID of a box that was not there when the partial snapshot was made."""
+    number = shown.numbers.get(box.id)
+    cursor = None if number is None else shown.boxes[number].cursor
+    return cursor.uid_next if cursor is not None and cursor.uid_validity == box.uid_validity else 0
 
 
 def email_changes(before: Emails, after: Emails, outcome: Outcome) -> Changes:

@@ -94,7 +94,7 @@ class Refresh:
 
     async def _match(self) -> folders.Matching:
         listing = [folder for folder in await self._port.folders() if not folder.virtual]
-        return folders.match(self._stage.emails.boxes.values(), _unique(listing))
+        return folders.match(self._stage.emails.boxes.values(), folders.unique(listing))
 
     async def _round(self) -> bool:
         """One snapshot of the folders and all deltas since; whether there was anything to do."""
@@ -184,18 +184,7 @@ class Refresh:
         return self._stage.add_box(self._mailbox_id(folder), _without_status(folder))
 
     def _mailbox_id(self, folder: Folder) -> str:
-        taken = self._stage.emails.numbers
-        if folder.native_id and ids.valid_native(folder.native_id.encode()):
-            mailbox_id = ids.mailbox_id(self._namespace, folder.native_id)
-            if mailbox_id not in taken:
-                return mailbox_id
-        uid_validity = folder.status.uid_validity if folder.status else 0
-        attempt = 0
-        while True:
-            mailbox_id = ids.mailbox_id_of_path(self._namespace, folder.path, uid_validity, attempt)
-            if mailbox_id not in taken and mailbox_id not in self._base.mailboxes:
-                return mailbox_id
-            attempt += 1
+        return folders.new_id(self._namespace, folder, self._stage.emails.numbers, self._base.mailboxes)
 
     async def _fill(self, box: Box, folder: Folder) -> None:
         """Read a whole folder into an empty box; the cursor is the snapshot's, from where deltas overlap."""
@@ -265,20 +254,6 @@ class Refresh:
         return headers
 
 
-def _unique(listing: Sequence[Folder]) -> list[Folder]:
-    """Folders with a native id that a server gives twice have none; a path counts once."""
-    seen: set[str] = set()
-    paths: dict[str, Folder] = {}
-    for folder in listing:
-        if folder.native_id in seen:
-            paths.setdefault(folder.path, replace(folder, native_id=None))
-            continue
-        if folder.native_id:
-            seen.add(folder.native_id)
-        paths.setdefault(folder.path, folder)
-    return list(paths.values())
-
-
 def _without_status(folder: Folder) -> Folder:
     return replace(folder, status=None)
 
@@ -289,17 +264,7 @@ def _reading_order(folder: Folder) -> tuple[bool, int, str]:
 
 
 def _ascending(arrivals: Arrivals) -> Arrivals:
-    order = sorted(range(len(arrivals.uids)), key=arrivals.uids.__getitem__)
-    result = Arrivals(thread_ids=None if arrivals.thread_ids is None else [])
-    for at in order:
-        result.uids.append(arrivals.uids[at])
-        result.native_ids.append(arrivals.native_ids[at])
-        result.received.append(arrivals.received[at])
-        result.sizes.append(arrivals.sizes[at])
-        result.keywords.append(arrivals.keywords[at])
-        if result.thread_ids is not None and arrivals.thread_ids is not None:
-            result.thread_ids.append(arrivals.thread_ids[at])
-    return result
+    return arrivals.select(sorted(range(len(arrivals.uids)), key=arrivals.uids.__getitem__))
 
 
 def _extend(whole: Arrivals, more: Arrivals) -> None:

@@ -1,6 +1,6 @@
 """One state of an account: what readers see, replaced as a whole by every commit."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.sync.emails import Emails
@@ -15,6 +15,8 @@ from gateway.sync.thread_index import ThreadIndex
 class Snapshot:
     """Nothing in it changes once it is visible, but for orders and counts that are worked out on demand.
 
+    partial: None where it holds all Emails. Else the ids of the Mailboxes whose newest Emails it holds, with the number
+    of Emails that each of these has in all; see `sync.opening`.
     derived: what callers worked out of this very state, such as the results of queries.
     """
 
@@ -23,6 +25,7 @@ class Snapshot:
     threads: ThreadIndex
     journal: Journal
     orders: Orders = field(default_factory=dict)
+    partial: Mapping[str, int] | None = None
     derived: dict[Hashable, object] = field(default_factory=dict, init=False)
 
 

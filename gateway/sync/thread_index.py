@@ -7,7 +7,7 @@ message refers to becomes a node, so that messages may come in any order: newest
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from struct import Struct
 
@@ -86,6 +86,19 @@ class ThreadIndex:
         fork.dirty_rows, fork.dirty_threads = set(self.dirty_rows), set(self.dirty_threads)
         return fork
 
+    def moved(self, rows: Mapping[int, int]) -> "ThreadIndex":
+        """The same Threads of the same Emails, which lie in other rows now: old row to new row.
+
+        What is known of Emails that lie nowhere any more is kept: they get the same Thread when they come back.
+        """
+        moved = self.fork()
+        moved.thread, moved.following, moved.first = array("I"), array("I"), array("I", bytes(4 * len(self.first)))
+        for old, new in rows.items():
+            number = self.of_row(old)
+            if number is not None:
+                moved.enter(new, number)
+        return moved
+
     def of_row(self, row: int) -> int | None:
         """The number of the row's thread, None while it has none."""
         return self.thread[row] - 1 if row < len(self.thread) and self.thread[row] else None
@@ -120,7 +133,7 @@ class ThreadIndex:
         """Give a row its thread; `digest` is the Email's. Without headers the row is a thread of its own."""
         named = _named(headers) if headers else []
         if not headers or not named:
-            self._enter(row, self._number(self._lone(digest)))
+            self.enter(row, self._number(self._lone(digest)))
             return
         facts = _facts(named, base_subject(headers.subject))
         nodes = [_node(fact) for fact in facts]
@@ -131,12 +144,12 @@ class ThreadIndex:
         for node, found in zip(nodes, known, strict=True):
             if found is None:
                 self.nodes.add(node, number)
-        self._enter(row, number)
+        self.enter(row, number)
 
     def assign_native(self, row: int, digest: bytes, native: bytes) -> None:
         """Give a row the thread that the backend says; empty where it says nothing."""
         fact = self._natives.digest(native) if native else self._lone(digest)
-        self._enter(row, self._number(fact))
+        self.enter(row, self._number(fact))
 
     def _lone(self, digest: bytes) -> bytes:
         return self._roots.digest(b"alone\0" + digest)
@@ -150,7 +163,8 @@ class ThreadIndex:
             self.by_digest.add(ids.key_of(digest), number)
         return number
 
-    def _enter(self, row: int, number: int) -> None:
+    def enter(self, row: int, number: int) -> None:
+        """Make a row the newest member of a thread."""
         missing = row + 1 - len(self.thread)
         if missing > 0:
             self.thread.frombytes(bytes(missing * self.thread.itemsize))

@@ -34,6 +34,10 @@ class Host(Protocol):
         """The current state."""
         ...
 
+    async def refresh(self) -> None:
+        """See `MailAccount.refresh`."""
+        ...
+
     async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
         """Make this the thread index; `writing` is held. `stored`: in the store as well."""
         ...
@@ -69,11 +73,17 @@ class Threads:
         Raises adapters.errors.* if their headers cannot be fetched.
         """
         digests = [(emails or self._host.snapshot.emails).digest(row) for row in rows]
-        found = self._known(digests)
-        missing = [digest for digest, number in zip(digests, found, strict=True) if number is None]
-        if missing:
+        while True:
+            found = self._known(digests)
+            missing = [digest for digest, number in zip(digests, found, strict=True) if number is None]
+            if not missing:
+                break
+            partial = self._host.snapshot.partial is not None
             await self._assign_now(missing)
             found = self._known(digests)
+            if None not in found or not partial:
+                break
+            await self._host.refresh()  # it is not among the newest any more: wait for all
         threads = self._host.snapshot.threads
         # an Email that went away meanwhile gets what it would have had without headers
         return [
@@ -82,6 +92,8 @@ class Threads:
 
     async def ready(self) -> None:
         """Wait until every Email has its thread. Raises adapters.errors.* if the build cannot go on."""
+        if self._host.snapshot.partial is not None:
+            await self._host.refresh()
         while not self._host.snapshot.threads.complete:
             await asyncio.shield(self.start())
 

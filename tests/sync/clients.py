@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from gateway.sync.account import MailAccount
+from gateway.sync.ids import email_id
 from gateway.sync.journal import COUNTS, TYPES, CannotCalculateChanges
 from tests.sync.model import ModelPort
 
@@ -101,6 +102,66 @@ class Client:
         assert copy == truth
         assert self.states[type_name] == account.state(type_name)
         self.followed += 1
+
+
+@dataclass
+class Glimpse:
+    """Emails that were shown before the index was whole, with their state."""
+
+    state: str
+    emails: dict[str, tuple[frozenset[str], frozenset[str]]]
+
+    @classmethod
+    def of(cls, account: MailAccount) -> "Glimpse":
+        return cls(account.state("Email"), _shown(account))
+
+    async def follow(self, account: MailAccount) -> bool:
+        """Apply /changes to what was shown: it must be the truth. False where the state is refused."""
+        await account.refresh()
+        truth = _shown(account)
+        try:
+            changes = account.changes("Email", self.state)
+        except CannotCalculateChanges:
+            return False
+        assert not set(changes.created) & self.emails.keys()
+        for name in changes.destroyed:
+            self.emails.pop(name, None)
+        for name in (*changes.created, *changes.updated):
+            if name in self.emails or name in changes.created:
+                self.emails[name] = truth[name]
+        assert self.emails.items() <= truth.items()
+        self.state = changes.new_state
+        return True
+
+
+def _shown(account: MailAccount) -> dict[str, tuple[frozenset[str], frozenset[str]]]:
+    emails = account.emails
+    return {emails.id(row): (frozenset(emails.mailbox_ids(row)), emails.keywords(row)) for row in emails.all_rows()}
+
+
+def check_partial(account: MailAccount, port: ModelPort) -> None:
+    """What a partial snapshot shows is what the server holds, as far as it is shown."""
+    emails, partial = account.emails, account.snapshot.partial
+    assert partial is not None
+    assert {mailbox.path for mailbox in account.mailboxes.values()} == set(port.server.folders)
+    for mailbox in account.mailboxes.values():
+        folder = port.server.folders[mailbox.path]
+        rows = emails.in_mailbox(mailbox.id)
+        if mailbox.id not in partial:
+            assert not rows
+            assert mailbox.total_emails == len(folder.entries)
+            continue
+        natives = [port.native(entry.message) for entry in folder.entries.values()]
+        whole = len(rows) == partial[mailbox.id] == mailbox.total_emails
+        assert len(rows) == len(set(natives)) if whole else mailbox.total_emails == len(natives)
+        copies = [(copy.uid, row) for row in rows for copy in emails.copies(row) if copy.mailbox_id == mailbox.id]
+        for uid, row in copies:
+            message = folder.entries[uid].message
+            assert (emails.received_at[row], emails.size[row]) == (message.received, message.size)
+            assert emails.id(row) == email_id("imap://model/", port.source, port.native(message))
+        others = folder.entries.keys() - {uid for uid, _ in copies}
+        newest = max((folder.entries[uid].message.received for uid in others), default=0)
+        assert all(emails.received_at[row] > newest for row in rows)
 
 
 def check_against_server(account: MailAccount, port: ModelPort) -> None:

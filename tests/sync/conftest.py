@@ -74,8 +74,13 @@ class ShakyStore:
         }
 
 
-def open_account(port: ModelPort, store: ShakyStore, keep: int = 10_000) -> MailAccount:
-    return MailAccount(ACCOUNT, "imap://model/", port, store, journal_keep=keep, store_retry_seconds=0)
+def open_account(port: ModelPort, store: ShakyStore, keep: int = 10_000, quiet_seconds: float = 3600) -> MailAccount:
+    return MailAccount(
+        *(ACCOUNT, "imap://model/", port, store),
+        journal_keep=keep,
+        store_retry_seconds=0,
+        quiet_seconds=quiet_seconds,
+    )
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from adapters.ports.mail import (
     KnownMessages,
     MailFacts,
     MessageData,
+    Newest,
     Section,
     ThreadHeaders,
 )
@@ -141,6 +142,7 @@ class ModelPort:
         condstore: bool = True,
         mailbox_ids: bool = True,
         thread_ids: bool = False,
+        sorts: bool = True,
         batch: int = 2,
     ) -> None:
         self.server = server
@@ -148,6 +150,7 @@ class ModelPort:
         self.condstore = condstore
         self.mailbox_ids = mailbox_ids
         self.native_threads = thread_ids
+        self.sorts = sorts
         self.batch = batch
         self.failing: int | None = None
         self.meddle: Callable[[str], None] = lambda _call: None
@@ -206,6 +209,18 @@ class ModelPort:
             self._call(f"batch {path}")
             folder = self._folder(path, uid_validity)
             yield self._arrivals(folder, [uid for uid in uids[start : start + self.batch] if uid in folder.entries])
+
+    async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
+        self._call(f"newest {path}")
+        if not self.sorts:
+            return None
+        folder = self._folder(path, uid_validity)
+        uids = sorted(folder.entries, key=lambda uid: -folder.entries[uid].message.received)
+        found = self._arrivals(folder, uids[: count + 1])
+        if len(uids) > count + 1:
+            last = min(found.received)
+            found = found.select([row for row, received in enumerate(found.received) if received > last])
+        return Newest(found, len(uids))
 
     async def thread_headers(
         self, path: str, uid_validity: int, uids: Sequence[int]

@@ -372,3 +372,18 @@ async def test_more_than_256_keyword_sets(account: MailAccount, server: ModelSer
     await account.refresh()
     assert account.emails.keyword_rows("k299").count(1) == 1
     assert account.emails.unread_rows().count(1) == 300
+
+
+async def test_the_end_of_the_trash_counts_in_all_mailboxes(account: MailAccount, server: ModelServer) -> None:
+    server.create("Trash")
+    server.append("INBOX", ["$seen"], headers=("<1@x>", "", "", "Plan"))
+    server.append("Trash", headers=("<2@x>", "", "<1@x>", "Plan"))
+    await account.refresh()
+    inbox = account.mailboxes.by_path("INBOX")
+    assert inbox is not None
+    assert await account.threads.counts(inbox.id) == (1, 0)
+    state = account.state("Mailbox")
+    server.rename("Trash", "Plans")
+    _, updated, _ = await changed(account, "Mailbox", state)
+    assert await account.threads.counts(inbox.id) == (1, 1)
+    assert inbox.id in updated

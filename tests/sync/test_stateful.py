@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from adapters.errors import AdapterError
 from gateway.store.base import Put
-from tests.sync.clients import Client, check_against_server
+from tests.sync.clients import Client, Glimpse, check_against_server, check_partial
 from tests.sync.conftest import ACCOUNT, ShakyStore, open_account
 from tests.sync.model import ModelPort, ModelServer
 
@@ -30,6 +30,7 @@ class MailMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.server = ModelServer()
         self.clients = [Client(), Client()]
+        self.glimpses: list[Glimpse] = []
         self.identities: dict[str, bytes] = {}
         self.undisturbed = True
 
@@ -199,6 +200,39 @@ class MailMachine(RuleBasedStateMachine):
         self.run_async(self.account.close())
         self.account = open_account(self.port, self.store, self.keep)
         self.run_async(self.account.refresh())
+
+    @rule()
+    def start_anew(self) -> None:
+        """A gateway that has never seen the account."""
+        self.undisturbed = False
+        self.run_async(self.account.close())
+        self.run_async(self.store.flush())
+        self.account = open_account(self.port, self.store, self.keep)
+
+    @rule(pick=PICK, threads=st.booleans())
+    def glance(self, pick: int, threads: bool) -> None:
+        """What can be seen before the index is whole; where it is whole, nothing is looked at."""
+        account = self.account
+
+        async def look() -> None:
+            if not await account.look() or account.snapshot.partial is None:
+                return
+            check_partial(account, self.port)
+            boxes = sorted(account.mailboxes)
+            await account.look_into(boxes[pick % len(boxes)])
+            check_partial(account, self.port)
+            self.glimpses.append(Glimpse.of(account))
+            if threads:
+                await account.threads.thread_ids(account.emails.all_rows())
+
+        self.run_async(look())
+
+    @precondition(lambda self: self.glimpses)
+    @rule(pick=PICK)
+    def glimpse_followed(self, pick: int) -> None:
+        glimpse = self.glimpses[pick % len(self.glimpses)]
+        if not self.run_async(glimpse.follow(self.account)):
+            self.glimpses.remove(glimpse)
 
     @rule()
     def other_replica(self) -> None:

@@ -36,6 +36,19 @@ async def mail_of(context: Context, account: Account) -> MailAccount:
     return account.mail
 
 
+async def glance_of(context: Context, account: Account) -> MailAccount:
+    """The same, for calls that can be answered from a partial snapshot while the account is indexed for the first time.
+
+    Where `snapshot.partial` is not None the Mailboxes are as of this request, and some of the Emails.
+    """
+    mail = account.mail
+    if mail is None or account.id in context.refreshed:
+        return await mail_of(context, account)
+    if account.id not in context.glanced and await mail.look():
+        context.glanced.add(account.id)
+    return await mail_of(context, account) if mail.snapshot.partial is None else mail
+
+
 def writer_of(mail: MailAccount) -> MailWritePort:
     """The side of the account's mail that can be changed. Raises MethodError where the backend has none."""
     if not isinstance(mail.port, MailWritePort):

@@ -27,8 +27,8 @@ from gateway.jmap.datatype import (
 )
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update, reference_ids
-from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set
-from gateway.objects.mail.capability import MAIL, mail_of, writer_of
+from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page
+from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
 from gateway.objects.mail.changes import changes_of
 from gateway.objects.mail.contents import Wanted, contents
 from gateway.objects.mail.keywords import keyword
@@ -120,7 +120,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of all Emails, true as of this request."""
-        return (await mail_of(context, account)).state("Email")
+        return (await glance_of(context, account)).state("Email")
 
     async def get(
         self,
@@ -131,7 +131,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
-        mail = await mail_of(context, account)
+        mail = await first_page.holding(context, account, ids)
         if ids is None:
             ids = _all_ids(mail, context.limits.max_objects_in_get)
         changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
@@ -172,7 +172,8 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Email/query (RFC 8621 §4.4)."""
-        return await email_query.run(await mail_of(context, account), query)
+        page = await first_page.run(await glance_of(context, account), query)
+        return await email_query.run(await mail_of(context, account), query) if page is None else page
 
     async def touched_since(self, context: Context, account: Account, query: Query, since_query_state: str) -> set[str]:
         """For Email/queryChanges (RFC 8621 §4.5)."""

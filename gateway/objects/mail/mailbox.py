@@ -13,7 +13,7 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.filters import Comparator, evaluate
 from gateway.jmap.properties import ID, Property, PropertyTable, Update, reference_ids
 from gateway.objects.mail import mailbox_set
-from gateway.objects.mail.capability import MAIL, mail_of, writer_of
+from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
 from gateway.objects.mail.changes import change_set, changes_of
 from gateway.objects.results import ListResult
 from gateway.sync.account import MailAccount
@@ -57,7 +57,7 @@ class MailboxType(Settable, Changeable, QueryChangeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of all Mailboxes, true as of this request."""
-        mail = await mail_of(context, account)
+        mail = await glance_of(context, account)
         return mail.state("Mailbox")
 
     async def get(
@@ -69,7 +69,7 @@ class MailboxType(Settable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Mailbox/get (RFC 8621 §2.1)."""
-        mail = await mail_of(context, account)
+        mail = await glance_of(context, account)
         if THREAD_COUNTS & set(properties):
             await mail.threads.ready()
         wanted = list(mail.mailboxes) if ids is None else ids
@@ -120,7 +120,7 @@ class MailboxType(Settable, Changeable, QueryChangeable):
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Mailbox/query (RFC 8621 §2.3)."""
-        mail = await mail_of(context, account)
+        mail = await glance_of(context, account)
         boxes = [box for box in mail.mailboxes.values() if evaluate(query.filter, partial(_matches, box))]
         if query.arguments["filterAsTree"]:
             boxes = _with_all_ancestors(mail, boxes)

@@ -122,3 +122,26 @@ async def test_a_part_that_cannot_be_decoded() -> None:
     )
     async with playing(script("BINARY", NO_GUID + asked)) as mail:
         assert await mail.decoded_sizes("INBOX", 7, 3, ["1", "2"]) == {"1": 5}
+
+
+FACTS_OF_9 = '* 3 FETCH (UID 9 FLAGS () INTERNALDATE "17-Nov-2026 10:00:00 +0000" RFC822.SIZE 5 EMAILID (M9))'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["S: A6 BAD no PARTIAL", "S: * ESEARCH UID ALL 9\nS: A6 OK x"],
+    ids=["refused", "without a total"],
+)
+async def test_a_server_that_cannot_cut_pages_though_it_says_so(answer: str) -> None:
+    asked = (
+        "C: A3 EXAMINE INBOX\n" + INBOX + "S: A3 OK [READ-ONLY] x\n"
+        "C: A4 UID FETCH * (UID THREADID)\nS: * 3 FETCH (UID 9 THREADID NIL)\nS: A4 OK x\n"
+        "C: A5 NOOP\nS: A5 OK x\n"
+        "C: A6 UID SORT RETURN (COUNT PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 UNDELETED\n" + answer + "\n"
+        "C: A7 UID SORT (REVERSE ARRIVAL) UTF-8 UNDELETED\nS: * SORT 9\nS: A7 OK x\n"
+        "C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID)\nS: " + FACTS_OF_9 + "\nS: A8 OK x"
+    )
+    async with playing(script("OBJECTID SORT ESORT CONTEXT=SORT", asked)) as mail:
+        found = await mail.newest("INBOX", 7, 1)
+        assert found is not None
+        assert (list(found.arrivals.uids), found.arrivals.native_ids, found.total) == ([9], [b"M9"], 1)

@@ -1,0 +1,68 @@
+r"""The newest messages of a folder without reading all of it: SORT (RFC 5256), only its first page where the server can
+cut one (ESORT with PARTIAL, RFC 5267 §4.4).
+"""
+
+from typing import Final
+
+from adapters.errors import Unsupported
+from adapters.imap.connection import Connection
+from adapters.imap.deltas import Reading, facts_of
+from adapters.imap.encoder import Part, atom, paren
+from adapters.imap.responses import Completion
+from adapters.imap.sequences import expand
+from adapters.imap.session import SLOW_SECONDS, refresh
+from adapters.ports.mail import Newest
+
+_BY_ARRIVAL: Final = (paren(atom("REVERSE"), atom("ARRIVAL")), atom("UTF-8"), atom("UNDELETED"))
+
+
+async def newest(connection: Connection, path: str, count: int, reading: Reading) -> Newest | None:
+    """See `MailPort.newest`; of the selected folder."""
+    if b"SORT" not in connection.capabilities:
+        return None
+    await refresh(connection)
+    uids, total = await _sorted(connection, count + 1)
+    arrivals = await facts_of(connection, path, uids, reading)
+    if len(uids) < total:
+        # messages of one second may stand in any order: of the last second some may be missing
+        last = min(arrivals.received, default=0)
+        arrivals = arrivals.select([row for row, received in enumerate(arrivals.received) if received > last])
+    return Newest(arrivals, total)
+
+
+async def _sorted(connection: Connection, count: int) -> tuple[list[int], int]:
+    """The UIDs that come first, and how many there are in all."""
+    # Dovecot can cut pages of SORT though it only says CONTEXT=SEARCH
+    if b"ESORT" in connection.capabilities and {b"CONTEXT=SORT", b"CONTEXT=SEARCH"} & connection.capabilities:
+        returning = paren(atom("COUNT"), atom("PARTIAL"), atom(f"1:{count}"))
+        try:
+            return _page(await _sort(connection, atom("RETURN"), returning))
+        except Unsupported:
+            pass
+    uids = _list(await _sort(connection))
+    return uids[:count], len(uids)
+
+
+async def _sort(connection: Connection, *options: Part) -> Completion:
+    return await connection.command("UID SORT", *options, *_BY_ARRIVAL, timeout=SLOW_SECONDS)
+
+
+def _list(completion: Completion) -> list[int]:
+    responses = completion.of(b"SORT")
+    return [int(uid) for one in responses for uid in one.values if isinstance(uid, bytes) and uid.isdigit()]
+
+
+def _page(completion: Completion) -> tuple[list[int], int]:
+    """The page and the total of an ESEARCH response. Raises Unsupported where it has no total."""
+    uids: list[int] = []
+    total: int | None = None
+    for response in completion.of(b"ESEARCH"):
+        for name, value in zip(response.values, response.values[1:], strict=False):
+            match name, value:
+                case b"COUNT", bytes(number) if number.isdigit():
+                    total = int(number)
+                case b"PARTIAL", [_, bytes(found)]:  # the range that was asked for, then the UIDs
+                    uids += expand(found)
+    if total is None:
+        raise Unsupported("SORT without COUNT")
+    return uids, total

@@ -1,0 +1,159 @@
+"""The first sight of an account: what can be answered before its index is whole.
+
+To index a large account takes seconds, its folders and the newest messages of one of them are found in milliseconds.
+So until the index is whole a snapshot is shown that has all Mailboxes, with the numbers that the backend gives, and the
+newest Emails of those Mailboxes that somebody looked into; `Snapshot.partial` says which. It is true as of the last
+look, and ids are those of the whole index. Three things can still come out otherwise: another copy of an Email may lie
+in a Mailbox that nobody looked into, a message that lies twice in one Mailbox counts twice, and so does one that is
+marked as deleted. The whole index is therefore recorded as changes of what was shown (RFC 8620 §5.2). Where something
+happens at the backend before that, nobody can say to which Emails: their earlier states are refused.
+
+It is kept in memory only: a gateway that ends before the index is whole, or is overtaken by another one that shares
+its store, has given out states of an epoch that nobody knows.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from adapters.errors import Conflict, NotFound
+from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest
+from gateway.sync import folders, ids
+from gateway.sync.emails import Emails
+from gateway.sync.mailboxes import Box, build
+from gateway.sync.recording import mailbox_changes
+from gateway.sync.snapshot import Snapshot
+from gateway.sync.stage import Stage
+from gateway.sync.thread_index import ThreadIndex
+
+PAGE: Final = 128
+"""Emails that are read of a Mailbox before its index is whole."""
+
+
+class Host(Protocol):
+    """What the first sight needs of the account."""
+
+    port: MailPort
+    writing: asyncio.Lock
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing is indexed yet."""
+        ...
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The current state."""
+        ...
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Make a partial snapshot the current state; `writing` is held."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The newest messages of a folder, and what was known of the folder before they were read."""
+
+    status: FolderStatus
+    newest: Newest
+
+    @property
+    def total(self) -> int:
+        """Emails of the whole folder, as far as one can know."""
+        arrivals = self.newest.arrivals
+        whole = len(arrivals.uids) == self.newest.total
+        return len(set(arrivals.native_ids)) if whole else self.newest.total
+
+
+class Opening:
+    """Makes partial snapshots. facts.id_source must not be "fingerprint": ordinals need the whole of a folder."""
+
+    def __init__(self, host: Host, facts: MailFacts, namespace: str) -> None:
+        self._host = host
+        self._facts = facts
+        self._namespace = namespace
+        self._digester = ids.Digester(namespace, facts.id_source)
+        self._folders: list[Folder] = []
+        self._pages: dict[str, _Page] = {}
+
+    async def look(self) -> None:
+        """Make the snapshot true as of this call. Raises adapters.errors.*."""
+        seen = folders.unique([folder for folder in await self._host.port.folders() if not folder.virtual])
+        before, now = _statuses(self._folders), _statuses(seen)
+        pages = {path: page for path, page in self._pages.items() if _stand(page.status, now.get(path))}
+        if (seen, pages) != (self._folders, self._pages) or self._host.snapshot.partial is None:
+            still = before.keys() == now.keys() and all(_stand(before[path], status) for path, status in now.items())
+            self._folders, self._pages = seen, pages
+            await self._show(renewed=not still)
+
+    async def newest(self, mailbox_id: str) -> None:
+        """Read the newest Emails of a Mailbox, unless they are there or cannot be had. Raises adapters.errors.*."""
+        partial = self._host.snapshot.partial
+        mailbox = self._host.snapshot.mailboxes.get(mailbox_id)
+        if partial is None or mailbox is None or mailbox_id in partial:
+            return
+        status = _statuses(self._folders).get(mailbox.path)
+        if status is None:
+            return
+        try:
+            found = await self._host.port.newest(mailbox.path, status.uid_validity, PAGE)
+        except (NotFound, Conflict):
+            return
+        if found is not None and _statuses(self._folders).get(mailbox.path) == status:
+            self._pages[mailbox.path] = _Page(status, found)
+            await self._show(renewed=False)
+
+    async def _show(self, *, renewed: bool) -> None:
+        """Show what is known now. renewed: Emails may be otherwise than they were shown."""
+        async with self._host.writing:
+            if not self._host.fresh:
+                return  # the whole index was quicker
+            base = self._host.snapshot
+            emails, partial, native = await self._emails(base)
+            mailboxes = build(emails.boxes.values(), self._facts.personal_prefix, base.orders)
+            journal = base.journal.fork()
+            if base.partial is not None:
+                record = journal.record({"Mailbox": mailbox_changes(base, emails, mailboxes, set())})
+                if len(record):
+                    journal.append(record)
+                if renewed:
+                    journal.forget("Email")
+            threads = native or base.threads.moved(base.emails.rows_in(emails))
+            self._host.show(Snapshot(emails, mailboxes, threads, journal, base.orders, partial))
+
+    async def _emails(self, base: Snapshot) -> tuple[Emails, dict[str, int], ThreadIndex | None]:
+        """The Emails of all pages, the totals of their Mailboxes, and the backend's own threads if it has any."""
+        native = ThreadIndex(self._namespace) if self._facts.thread_ids else None
+        empty = Emails(base.emails.flag_sets)
+        stage = Stage(empty, self._digester, recording=False, fingerprints=False, threads=native)
+        partial: dict[str, int] = {}
+        for folder in self._folders:
+            mailbox_id = folders.new_id(self._namespace, folder, stage.emails.numbers)
+            box = stage.add_box(mailbox_id, replace(folder, status=None))
+            page = self._pages.get(folder.path)
+            if page is not None:
+                stage.arrive(box.number, page.newest.arrivals, 0, len(page.newest.arrivals.uids))
+                partial[mailbox_id] = page.total
+        await stage.settle()
+        for folder, box in zip(self._folders, list(stage.emails.boxes.values()), strict=True):
+            stage.put_box(_numbered(box, folder.status, partial.get(box.id)))
+        return stage.emails, partial, native
+
+
+def _statuses(listing: Sequence[Folder]) -> dict[str, FolderStatus | None]:
+    return {folder.path: folder.status for folder in listing}
+
+
+def _stand(before: FolderStatus | None, now: FolderStatus | None) -> bool:
+    """Whether nothing happened in a folder; of one that cannot be opened nothing is known."""
+    if before is None or now is None:
+        return before is now
+    return not folders.moved(now, before)
+
+
+def _numbered(box: Box, status: FolderStatus | None, total: int | None) -> Box:
+    if status is None:
+        return box
+    return replace(box, cursor=status, total=status.messages if total is None else total, unread=status.unseen)
