@@ -280,9 +280,10 @@ async def test_what_is_stored_needs_no_first_sight(
 
 async def test_the_index_is_begun_by_itself(filled: ModelServer, port: ModelPort, store: ShakyStore) -> None:
     account = open_account(port, store, quiet_seconds=0)
-    async with asyncio.timeout(10), store.subscribe(f"account/{ACCOUNT}") as told:
+    told = asyncio.Event()
+    async with asyncio.timeout(10), store.subscribe(f"account/{ACCOUNT}", lambda _: told.set()):
         assert await account.look()
-        await anext(told)
+        await told.wait()
     assert partial(account) is None
     check_against_server(account, port)
     await account.close()
