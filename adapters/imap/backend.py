@@ -33,7 +33,7 @@ from adapters.imap.quota import ImapQuota
 from adapters.imap.search import UTF8, found_uids, search_parts
 from adapters.imap.sections import decoded_sizes, read_sections
 from adapters.imap.sentinel import Sentinel
-from adapters.imap.session import SLOW_SECONDS, in_folder, refresh
+from adapters.imap.session import SILENT_SECONDS, SLOW_SECONDS, in_folder, refresh
 from adapters.imap.tokens import Value
 from adapters.imap.writing import ImapWriting
 from adapters.ports.mail import (
@@ -145,7 +145,7 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
             reader = ThreadReader()
             for piece in chunk_uids(wanted):
                 await connection.stream(
-                    "UID FETCH", seqset(piece), reader.items(), consumer=reader, timeout=SLOW_SECONDS
+                    "UID FETCH", seqset(piece), reader.items(), consumer=reader, timeout=SILENT_SECONDS
                 )
             connection.hand_back(reader.take_others())
             return reader.take()
@@ -179,7 +179,9 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         async def some(connection: Connection, wanted: Collection[int]) -> dict[int, MessageData]:
             found: dict[int, MessageData] = {}
             for piece in _pieces(wanted):
-                completion = await connection.command("UID FETCH", seqset(piece), items, timeout=SLOW_SECONDS)
+                completion = await connection.command(
+                    "UID FETCH", seqset(piece), items, timeout=SILENT_SECONDS, patient=True
+                )
                 found |= messages(completion, plan)
             return {uid: found[uid] for uid in wanted if uid in found}
 
@@ -215,7 +217,9 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
 
         async def work(connection: Connection) -> None:
             for _ in range(2):
-                completion = await connection.literal_to("UID FETCH", seqset([uid]), items, sink=pieces.put)
+                completion = await connection.literal_to(
+                    "UID FETCH", seqset([uid]), items, sink=pieces.put, timeout=SILENT_SECONDS
+                )
                 if (found := by_uid(completion).get(uid)) is not None:
                     return _check_body(found)
                 await refresh(connection)

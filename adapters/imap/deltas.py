@@ -27,7 +27,7 @@ from adapters.imap.keywords import FlagSets
 from adapters.imap.responses import Completion, Untagged, fetch_items
 from adapters.imap.search import found_uids
 from adapters.imap.sequences import ranges
-from adapters.imap.session import SLOW_SECONDS, pipelined, refresh
+from adapters.imap.session import SILENT_SECONDS, pipelined, refresh
 from adapters.ports.mail import Arrivals, FolderDelta, FolderStatus, IdSource, Keywords, KnownMessages
 
 
@@ -80,7 +80,7 @@ async def existing_uids(connection: Connection) -> "array[int]":
 
 async def stream_facts(connection: Connection, uids: Part, reader: FactsReader, items: Part) -> None:
     """Read the facts of some UIDs into `reader`."""
-    await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SLOW_SECONDS)
+    await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS)
     connection.hand_back(reader.take_others())
 
 
@@ -116,7 +116,7 @@ async def _compared(
     if cursor.uid_validity != since.uid_validity:
         return await _everything(connection, path, reading)
     reader = FlagsReader(reading.flags)
-    await connection.stream("UID FETCH", seqset_text("1:*"), reader.items(), consumer=reader, timeout=SLOW_SECONDS)
+    await connection.stream("UID FETCH", seqset_text("1:*"), reader.items(), consumer=reader, timeout=SILENT_SECONDS)
     connection.hand_back(reader.take_others())
     shown = {uid: keywords for uid, keywords in reader.seen.items() if keywords is not None}
     held, present = set(known.uids), set(shown)

@@ -20,6 +20,7 @@ from adapters.imap.responses import Completion, Continuation, Tagged, Untagged, 
 from adapters.imap.streams import Wire
 
 _PROMPTS: Final = 16
+_LOOKS: Final = 4  # how often within a time-out it is looked whether the server still sends
 
 
 class Dialogue:
@@ -68,13 +69,21 @@ class Dialogue:
         self._listeners.append(callback)
         return lambda: self._listeners.remove(callback)
 
-    async def command(self, name: str, *parts: Part, timeout: float | None = None) -> Completion:  # noqa: ASYNC109 - the command's own deadline
+    async def command(
+        self,
+        name: str,
+        *parts: Part,
+        timeout: float | None = None,  # noqa: ASYNC109 - the command's own deadline
+        patient: bool = False,
+    ) -> Completion:
         """Run a command; several at once are pipelined as far as RFC 9051 §5.5 allows.
+
+        patient: the time-out is for silence, not for the whole answer.
 
         Raises the typed error of a NO or BAD (its cause is a `Refusal`), InvalidData for what cannot be sent,
         Unavailable when there is no answer in `timeout` seconds (the connection is then gone).
         """
-        return await self.outcome(self.ask(name, parts), timeout)
+        return await self.outcome(self.ask(name, parts), timeout, patient=patient)
 
     def hand_back(self, raw: bytes) -> None:
         """Whole raw responses that a bulk consumer did not want: dispatched as if no command were in progress."""
@@ -163,12 +172,13 @@ class Dialogue:
 
     async def _patiently(self, future: asyncio.Future[Completion], seconds: float) -> Completion:
         """Wait as long as the server keeps sending."""
+        received = deque([self.received], _LOOKS + 1)
         while True:
-            before = self.received
-            done, _ = await asyncio.wait({future}, timeout=seconds)
+            done, _ = await asyncio.wait({future}, timeout=seconds / _LOOKS)
             if done:
                 return future.result()
-            if self.received - before < PROGRESS:
+            received.append(self.received)
+            if len(received) > _LOOKS and received[-1] - received[0] < PROGRESS:
                 raise TimeoutError
 
     def _silent(self, name: str) -> Unavailable:

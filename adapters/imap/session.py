@@ -10,7 +10,8 @@ from adapters.imap.responses import Untagged
 
 Result = TypeVar("Result")
 
-SLOW_SECONDS: Final = 120.0  # a server may read every message before it says anything
+SLOW_SECONDS: Final = 120.0  # a server may read every message before it answers a SEARCH
+SILENT_SECONDS: Final = 30.0  # messages that were asked for come one by one
 
 
 async def in_folder(

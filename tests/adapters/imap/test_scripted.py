@@ -1,16 +1,18 @@
 """What real servers do not do on demand: refusals, garbage, lost connections, other dialects."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.errors import Unsupported
+from adapters.errors import Unavailable, Unsupported
+from adapters.imap import deltas
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Credentials, Endpoint
 from adapters.ports.mail_search import Text
 from tests.adapters.imap.mailboxes import Index
-from tests.wire.scripted import ScriptedServer
+from tests.wire.scripted import ScriptedServer, serving
 
 
 def script(capabilities: str, dialogue: str) -> str:
@@ -145,3 +147,42 @@ async def test_a_server_that_cannot_cut_pages_though_it_says_so(answer: str) -> 
         found = await mail.newest("INBOX", 7, 1)
         assert found is not None
         assert (list(found.arrivals.uids), found.arrivals.native_ids, found.total) == ([9], [b"M9"], 1)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_a_stream_is_given_up_for_silence_not_for_length(goes_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 55: the answer as a whole takes several time-outs; where nothing more comes one is enough."""
+    monkeypatch.setattr(deltas, "SILENT_SECONDS", 0.4)
+    pieces, many = 12, b'* 3 FETCH (UID 9 FLAGS () INTERNALDATE "17-Nov-2026 10:00:00 +0000" RFC822.SIZE 5 %b)\r\n'
+    header = b"BODY[HEADER.FIELDS (DATE FROM MESSAGE-ID REFERENCES SUBJECT)] {2000}\r\n" + b"x" * 2000
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1] x\r\n")
+        while line := await reader.readline():
+            tag, command = line.split(b" ", 1)
+            if command.startswith(b"STATUS"):
+                writer.write(tag + b" BAD x\r\n")
+                continue
+            if command.startswith(b"EXAMINE"):
+                writer.write(b"* OK [UIDVALIDITY 7] x\r\n")
+            elif command.startswith(b"UID SEARCH"):
+                writer.write(b"* SEARCH 9\r\n")
+            elif command.startswith(b"UID FETCH"):
+                for _ in range(pieces):
+                    writer.write(many % header)
+                    await asyncio.sleep(0.1)
+                if not goes_on:
+                    await reader.read()
+                    return
+            writer.write(tag + b" OK [CAPABILITY IMAP4rev1] x\r\n")
+
+    async with serving(behave) as port, asyncio.timeout(30):
+        mail = ImapMail(Endpoint("127.0.0.1", port, tls="none"), Credentials("u", "p"))
+        await mail.open()
+        if goes_on:
+            assert sum([len(batch.uids) async for batch in mail.facts("INBOX", 7)]) == pieces
+        else:
+            with pytest.raises(Unavailable):
+                async for _ in mail.facts("INBOX", 7):
+                    pass
+        await mail.close()
