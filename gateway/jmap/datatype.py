@@ -9,6 +9,7 @@ becomes one through `errors.FROM_ADAPTER`. Context and account are the applicati
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from gateway.jmap.arguments import Argument
@@ -221,12 +222,14 @@ class QueryResult(Protocol):
 class Queryable(DataType, Protocol):
     """A type with Foo/query.
 
-    filter_conditions: member of the FilterCondition -> its type. sort_properties: property -> the extra members of
+    filter_conditions: member of the FilterCondition -> its type. extra_conditions: the same by the capability of the
+    extension that brings them, to be in `using`. sort_properties: property -> the extra members of
     its Comparator. query_arguments: arguments of its own, of /query and /queryChanges.
     max_query_limit: most ids in one answer, None for no limit.
     """
 
     filter_conditions: Mapping[str, Check]
+    extra_conditions: Mapping[str, Mapping[str, Check]] = MappingProxyType({})
     sort_properties: Mapping[str, tuple[Argument, ...]]
     query_arguments: tuple[Argument, ...] = ()
     max_query_limit: int | None = None

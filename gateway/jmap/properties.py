@@ -1,6 +1,6 @@
 """Property tables: one declaration per type that selects in /get and validates in /set (RFC 8620 §5.1, §5.3)."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class Property:
     omittable: may be left out although it has no default (it is then computed, or simply absent).
     server_set, immutable: in an update allowed only with the current value; server_set never in a create.
     references: how to find creation ids in the value; None where it holds none.
+    capability: the extension that brings the property to the type, to be in `using`; None: the type's own.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Property:
     server_set: bool = False
     immutable: bool = False
     references: Resolver | None = None
+    capability: str | None = None
 
 
 ID: Final = Property("id", id_, server_set=True, immutable=True)
@@ -88,17 +90,22 @@ class PropertyTable:
     def __iter__(self) -> Iterator[Property]:
         return iter(self._rows.values())
 
-    def select(self, names: list[str] | None) -> tuple[str, ...]:
+    def select(self, names: list[str] | None, using: Collection[str] | None = None) -> tuple[str, ...]:
         """The names that a /get returns, each once, id first: it is always returned (RFC 8620 §5.1).
 
-        Raises MethodError("invalidArguments") for a name that the type does not have.
+        using: the capabilities of the request, without which what extensions bring is not there (RFC 8620 §1.8);
+        None for all. Raises MethodError("invalidArguments") for a name that the type does not have.
         """
         if names is None:
             return self.default
-        unknown = [name for name in names if self.find(name) is None]
+        unknown = [name for name in names if not self._is_known(name, using)]
         if unknown:
             raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
         return _id_first(names)
+
+    def _is_known(self, name: str, using: Collection[str] | None) -> bool:
+        row = self.find(name)
+        return row is not None and (row.capability is None or using is None or row.capability in using)
 
     def resolve(self, record: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
         """The record with the creation ids in it replaced. Raises SetError for one that is not known."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -30,6 +31,8 @@ from gateway.jmap.request import parse_request
 
 BAKERY = "https://bakery.example/jmap"
 OVEN = "https://bakery.example/oven"
+DIET = "https://bakery.example/diet"
+"""An extension: brings Cookie a property and a condition, and no method."""
 LIMITS = CoreLimits(max_size_request=100_000, max_calls_in_request=32, max_objects_in_get=20, max_objects_in_set=20)
 
 
@@ -107,6 +110,7 @@ _PROPERTIES = PropertyTable(
         Property("boxIds", checks.map_of(checks.id_, checks.true), default={}, references=reference_ids),
         Property("wrapping", checks.string, omittable=True),
         Property("batch", checks.unsigned_int, server_set=True),
+        Property("isVegan", checks.boolean, omittable=True, server_set=True, capability=DIET),
     ],
     dynamic=_shape,
     default=["name", "flavour", "toppings", "recipe", "bakedAt", "friendId", "boxIds", "batch"],
@@ -135,6 +139,7 @@ class Cookies(Changeable, Settable, Copyable, QueryChangeable):
     set_arguments = (Argument("onSuccessEcho", checks.boolean, False),)
     query_arguments = (Argument("reversed", checks.boolean, False),)
     filter_conditions = _CONDITIONS
+    extra_conditions = MappingProxyType({DIET: {"isVegan": checks.boolean}})
     sort_properties = _SORTABLE
     max_query_limit = 10
 
@@ -348,7 +353,7 @@ class Client:
     async def request(self, calls: list[Any], using: Sequence[str] = (CORE, BAKERY), **members: Any) -> dict[str, Any]:
         """The Response object."""
         body = orjson.dumps({"using": list(using), "methodCalls": calls, **members})
-        request = parse_request(body, self.limits, {CORE, BAKERY, OVEN})
+        request = parse_request(body, self.limits, {CORE, BAKERY, OVEN, DIET})
         context = Context(self.accounts, request.using, self.limits)
         response = await dispatch.run(REGISTRY, context, request, "session-1")
         decoded: dict[str, Any] = orjson.loads(orjson.dumps(response))
@@ -385,7 +390,7 @@ def _value(record: Mapping[str, Any], name: str, arguments: Mapping[str, Any]) -
 
 def _matches(condition: Filter, record: Mapping[str, Any]) -> bool:
     return condition.get("nameContains", "") in record["name"] and (
-        "flavour" not in condition or condition["flavour"] == record["flavour"]
+        all(record.get(name) == condition[name] for name in ("flavour", "isVegan") if name in condition)
     )
 
 

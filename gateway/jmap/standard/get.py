@@ -28,7 +28,7 @@ def method(data_type: Gettable) -> Method:
 
 async def _get(data_type: Gettable, context: CallContext, account: Any, arguments: Mapping[str, Any]) -> Answer:
     limit = context.limits.max_objects_in_get
-    properties = data_type.properties.select(arguments["properties"])
+    properties = data_type.properties.select(arguments["properties"], context.using)
     ids, unknown = _ids(context, arguments["ids"])
     if ids is not None and len(ids) > limit:
         raise MethodError("requestTooLarge", f"more than {limit} ids")
