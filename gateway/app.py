@@ -10,8 +10,10 @@ from gateway.config import Config, StoreConfig
 from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS, Blobs
+from gateway.objects.mail.smime import SMIME
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION
+from gateway.signatures import signature_judge
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
@@ -49,7 +51,10 @@ async def services(config: Config) -> AsyncIterator[Services]:
         probe = StoreProbe(store, meters)
         if not await probe.answers():
             log.warning("the store does not answer; mail is served from memory, uploads are refused until it does")
-        logins = Logins(MailBackends(config, store, meters).open, config.auth)
+        judge = signature_judge(config)
+        if judge is not None:
+            stack.push_async_callback(judge.close)
+        logins = Logins(MailBackends(config, store, meters, judge).open, config.auth)
         stack.push_async_callback(logins.close)
         stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
         meters.logins.set_function(lambda: len(logins))
@@ -103,6 +108,8 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
             found[urn] = dict(value)
         else:
             found.pop(urn, None)
+    if config.smime.enabled:
+        found[SMIME] = {}  # RFC 9219 §3: it brings properties and conditions, no method
     if all(backend.submission is None for backend in config.backends.values()):
         found.pop(SUBMISSION, None)
     return found | {CORE: limits.to_json()} | {urn: dict(value) for urn, value in TRANSPORT.items()}

@@ -19,6 +19,7 @@ from adapters.managesieve.connection import Endpoint as SieveEndpoint
 from adapters.managesieve.filters import SieveFilters
 from adapters.ports.filtering import FilteringFacts
 from adapters.ports.mail import MailFacts
+from adapters.ports.signatures import SignatureJudge
 from adapters.ports.submission import SubmissionFacts
 from adapters.ports.watch import Watched
 from adapters.smtp.backend import Endpoint as SmtpEndpoint
@@ -31,6 +32,7 @@ from gateway.jmap.capabilities import CORE
 from gateway.objects import REFERRERS
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
+from gateway.objects.mail.smime import SMIME
 from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
@@ -39,6 +41,7 @@ from gateway.sync import ids
 from gateway.sync.account import MailAccount
 from gateway.sync.outbox import Outbox, Senders, outbox
 from gateway.sync.scripts import Scripts
+from gateway.sync.verdicts import Signatures, Verdicts
 from gateway.sync.watch import Turns, Watch
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Opened
@@ -130,8 +133,9 @@ class _Submission:
 class MailBackends:
     """Opens logins: proves credentials at the mail server, shares one MailAccount per owner."""
 
-    def __init__(self, config: Config, store: Store, meters: Meters) -> None:
+    def __init__(self, config: Config, store: Store, meters: Meters, judge: SignatureJudge | None = None) -> None:
         self._config = config
+        self._judge = judge
         self._store = store
         self._meters = meters
         self._endpoints = {name: _endpoint(name, backend.imap) for name, backend in config.backends.items()}
@@ -186,6 +190,7 @@ class MailBackends:
             mail=shared.mail,
             outbox=box,
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
+            signatures=self._signatures(account_id),
             watch=shared.watch,
         )
         primary = {urn: account_id for urn in capabilities if urn != CORE}
@@ -196,7 +201,15 @@ class MailBackends:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""
         blob = blob_capability(self._config.limits.max_size_upload, REFERRERS)
         found = {CORE: {}, MAIL: mail_capability(), BLOB: blob}
+        found |= {} if self._judge is None else {SMIME: {}}
         return found | {QUOTA: {}} if port.has_limits else found
+
+    def _signatures(self, account_id: str) -> Signatures | None:
+        if self._judge is None:
+            return None
+        smime = self._config.smime
+        verdicts = Verdicts(self._store, account_id)
+        return Signatures(self._judge, verdicts, smime.cache_seconds, smime.max_message_size)
 
     async def _outbox(
         self, name: str, shared: _Shared, username: str, credentials: ImapCredentials

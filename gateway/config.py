@@ -167,6 +167,26 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Smime:
+    """[smime]: verification of S/MIME signatures (RFC 9219), done only for requests that ask for it."""
+
+    enabled: bool = True
+    trust_anchors: Path | None = None
+    cache_seconds: float = number(86_400.0, 60, 86_400)  # RFC 9219 §4.1: at most 24 hours
+    max_message_size: int = number(50_000_000, 1000, 2**30)
+    revocation: Literal["off", "soft", "hard"] = "off"
+    revocation_lists: Path | None = None
+    revocation_fetch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """[egress]: where the gateway may connect to on the word of somebody else: public addresses, and these networks."""
+
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """[log]: one line per event on standard output."""
 
@@ -185,6 +205,8 @@ class Config:
     push: Push
     cors: Cors
     metrics: Metrics
+    smime: Smime
+    egress: Egress
     log: Log
     backends: dict[str, Backend] = field(default_factory=dict)
     domains: dict[str, str] = field(default_factory=dict)
@@ -237,6 +259,8 @@ def _read_toml(path: Path | None) -> dict[str, object]:
 def _contradictions(config: Config) -> list[str]:
     """What is wrong although every value by itself is fine."""
     problems = [*_backend_problems(config), *_auth_problems(config.auth)]
+    if config.smime.revocation_fetch and config.smime.revocation == "off":
+        problems.append('smime.revocation_fetch: needs smime.revocation = "soft" or "hard"')
     if config.server.public_url is not None:
         url = urlsplit(config.server.public_url)
         if url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment:

@@ -11,6 +11,7 @@ from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
+from gateway.sync.verdicts import Signatures
 from gateway.sync.watch import Watch
 
 
@@ -21,6 +22,7 @@ class Account:
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
+    signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
     """
 
@@ -32,6 +34,7 @@ class Account:
     mail: MailAccount | None
     outbox: Outbox | None = None
     filtering: Scripts | None = None
+    signatures: Signatures | None = None
     watch: Watch | None = None
 
 

@@ -27,11 +27,13 @@ from adapters.formats.header_forms import (
 )
 from adapters.formats.mime import Message, Part, walk
 from adapters.formats.preview import preview
+from adapters.formats.smime.kinds import layer_of
 from adapters.formats.transfer import decode_transfer, drop_partial_tail
 
 __all__ = [
     "BODY_DEPENDENT_PROPERTIES",
     "HEADER_PROPERTIES",
+    "SMIME_LAYER",
     "STRUCTURE_PROPERTIES",
     "BodyOptions",
     "FetchedSource",
@@ -48,6 +50,7 @@ __all__ = [
 
 HEADER_PROPERTIES = frozenset([*CONVENIENCE, "headers"])  # and every "header:…"
 STRUCTURE_PROPERTIES = frozenset(["bodyStructure", "textBody", "htmlBody", "attachments", "hasAttachment"])
+SMIME_LAYER = "smimeLayer"  # what `smime.kinds.layer_of` finds; for the gateway's own use
 BODY_DEPENDENT_PROPERTIES = frozenset(["bodyValues", "preview"])  # need the structure, then the octets of some parts
 
 _CONVENIENCE = {name: HeaderProperty(*target, all=False) for name, target in CONVENIENCE.items()}
@@ -265,6 +268,7 @@ _PROPERTIES: dict[str, Callable[[_View], object]] = {
     "htmlBody": lambda view: view.parts(view.lists.html),
     "attachments": lambda view: view.parts(view.lists.attachments),
     "hasAttachment": lambda view: has_attachment(view.root),
+    SMIME_LAYER: lambda view: layer_of(view.root),
     "bodyValues": _View.body_values,
     "preview": _View.preview,
 }

@@ -23,6 +23,17 @@ _COMPARATOR: Final = (
 )
 
 
+def in_use(
+    conditions: Mapping[str, Check], extra: Mapping[str, Mapping[str, Check]], using: Collection[str]
+) -> dict[str, Check]:
+    """The members of a FilterCondition, with those of the extensions that the request uses (RFC 8620 §1.8)."""
+    found = dict(conditions)
+    for urn, more in extra.items():
+        if urn in using:
+            found |= more
+    return found
+
+
 def check_filter(value: Any, conditions: Mapping[str, Check]) -> Filter | None:
     """A filter as given by a client, unchanged, once it is known to be good.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from adapters.errors import Unavailable
@@ -11,7 +11,7 @@ from gateway.store.base import Store
 from gateway.sync import ids, orders
 from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
 from gateway.sync.emails import Emails
-from gateway.sync.journal import TYPES, ChangeSet, Journal, Record
+from gateway.sync.journal import TYPES, Changes, ChangeSet, Journal, Record
 from gateway.sync.mailboxes import Mailboxes, build
 from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
@@ -169,14 +169,33 @@ class MailAccount:
 
         Raises Unavailable where others write all the time.
         """
+        await self._edit(lambda: self._set_orders(changes))
+
+    async def tell_updated(self, email_ids: Iterable[str]) -> None:
+        """Tell clients that Emails changed in something that the index doesn't hold. They are told when this returns.
+
+        Raises Unavailable where others write all the time.
+        """
+        await self._edit(lambda: self._tell_updated(email_ids))
+
+    async def _edit(self, edit: Callable[[], Awaitable[None]]) -> None:
         for _ in range(_ATTEMPTS):
             try:
                 async with self.writing:
-                    return await self._set_orders(changes)
+                    return await edit()
             except Superseded:
                 self._loaded = False
                 await self.refresh()
         raise Unavailable("other writers were first each time")
+
+    async def _tell_updated(self, email_ids: Iterable[str]) -> None:
+        base = self._snapshot
+        journal = base.journal.fork()
+        alive = [email_id for email_id in email_ids if base.emails.row(email_id) is not None]
+        record = journal.record({"Email": Changes(updated=alive)})
+        if len(record):
+            journal.append(record)
+            await self._store(replace(base, journal=journal), Dirty(), list(record.types), record=record)
 
     async def _set_orders(self, changes: Mapping[str, int | None]) -> None:
         base = self._snapshot

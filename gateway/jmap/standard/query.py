@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from gateway.jmap import filters
 from gateway.jmap.arguments import Argument
-from gateway.jmap.checks import Check, anything, boolean, id_, int_, nullable, unsigned_int
+from gateway.jmap.checks import anything, boolean, id_, int_, nullable, unsigned_int
 from gateway.jmap.context import CallContext
 from gateway.jmap.datatype import Query, Queryable, QueryResult, Window
 from gateway.jmap.errors import MethodError
@@ -40,21 +40,13 @@ def checked_query(
 ) -> Query:
     """The Query of a call. Raises MethodError: invalidArguments, unsupportedFilter, unsupportedSort."""
     collations = context.limits.collation_algorithms
+    conditions = filters.in_use(data_type.filter_conditions, data_type.extra_conditions, context.using)
     return Query(
-        filters.check_filter(arguments["filter"], conditions_in_use(data_type, context)),
+        filters.check_filter(arguments["filter"], conditions),
         filters.check_sort(arguments["sort"], data_type.sort_properties, collations),
         {argument.name: arguments[argument.name] for argument in data_type.query_arguments},
         window,
     )
-
-
-def conditions_in_use(data_type: Queryable, context: CallContext) -> Mapping[str, Check]:
-    """The members of a FilterCondition, with those of the extensions that the request uses (RFC 8620 §1.8)."""
-    conditions = dict(data_type.filter_conditions)
-    for urn, extra in data_type.extra_conditions.items():
-        if urn in context.using:
-            conditions |= extra
-    return conditions
 
 
 async def _query(data_type: Queryable, context: CallContext, account: Any, arguments: Mapping[str, Any]) -> Answer:

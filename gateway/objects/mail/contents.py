@@ -15,6 +15,7 @@ from typing import Any, Final
 from adapters.errors import AdapterError, Conflict
 from adapters.formats.body_parts import needs_part_headers
 from adapters.formats.email import (
+    SMIME_LAYER,
     BodyOptions,
     FetchedSource,
     body_value_parts,
@@ -59,7 +60,7 @@ class Wanted:
     @cached_property
     def structure(self) -> bool:
         """Whether the MIME structure is needed."""
-        return self.bodies or bool({"hasAttachment", "preview"} & set(self.properties))
+        return self.bodies or bool({"hasAttachment", "preview", SMIME_LAYER} & set(self.properties))
 
     @cached_property
     def part_headers(self) -> bool:
@@ -79,7 +80,9 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
+    """Where one copy of an Email lies."""
+
     email_id: str
     path: str
     uid_validity: int
@@ -101,9 +104,9 @@ async def contents(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) 
 
 
 async def _fetch(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) -> dict[str, dict[str, Any]]:
-    groups: defaultdict[tuple[str, int, FetchPlan], list[_Place]] = defaultdict(list)
+    groups: defaultdict[tuple[str, int, FetchPlan], list[Place]] = defaultdict(list)
     for email_id in email_ids:
-        place = _place(mail, email_id)
+        place = place_of(mail, email_id)
         if place is not None:
             groups[place.path, place.uid_validity, wanted.plan(place.size)].append(place)
     done = await asyncio.gather(
@@ -112,16 +115,17 @@ async def _fetch(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) ->
     return {email_id: properties for group in done for email_id, properties in group.items()}
 
 
-def _place(mail: MailAccount, email_id: str) -> _Place | None:
+def place_of(mail: MailAccount, email_id: str) -> Place | None:
+    """Where an Email can be fetched from, None where it is gone."""
     row = mail.emails.row(email_id)
     if row is None:
         return None
     copy = mail.emails.best_copy(row)
-    return _Place(email_id, copy.path, copy.uid_validity, copy.uid, mail.emails.size[row])
+    return Place(email_id, copy.path, copy.uid_validity, copy.uid, mail.emails.size[row])
 
 
 async def _fetch_group(
-    port: MailPort, plan: FetchPlan, places: Sequence[_Place], wanted: Wanted
+    port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted
 ) -> dict[str, dict[str, Any]]:
     """Messages of one folder by one plan. A folder that was replaced meanwhile has none of them."""
     first, by_uid = places[0], {place.uid: place.email_id for place in places}
@@ -143,7 +147,7 @@ def _from_whole(email_id: str, data: MessageData, wanted: Wanted) -> dict[str, A
 
 
 async def _pieces(
-    port: MailPort, place: _Place, fetched: Mapping[int, MessageData], wanted: Wanted
+    port: MailPort, place: Place, fetched: Mapping[int, MessageData], wanted: Wanted
 ) -> dict[int, dict[Section, bytes]]:
     """The second round trip: the parts of the messages that the structure pointed to."""
     sections = {uid: _sections(data, wanted) for uid, data in fetched.items()}
@@ -175,7 +179,7 @@ def _preview_missing(data: MessageData, wanted: Wanted) -> bool:
     return "preview" in wanted.properties and data.preview is None
 
 
-async def _fill_in_sizes(port: MailPort, place: _Place, uid: int, data: MessageData) -> None:
+async def _fill_in_sizes(port: MailPort, place: Place, uid: int, data: MessageData) -> None:
     unknown = {part_id: part for part_id, part in _leaves(data.structure).items() if part.size is None}
     if unknown and data.structure is not None and not has_attached_message(data.structure):
         # A size that the server cannot tell is left to an estimate: Dovecot hangs up on some damaged parts, and says

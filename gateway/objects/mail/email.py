@@ -1,7 +1,6 @@
 """Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -27,10 +26,11 @@ from gateway.jmap.datatype import (
 )
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update, reference_ids
-from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page
+from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
 from gateway.objects.mail.changes import changes_of
 from gateway.objects.mail.contents import Wanted, contents
+from gateway.objects.mail.dates import utc_date
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.order import SORTABLE
 from gateway.sync.account import MailAccount
@@ -72,6 +72,7 @@ PROPERTIES: Final = PropertyTable(
         *(Property(name, anything, immutable=True, omittable=True) for name in CONTENT),
         Property("hasAttachment", boolean, server_set=True, immutable=True),
         Property("preview", anything, server_set=True),
+        *smime.PROPERTIES,
     ],
     dynamic=header_name,
     default=DEFAULT_PROPERTIES,
@@ -115,6 +116,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     properties = PROPERTIES
     get_arguments = BODY_ARGUMENTS
     filter_conditions = email_query.FILTER_CONDITIONS
+    extra_conditions = smime.CONDITIONS
     sort_properties = SORTABLE
     query_arguments = (Argument("collapseThreads", boolean, False),)
 
@@ -135,8 +137,12 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         if ids is None:
             ids = _all_ids(mail, context.limits.max_objects_in_get)
         changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
-        fixed_names = tuple(name for name in properties if name not in CHANGING)
+        fixed_names = tuple(name for name in properties if name not in (*CHANGING, *smime.NAMES))
         fixed = await _fixed_parts(context, account, mail, list(changing), fixed_names, body_options(arguments))
+        wanted = [name for name in smime.NAMES if name in properties]
+        if wanted:
+            signed = await smime.members(context, account, mail, list(fixed), wanted)
+            fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
         found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
         return Fetched(found, [email_id for email_id in ids if email_id not in fixed])
 
@@ -173,7 +179,10 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Email/query (RFC 8621 §4.4)."""
         page = await first_page.run(await glance_of(context, account), query)
-        return await email_query.run(await mail_of(context, account), query) if page is None else page
+        if page is not None:
+            return page
+        mail = await mail_of(context, account)
+        return await email_query.run(mail, query, smime.deciders(context, account, mail))
 
     async def touched_since(self, context: Context, account: Account, query: Query, since_query_state: str) -> set[str]:
         """For Email/queryChanges (RFC 8621 §4.5)."""
@@ -271,8 +280,3 @@ async def _indexed(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) 
         for email_id, thread_id in zip(rows, thread_ids, strict=True):
             values[email_id]["threadId"] = thread_id
     return {email_id: {name: value[name] for name in names} for email_id, value in values.items()}
-
-
-def utc_date(seconds: int) -> str:
-    """Seconds since 1970 as a UTCDate (RFC 8620 §1.4)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -51,9 +51,7 @@ async def parse(context: Context, account: Account, arguments: Mapping[str, Any]
 def _names(asked: list[str] | None) -> tuple[str, ...]:
     if asked is None:
         return DEFAULTS
-    unknown = [name for name in asked if PROPERTIES.find(name) is None]
-    if unknown:
-        raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
+    PROPERTIES.select(asked, using=())  # RFC 9219 §4.1 is about Email/get alone
     return tuple(asked)
 
 

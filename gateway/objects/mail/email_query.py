@@ -70,8 +70,11 @@ class EmailResult:
             return None
 
 
-async def run(mail: MailAccount, query: Query) -> EmailResult:
-    """The complete result; kept until the account's state moves on."""
+async def run(mail: MailAccount, query: Query, deciders: Mapping[str, selection.Decider]) -> EmailResult:
+    """The complete result; kept until the account's state moves on.
+
+    deciders: of the conditions of `selection.DECIDED` that need more than the messages themselves.
+    """
     collapse = query.arguments["collapseThreads"]
     key = ("Email/query", orjson.dumps(query.filter), repr(query.sort), collapse)
     known = mail.snapshot.derived.get(key)
@@ -79,7 +82,8 @@ async def run(mail: MailAccount, query: Query) -> EmailResult:
         return known
     if collapse:
         await mail.threads.ready()
-    node = await selection.resolve(mail, selection.tree(query.filter), _has_attachment(mail))
+    deciders = {"hasAttachment": _has_attachment(mail), **deciders}
+    node = await selection.resolve(mail, selection.tree(query.filter), deciders)
     sorter = await order.prepare(mail, _rows(mail, node), query.sort or order.NEWEST_FIRST, _header_values(mail))
     # From here on nothing waits: the result is one committed state's.
     rows = sorter(_rows(mail, node))
@@ -87,8 +91,15 @@ async def run(mail: MailAccount, query: Query) -> EmailResult:
         rows = order.collapsed(mail, rows)
     state = mail.state("Email", "Thread") if _looks_at_threads(query) else mail.state("Email")
     result = EmailResult(mail.emails, rows, state)
-    _keep(mail.snapshot.derived, key, result)
+    if not _ages(query):
+        _keep(mail.snapshot.derived, key, result)
     return result
+
+
+def _ages(query: Query) -> bool:
+    """Whether the result changes with time alone: what is verified today may have expired tomorrow."""
+    conditions = {leaf.name for leaf in selection.leaves(selection.tree(query.filter))}
+    return bool(conditions & (selection.SMIME_CONDITIONS - {"hasSmime"}))
 
 
 def _keep(results: dict[Hashable, object], key: Hashable, result: EmailResult) -> None:
@@ -123,7 +134,7 @@ def _header_values(mail: MailAccount) -> order.HeaderValues:
     return fetch
 
 
-def _has_attachment(mail: MailAccount) -> selection.HasAttachment:
+def _has_attachment(mail: MailAccount) -> selection.Decider:
     async def fetch(email_ids: Sequence[str]) -> dict[str, bool]:
         found = await contents(mail, email_ids, Wanted(("hasAttachment",), BodyOptions()))
         return {email_id: values["hasAttachment"] for email_id, values in found.items()}

@@ -11,9 +11,9 @@ from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import anything, array_of, id_
 from gateway.jmap.errors import MethodError
-from gateway.jmap.filters import check_filter
+from gateway.jmap.filters import check_filter, in_use
 from gateway.jmap.methods import Answer, Method
-from gateway.objects.mail import selection
+from gateway.objects.mail import selection, smime
 from gateway.objects.mail.capability import MAIL, mail_of
 from gateway.objects.mail.contents import Wanted, contents
 from gateway.objects.mail.email_query import FILTER_CONDITIONS
@@ -40,7 +40,8 @@ async def get(context: Context, account: Account, arguments: Mapping[str, Any]) 
     email_ids: list[str] = list(dict.fromkeys(arguments["emailIds"]))
     if len(email_ids) > context.limits.max_objects_in_get:
         raise MethodError("requestTooLarge")
-    node = selection.tree(check_filter(arguments["filter"], FILTER_CONDITIONS))
+    conditions = in_use(FILTER_CONDITIONS, smime.CONDITIONS, context.using)
+    node = selection.tree(check_filter(arguments["filter"], conditions))
     subject, body = _pattern(node, SUBJECT_CONDITIONS), _pattern(node, BODY_CONDITIONS)
     mail = await mail_of(context, account)
     known = [email_id for email_id in email_ids if mail.emails.row(email_id) is not None]

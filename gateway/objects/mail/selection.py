@@ -1,8 +1,9 @@
 """Which Emails match a filter (RFC 8621 §4.4.1).
 
 Two steps. `resolve` asks whatever must be asked: text is searched by the backend, one SEARCH per folder for all that
-one SEARCH can express; `hasAttachment` is decided by the gateway for the rows that are still in question. `matching`
-then evaluates the whole tree on the index at once, without waiting, so that the answer is one committed state's.
+one SEARCH can express; `hasAttachment` and what is about S/MIME is decided by the gateway for the rows that are still
+in question. `matching` then evaluates the whole tree on the index at once, without waiting, so that the answer is one
+committed state's.
 
 A selection is a mask: one octet per row of the index, 1 where the row matches.
 """
@@ -11,15 +12,16 @@ from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from adapters.formats.smime.kinds import CONTENT_TYPES
 from adapters.ports.mail_search import AllOf, AnyOf, Criterion, HeaderField, NoneOf, Text, TextField
 from gateway.objects.mail.search_text import tokens
 from gateway.sync.account import MailAccount
 
 Mask = bytes
-HasAttachment = Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]]
-"""Decides hasAttachment (RFC 8621 §4.1.4) for Email ids; ids that vanished are left out."""
+Decider = Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]]
+"""Decides a condition such as hasAttachment (RFC 8621 §4.1.4) for Email ids; ids that vanished are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class Decided:
 
 
 Node = Leaf | Branch | Found | Decided
+
+SMIME_CONDITIONS: Final = frozenset({"hasSmime", "hasVerifiedSmime", "hasVerifiedSmimeAtDelivery"})
+"""RFC 9219 §4.2."""
+
+DECIDED: Final = frozenset({"hasAttachment", *SMIME_CONDITIONS})
 EVERYTHING = Branch("AND", ())
 NOTHING = Branch("OR", ())
 
@@ -63,8 +70,17 @@ def tree(filter: Mapping[str, Any] | None) -> Node:
         return EVERYTHING
     if "operator" in filter:
         return Branch(filter["operator"], tuple(tree(child) for child in filter["conditions"]))
-    leaves = tuple(Leaf(name, value) for name, value in filter.items())
+    leaves = tuple(_of_condition(name, value) for name, value in filter.items())
     return leaves[0] if len(leaves) == 1 else Branch("AND", leaves)
+
+
+def _of_condition(name: str, value: Any) -> Node:
+    if name not in SMIME_CONDITIONS:
+        return Leaf(name, value)
+    # Only messages of a few content types can be S/MIME, and those the server finds without reading a body.
+    candidates = Branch("OR", tuple(Leaf("header", ["Content-Type", text]) for text in CONTENT_TYPES))
+    found = Branch("AND", (candidates, Leaf(name, value=True)))
+    return found if value else Branch("NOT", (found,))
 
 
 def leaves(node: Node) -> Iterable[Leaf]:
@@ -108,15 +124,16 @@ def criterion(node: Node) -> Criterion | None:
 async def resolve(
     account: MailAccount,
     node: Node,
-    has_attachment: HasAttachment,
+    deciders: Mapping[str, Decider],
     *,
     scope: str | None = None,
     within: Node = EVERYTHING,
 ) -> Node:
     """The same filter with every condition answered that the index cannot answer.
 
-    scope: the only mailbox whose Emails are in question, None for all. within: what the Emails in question match
-    already, so that no more messages are fetched than needed. Raises adapters.errors.
+    deciders: condition -> how it is decided, for those of `DECIDED`. scope: the only mailbox whose Emails are in
+    question, None for all. within: what the Emails in question match already, so that no more messages are fetched
+    than needed. Raises adapters.errors.
     """
     asked = criterion(node)
     if asked is not None:
@@ -124,17 +141,17 @@ async def resolve(
     if isinstance(node, Leaf):
         if node.name in THREAD_CONDITIONS:
             await account.threads.ready()
-        return await _attachments(account, node.value, has_attachment, within) if node.name == "hasAttachment" else node
+        return await _decide(account, node.value, deciders[node.name], within) if node.name in DECIDED else node
     if not isinstance(node, Branch):
         return node
     if node.operator == "AND":
-        return await _resolve_all_of(account, node, has_attachment, scope, within)
-    children = [await resolve(account, child, has_attachment, scope=scope, within=within) for child in node.children]
+        return await _resolve_all_of(account, node, deciders, scope, within)
+    children = [await resolve(account, child, deciders, scope=scope, within=within) for child in node.children]
     return Branch(node.operator, tuple(children))
 
 
 async def _resolve_all_of(
-    account: MailAccount, node: Branch, has_attachment: HasAttachment, scope: str | None, within: Node
+    account: MailAccount, node: Branch, deciders: Mapping[str, Decider], scope: str | None, within: Node
 ) -> Node:
     """The cheap conditions first; once nothing is left, nothing more is asked."""
     mailboxes = [child.value for child in node.children if isinstance(child, Leaf) and child.name == "inMailbox"]
@@ -150,13 +167,13 @@ async def _resolve_all_of(
         known = Branch("AND", (within, *resolved))
         if 1 not in matching(account, known):
             return NOTHING
-        resolved += (await resolve(account, child, has_attachment, scope=scope, within=known),)
+        resolved += (await resolve(account, child, deciders, scope=scope, within=known),)
     return Branch("AND", resolved)
 
 
 def _fetches(node: Node) -> bool:
     """Whether messages must be fetched to decide; such conditions come last, for as few rows as possible."""
-    return any(leaf.name == "hasAttachment" for leaf in leaves(node))
+    return any(leaf.name in DECIDED for leaf in leaves(node))
 
 
 async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> Found:
@@ -165,10 +182,10 @@ async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> 
     return Found(found)
 
 
-async def _attachments(account: MailAccount, wanted: bool, has_attachment: HasAttachment, within: Node) -> Decided:
+async def _decide(account: MailAccount, wanted: bool, decider: Decider, within: Node) -> Decided:
     mask = matching(account, within)
     rows = [row for row in account.emails.all_rows() if mask[row]]
-    decided = await has_attachment(account.emails.ids(rows))
+    decided = await decider(account.emails.ids(rows))
     return Decided(frozenset(email_id for email_id, has_one in decided.items() if has_one is wanted))
 
 

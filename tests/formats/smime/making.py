@@ -125,11 +125,11 @@ class Authority:
     alice: Holder
 
     @classmethod
-    def make(cls) -> "Authority":
-        root = certificate(Wish("Root", is_authority=True, valid=(NOW - 900 * DAY, NOW + 900 * DAY)))
-        wish = Wish("Intermediate", is_authority=True, valid=(NOW - 800 * DAY, NOW + 800 * DAY))
+    def make(cls, now: datetime.datetime = NOW) -> "Authority":
+        root = certificate(Wish("Root", is_authority=True, valid=(now - 900 * DAY, now + 900 * DAY)))
+        wish = Wish("Intermediate", is_authority=True, valid=(now - 800 * DAY, now + 800 * DAY))
         intermediate = certificate(wish, root)
-        return cls(root, intermediate, certificate(Wish(), intermediate))
+        return cls(root, intermediate, certificate(Wish(valid=(now - 30 * DAY, now + 30 * DAY)), intermediate))
 
 
 def by_library(holder: Holder, body: bytes = BODY, *options: pkcs7.PKCS7Options, pss: bool = False) -> bytes:

@@ -1,0 +1,123 @@
+"""Which Emails are S/MIME, and the octets that their signatures are verified on.
+
+The kind follows from the MIME structure and never changes, so it is kept in the cache of answers. A small message is
+fetched whole, many at once. A large one is read once, into one buffer: raw where it is signed in two parts, and of an
+opaque one only what lies in its transfer encoding.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Final
+
+from adapters.errors import Conflict
+from adapters.formats.email import SMIME_LAYER, BodyOptions
+from adapters.formats.mime import Part
+from adapters.formats.smime.kinds import Kind, cms_kind
+from adapters.ports.mail import FetchPlan
+from adapters.ports.signatures import SignedMessage
+from gateway.context import Account, Context
+from gateway.objects.mail import blob_ids
+from gateway.objects.mail.contents import WHOLE_LIMIT, Wanted, contents, place_of
+from gateway.store.blobs import OpenBlob
+from gateway.sync.account import MailAccount
+
+FROM: Final = "header:From:asAddresses:all"
+_BEGINNING: Final = 64
+_NONE: Final = "none"
+
+
+async def kinds_of(
+    context: Context, account: Account, mail: MailAccount, email_ids: Sequence[str]
+) -> dict[str, Kind | None]:
+    """The kind by Email id, None where no signature shows; ids of Emails that are gone are left out."""
+    found: dict[str, str] = {}
+    for email_id in email_ids:
+        if (value := context.cache.get((SMIME_LAYER, account.id, email_id))) is not None:
+            found[email_id] = value.decode()
+    missing = [email_id for email_id in email_ids if email_id not in found]
+    layers = await contents(mail, missing, Wanted((SMIME_LAYER,), BodyOptions())) if missing else {}
+    for email_id, values in layers.items():
+        layer = values[SMIME_LAYER]
+        kind = _NONE if layer is None else layer.kind
+        if kind == "unlabelled":
+            kind = await _told_by_content(context, account, email_id) or _NONE
+        found[email_id] = kind
+        context.cache.put((SMIME_LAYER, account.id, email_id), kind.encode())
+    return {email_id: _KINDS[kind] for email_id, kind in found.items()}
+
+
+_KINDS: Final[Mapping[str, Kind | None]] = {
+    "detached": "detached",
+    "opaque": "opaque",
+    "unknown": "unknown",
+    _NONE: None,
+}
+
+
+async def _told_by_content(context: Context, account: Account, email_id: str) -> Kind | None:
+    blob = await context.blobs.find(account, _content_id(email_id))
+    beginning = b"" if blob is None else b"".join([piece async for piece in blob.read(0, _BEGINNING)])
+    return cms_kind(beginning)
+
+
+async def signed_messages(
+    context: Context, account: Account, mail: MailAccount, kinds: Mapping[str, Kind | None]
+) -> AsyncIterator[tuple[str, SignedMessage]]:
+    """What has to be verified of each Email, one after the other: no two large ones are held at a time."""
+    small = await _small_messages(mail, [email_id for email_id in kinds if _size(mail, email_id) <= WHOLE_LIMIT])
+    for email_id, kind in kinds.items():
+        octets: bytes | bytearray | None = small.pop(email_id, None)
+        if octets is not None:
+            yield email_id, SignedMessage(octets)
+        elif kind == "opaque":
+            octets = await _buffer(await context.blobs.find(account, _content_id(email_id)))
+            if octets is not None:
+                yield email_id, SignedMessage(octets, await _senders(mail, email_id))
+        else:
+            octets = await _buffer(await context.blobs.find(account, blob_ids.of_email(email_id)))
+            if octets is not None:
+                yield email_id, SignedMessage(octets)
+
+
+def _content_id(email_id: str) -> str:
+    """The blob id of the only part of a message."""
+    return str(blob_ids.of_parts(blob_ids.of_email(email_id))(Part(part_id="1")))
+
+
+def _size(mail: MailAccount, email_id: str) -> int:
+    row = mail.emails.row(email_id)
+    return 0 if row is None else mail.emails.size[row]
+
+
+async def _small_messages(mail: MailAccount, email_ids: Sequence[str]) -> dict[str, bytes]:
+    """Whole messages, as far as they are where they were."""
+    folders: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
+    for email_id in email_ids:
+        if (place := place_of(mail, email_id)) is not None:
+            folders[place.path, place.uid_validity][place.uid] = email_id
+    found: dict[str, bytes] = {}
+    for (path, uid_validity), by_uid in folders.items():
+        try:
+            fetched = await mail.port.fetch(path, uid_validity, list(by_uid), FetchPlan(whole=True))
+        except Conflict:
+            continue
+        found |= {by_uid[uid]: data.message for uid, data in fetched.items() if data.message is not None}
+    return found
+
+
+async def _buffer(blob: OpenBlob | None) -> bytearray | None:
+    """All octets of a blob, held once: the room for them is made before they come."""
+    if blob is None:
+        return None
+    buffer, end = bytearray(blob.size or 0), 0
+    async for piece in blob.read(0, None):
+        buffer[end : end + len(piece)] = piece
+        end += len(piece)
+    del buffer[end:]
+    return buffer
+
+
+async def _senders(mail: MailAccount, email_id: str) -> list[str]:
+    found = await contents(mail, [email_id], Wanted((FROM,), BodyOptions()))
+    fields = found[email_id][FROM] if email_id in found else []
+    return [address["email"] for field in fields for address in field]
