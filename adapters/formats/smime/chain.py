@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -26,6 +27,9 @@ MAX_CHECKS: Final = 100
 """Signatures of certificates that are looked at to find one path."""
 
 MAX_LENGTH: Final = 8
+
+KEPT: Final = 256
+"""Results kept for certificates that come again and again: those of frequent senders and their authorities."""
 
 _EMAIL: Final = frozenset({ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
@@ -59,7 +63,7 @@ def build_chain(
     if why is not None:
         return Chain(tuple(path), (*problems, why))
     weak = list(_path_problems(path, at))
-    if not weak and (invalid := _validate(path, at)):
+    if not weak and (invalid := _validate(tuple(path))):
         weak = [invalid]
     return Chain(tuple(path), (*problems, *weak))
 
@@ -128,6 +132,7 @@ def _may_issue(certificate: x509.Certificate) -> bool:
     )
 
 
+@lru_cache(maxsize=KEPT)
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     try:
         if _is_weak(certificate) or key_refusal(issuer.public_key()):
@@ -153,8 +158,13 @@ def _path_problems(path: Sequence[x509.Certificate], at: datetime) -> Iterator[s
             yield f"The certificate authority {shown(certificate.subject)} is not for mail"
 
 
-def _validate(path: Sequence[x509.Certificate], at: datetime) -> str | None:
-    """The whole of RFC 5280 §6 for one path: names, constraints, lengths, critical extensions, algorithms."""
+@lru_cache(maxsize=KEPT)
+def _validate(path: tuple[x509.Certificate, ...]) -> str | None:
+    """The whole of RFC 5280 §6 for one path: names, constraints, lengths, critical extensions, algorithms.
+
+    The time was looked at before: there is a moment at which all of the path is valid, and this is one of these.
+    """
+    at = max(one.not_valid_before_utc for one in path)
     any_extension = ExtensionPolicy.permit_all()
     authority = any_extension.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
     verifier = (
