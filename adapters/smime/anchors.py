@@ -82,7 +82,7 @@ def _certificates(file: Path) -> Iterator[x509.Certificate]:
         try:
             certificate = x509.load_pem_x509_certificate(block)
             certificate.subject.public_bytes()
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             _log.warning("%s holds a trust anchor that cannot be read: %s", file, error)
         else:
             yield certificate

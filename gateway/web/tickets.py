@@ -11,12 +11,10 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import orjson
 from aiohttp import web
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from gateway.config_reader import Secret
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store
@@ -24,6 +22,9 @@ from gateway.web import addresses
 from gateway.web.credentials import Credentials
 from gateway.web.keys import services
 from gateway.web.problems import Refusal
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 SECONDS: Final = 60
 """How long a ticket waits for its use."""
@@ -61,7 +62,7 @@ async def issue(store: Store, credentials: Credentials) -> Ticket:
     """A new ticket for these credentials. Raises StoreUnavailable."""
     ticket = Ticket(secrets.token_urlsafe(32))
     parts = (credentials.scheme, credentials.username, credentials.login, credentials.secret.reveal())
-    sealed = ChaCha20Poly1305(ticket.key).encrypt(_NONCE, orjson.dumps(parts), None)
+    sealed = _cipher(ticket).encrypt(_NONCE, orjson.dumps(parts), None)
     await store.commit(_ACCOUNT, [Put(ticket.place, sealed, SECONDS)])
     return ticket
 
@@ -85,9 +86,18 @@ async def redeem(store: Store, value: str) -> Credentials | None:
         return _open(ticket, sealed)
 
 
+def _cipher(ticket: Ticket) -> "ChaCha20Poly1305":
+    """Imported when the first ticket is sold: 7 MB that a gateway without browsers need not have."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415
+
+    return ChaCha20Poly1305(ticket.key)
+
+
 def _open(ticket: Ticket, sealed: bytes) -> Credentials | None:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _cipher
+
     try:
-        scheme, username, login, secret = orjson.loads(ChaCha20Poly1305(ticket.key).decrypt(_NONCE, sealed, None))
+        scheme, username, login, secret = orjson.loads(_cipher(ticket).decrypt(_NONCE, sealed, None))
     except InvalidTag:
         return None
     return Credentials(scheme, username, login, Secret(secret))

@@ -189,7 +189,7 @@ def _certificate(octets: bytes) -> x509.Certificate | None:
         certificate = x509.load_der_x509_certificate(octets)
         for name in ("subject", "issuer", "serial_number", "not_valid_before_utc", "not_valid_after_utc"):
             getattr(certificate, name)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return None
     return certificate
 

@@ -133,13 +133,14 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
-        mail = await first_page.holding(context, account, ids)
+        wanted = [name for name in smime.NAMES if name in properties]
+        # what is kept of signatures, and told of them, is for a whole index
+        mail = await (mail_of(context, account) if wanted else first_page.holding(context, account, ids))
         if ids is None:
             ids = _all_ids(mail, context.limits.max_objects_in_get)
         changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
         fixed_names = tuple(name for name in properties if name not in (*CHANGING, *smime.NAMES))
         fixed = await _fixed_parts(context, account, mail, list(changing), fixed_names, body_options(arguments))
-        wanted = [name for name in smime.NAMES if name in properties]
         if wanted:
             signed = await smime.members(context, account, mail, list(fixed), wanted)
             fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
