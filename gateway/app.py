@@ -58,11 +58,14 @@ async def services(config: Config) -> AsyncIterator[Services]:
         stack.push_async_callback(logins.close)
         stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
         meters.logins.set_function(lambda: len(logins))
+        authenticator = Authenticator(config, logins, store)
+        if store.shared:
+            stack.push_async_callback(_end, asyncio.create_task(authenticator.share_failures()))
         uploads = Uploads(store, config.limits.upload_seconds)
         registry = Registry.build(DATA_TYPES, METHODS)
         yield Services(
             config=config,
-            authenticator=Authenticator(config, logins),
+            authenticator=authenticator,
             registry=registry,
             capabilities=_capabilities(registry, limits, config),
             limits=limits,

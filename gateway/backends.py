@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import secrets
 import ssl
 import time
 from collections.abc import AsyncGenerator
@@ -150,6 +151,7 @@ class MailBackends:
             if backend.managesieve is not None
         }
         self._shared: dict[str, _Shared] = {}
+        self._gateway = secrets.token_bytes(12)
 
     async def open(self, credentials: Credentials) -> Opened:
         """See `gateway.web.logins.Open`."""
@@ -277,7 +279,7 @@ class MailBackends:
         if shared is None:
             mail = MailAccount(account_id, account_id, port, self._store)
             shared = self._shared[account_id] = _Shared(name, mail, port, credentials, now)
-            turns = Turns(self._store, account_id) if self._config.store.kind == "redis" else None
+            turns = Turns(self._store, account_id, self._gateway) if self._store.shared else None
             shared.watch = Watch(shared, self._config.push.poll_seconds, turns)
             return shared
         old, shared.port, shared.mail.port = shared.port, port, port

@@ -70,7 +70,12 @@ class Lease:
 
 
 class Store(Protocol):
-    """What the gateway asks of SQLite and Redis alike. Every method may raise StoreUnavailable."""
+    """What the gateway asks of SQLite and Redis alike. Every method may raise StoreUnavailable.
+
+    shared: whether other gateways may write to it as well.
+    """
+
+    shared: bool
 
     async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
         """The values in the order of the keys; None for what is absent or expired."""

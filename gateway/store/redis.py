@@ -72,6 +72,8 @@ return string.format('%.0f', token)
 class RedisStore:
     """A Store on Redis. `timeout` seconds bound every wait, for a connection of the pool as for an answer."""
 
+    shared = True
+
     def __init__(self, url: str, *, max_connections: int = 16, timeout: float = 5.0) -> None:
         pool = BlockingConnectionPool.from_url(
             url,

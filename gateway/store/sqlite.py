@@ -34,6 +34,8 @@ PURGE_SECONDS = 60.0
 class SqliteStore:
     """A Store on SQLite. `path` None keeps everything in memory."""
 
+    shared = False
+
     def __init__(self, path: Path | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._channels = Channels()

@@ -269,8 +269,11 @@ class MailAccount:
                 dict(identity), ThreadIndex(self._namespace), self._keep, facts.personal_prefix
             )
             if stored is not None:
+                shown = None if self.fresh else self._snapshot.journal.epoch
                 self._snapshot = stored
                 self.fresh = False
+                if shown not in (None, stored.journal.epoch):  # what was shown while the store was away is void
+                    await self._committer.publish(stored, list(TYPES))
             elif not self.fresh:
                 # what another writer wrote cannot be read: what is in memory counts, under a new epoch
                 self._snapshot = self._forked()
@@ -292,6 +295,8 @@ class MailAccount:
         elif self._committer.overdue():
             async with self.writing:
                 await self._store(self._forked(), Dirty(), [])
+        elif not await self._committer.is_current():
+            raise Superseded  # what only the store holds may have changed
 
     async def _commit(self, facts: MailFacts, found: Pass) -> None:
         async with self.writing:

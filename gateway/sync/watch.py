@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import secrets
 import time
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
@@ -19,9 +18,6 @@ from adapters.ports.watch import Watched
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable
 
 log = logging.getLogger(__name__)
-
-REPLICA: Final = secrets.token_bytes(12)
-"""Stands for this process among those that share a store."""
 
 TURN_SECONDS: Final = 30.0
 """How long a gateway that says nothing more keeps its turn to watch."""
@@ -53,10 +49,14 @@ class Watchable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Whose turn it is to watch an account among the gateways of one store: a record that expires."""
+    """Whose turn it is to watch an account among the gateways of one store: a record that expires.
+
+    gateway: stands for this gateway, and for no other.
+    """
 
     store: Store
     account: str
+    gateway: bytes
 
     @property
     def _key(self) -> Key:
@@ -65,7 +65,7 @@ class Turns:
     async def take(self) -> bool:
         """Take or keep the turn; False while another has it. Raises StoreUnavailable."""
         (holder,) = await self.store.read([self._key])
-        return holder in (None, REPLICA) and await self._write(Put(self._key, REPLICA, TURN_SECONDS))
+        return holder in (None, self.gateway) and await self._write(Put(self._key, self.gateway, TURN_SECONDS))
 
     async def give_up(self) -> None:
         """Let another have the turn at once. Raises StoreUnavailable."""
@@ -75,7 +75,7 @@ class Turns:
         """Write unless another has the turn by now: the lease makes looking and writing one step."""
         lease = await self.store.lease(self._key.account)
         (holder,) = await self.store.read([self._key])
-        if holder not in (None, REPLICA):
+        if holder not in (None, self.gateway):
             return False
         try:
             await self.store.commit(self._key.account, [write], lease)

@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
+import orjson
 from aiohttp import web
 
 from adapters.errors import AdapterError, AuthFailed
 from gateway.config import Config
 from gateway.context import Login
-from gateway.store.base import StoreUnavailable
+from gateway.store.base import MISSED, Store, StoreUnavailable
 from gateway.web import addresses
 from gateway.web.credentials import Credentials, Malformed, from_authorization, from_trusted_header
 from gateway.web.logins import Logins
@@ -32,12 +33,20 @@ REFUSED_SECONDS: Final = 5.0
 
 REFUSED_MOST: Final = 10_000
 
+FAILURES: Final = "failed-logins"
+"""The store's channel on which gateways tell each other of failed logins."""
+
+SUBSCRIBE_SECONDS: Final = 5.0
+
 
 class Authenticator:
     """Turns a request into a login, or into a Refusal: 401, 429 or 503."""
 
-    def __init__(self, config: Config, logins: Logins, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, config: Config, logins: Logins, store: Store, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._config = config
+        self._store = store
         self._logins = logins
         self._clock = clock
         auth = config.auth
@@ -93,7 +102,7 @@ class Authenticator:
             try:
                 return await stack.enter_async_context(self._logins.use(credentials))
             except AuthFailed:
-                self._remember_failure(address, user, attempt)
+                await self._remember_failure(address, user, attempt)
                 log.info("a login was refused by the backend")
                 raise self.unauthorized() from None
             except (AdapterError, StoreUnavailable) as error:
@@ -108,14 +117,33 @@ class Authenticator:
         if wait > 0:
             raise Refusal(429, "Too many failed logins; try again later.", retry_after(wait))
 
-    def _remember_failure(self, address: str, user: str, attempt: bytes) -> None:
-        now = self._clock()
-        self._by_address.failed(address, attempt, now)
-        self._by_user.failed(user, attempt, now)
-        self._refused[attempt] = now
+    async def _remember_failure(self, address: str, user: str, attempt: bytes) -> None:
+        self._count(address, user, attempt)
+        self._refused[attempt] = self._clock()
         self._refused.move_to_end(attempt)
         if len(self._refused) > REFUSED_MOST:
             self._refused.popitem(last=False)
+        if self._store.shared:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.publish(FAILURES, orjson.dumps([address, user, attempt.hex()]))
+
+    def _count(self, address: str, user: str, attempt: bytes) -> None:
+        now = self._clock()
+        self._by_address.failed(address, attempt, now)
+        self._by_user.failed(user, attempt, now)
+
+    async def share_failures(self) -> None:
+        """Count what other gateways on the store refused, until cancelled. What comes back from here is known."""
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                async with self._store.subscribe(FAILURES, self._heard):
+                    await asyncio.Event().wait()
+            await asyncio.sleep(SUBSCRIBE_SECONDS)
+
+    def _heard(self, message: bytes) -> None:
+        if message != MISSED:
+            address, user, attempt = orjson.loads(message)
+            self._count(address, user, bytes.fromhex(attempt))
 
     @contextlib.asynccontextmanager
     async def _lane(self, address: str) -> AsyncIterator[None]:

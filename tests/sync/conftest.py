@@ -17,6 +17,8 @@ ACCOUNT = "a1"
 class ShakyStore:
     """A store that can be away, lose everything, and counts its commits."""
 
+    shared = True
+
     def __init__(self) -> None:
         self.inner = SqliteStore(None)
         self.down = False

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.errors import AuthFailed, Unavailable
 from adapters.ports.watch import Watched
-from gateway.store.base import Key
+from gateway.store.base import Key, Put
 from gateway.store.sqlite import SqliteStore
 from gateway.sync import watch
 from gateway.sync.watch import Turns, Watch
@@ -107,24 +107,46 @@ async def test_one_of_several_gateways_watches(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(watch, "TURN_SECONDS", 0.3)
     store = SqliteStore()
     here, there = Thing(), Thing()
-    turns = Turns(store, "a1")
-    with Watch(here, 0.05, turns).listening():
+    with Watch(there, 0.05, Turns(store, "a1", b"there")).listening():
+        with Watch(here, 0.05, Turns(store, "a1", b"here")).listening():
+            await until(lambda: here.watching + there.watching == 1)
+            await asyncio.sleep(0.5)  # longer than a turn: it is kept
+            assert here.watching + there.watching == 1
+        await until(lambda: there.watching == 1)  # whoever leaves gives the turn up
+        assert not here.watching
+    await until(lambda: not there.watching)
+    await store.close()
+
+
+async def test_a_gateway_that_says_nothing_more_loses_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "TURN_SECONDS", 0.2)
+    store = SqliteStore()
+    there = Thing()
+    assert await Turns(store, "a1", b"killed").take()
+    with Watch(there, 0.05, Turns(store, "a1", b"there")).listening():
+        await until(lambda: there.watching == 1)
+    await until(lambda: not there.watching)
+    await store.close()
+
+
+async def test_a_watch_that_lost_its_turn_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "TURN_SECONDS", 0.2)
+    store = SqliteStore()
+    here = Thing()
+    with Watch(here, 0.05, Turns(store, "a1", b"here")).listening():
         await until(lambda: here.watching == 1)
-        monkeypatch.setattr(watch, "REPLICA", b"another")
-        assert not await turns.take()
-        await until(lambda: not here.watching)  # it cannot keep what it takes for another's
-        with Watch(there, 0.05, turns).listening():
-            await until(lambda: there.watching == 1)  # the turn of one that says nothing more ends
-            assert await store.read([Key("watch-a1", "turn", "")]) == [b"another"]
-    await until(lambda: not there.watching and not here.watching)
+        await store.commit("watch-a1", [Put(Key("watch-a1", "turn", ""), b"another")])
+        await until(lambda: not here.watching)
     await store.close()
 
 
 async def test_a_turn_is_given_to_one() -> None:
     store = SqliteStore()
-    assert await Turns(store, "a1").take()
-    assert await Turns(store, "a1").take()
-    assert await Turns(store, "a2").take()
-    await Turns(store, "a1").give_up()
-    assert await store.read([Key("watch-a1", "turn", "")]) == [None]
+    turns = Turns(store, "a1", b"here")
+    assert await turns.take()
+    assert await turns.take()
+    assert not await Turns(store, "a1", b"there").take()
+    assert await Turns(store, "a2", b"there").take()
+    await turns.give_up()
+    assert await Turns(store, "a1", b"there").take()
     await store.close()

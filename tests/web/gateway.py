@@ -182,7 +182,7 @@ async def running(**keys: str) -> AsyncIterator[Running]:
     uploads = Uploads(store, 3600)
     services = Services(
         config=config,
-        authenticator=Authenticator(config, logins),
+        authenticator=Authenticator(config, logins, store),
         registry=Registry.build((), methods.table()),
         capabilities={CORE: limits.to_json(), TEST: {}, **TRANSPORT},
         limits=limits,
