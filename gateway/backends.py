@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from adapters.dav.connection import Credentials as DavCredentials
 from adapters.errors import AdapterError, AuthFailed
 from adapters.formats.smtp_path import is_address
 from adapters.imap.backend import ImapMail
@@ -26,11 +27,13 @@ from adapters.ports.watch import Watched
 from adapters.smtp.backend import Endpoint as SmtpEndpoint
 from adapters.smtp.backend import SmtpSubmission
 from adapters.smtp.login import Credentials as SmtpCredentials
+from gateway.calendar_backends import CalendarBackends
 from gateway.config import Config, ImapConfig, ManageSieveConfig, SubmissionConfig, backend_user
 from gateway.config_reader import ConfigError
 from gateway.context import Account, Login
 from gateway.jmap.capabilities import CORE
 from gateway.objects import REFERRERS
+from gateway.objects.calendars.capability import calendar_capabilities
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
 from gateway.objects.mail.smime import SMIME
@@ -150,6 +153,7 @@ class MailBackends:
             for name, backend in config.backends.items()
             if backend.managesieve is not None
         }
+        self._calendars = CalendarBackends(config, store)
         self._shared: dict[str, _Shared] = {}
         self._gateway = secrets.token_bytes(12)
 
@@ -183,6 +187,10 @@ class MailBackends:
         filters = await self._filters(name, shared, proven)
         if filters is not None and shared.filtering is not None:
             capabilities |= sieve.capabilities(shared.filtering)
+        dav = _dav_credentials(credentials, owner)
+        calendars = None if dav is None else await self._calendars.open(name, account_id, dav)
+        if calendars is not None:
+            capabilities |= calendar_capabilities(calendars.facts)
         account = Account(
             id=account_id,
             name=credentials.username,
@@ -192,12 +200,13 @@ class MailBackends:
             mail=shared.mail,
             outbox=box,
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
+            calendars=calendars,
             signatures=self._signatures(account_id),
             watch=shared.watch,
         )
         primary = {urn: account_id for urn in capabilities if urn != CORE}
         login = Login(credentials.username, {account_id: account}, primary)
-        return Opened(login, lambda: self._close(account_id, shared, proven, filters))
+        return Opened(login, lambda: self._close(account_id, shared, proven, filters, dav))
 
     def _capabilities(self, port: OnceProbed) -> dict[str, dict[str, Any]]:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""
@@ -248,10 +257,17 @@ class MailBackends:
         return None if shared.filtering is None else filters
 
     async def _close(
-        self, account_id: str, shared: _Shared, credentials: ImapCredentials, filters: SieveFilters | None
+        self,
+        account_id: str,
+        shared: _Shared,
+        credentials: ImapCredentials,
+        filters: SieveFilters | None,
+        dav: DavCredentials | None,
     ) -> None:
         if filters is not None:
             await filters.close()
+        if dav is not None:
+            await self._calendars.release(account_id, dav)
         await self._release(account_id, shared, credentials)
 
     async def _prove(self, name: str, account_id: str, credentials: ImapCredentials) -> _Shared:
@@ -385,6 +401,14 @@ def _imap_credentials(credentials: Credentials, owner: str) -> ImapCredentials:
     if credentials.login != credentials.username:
         return ImapCredentials(credentials.login, password=secret, authzid=owner)
     return ImapCredentials(owner, password=secret)
+
+
+def _dav_credentials(credentials: Credentials, owner: str) -> DavCredentials | None:
+    """The same login at the DAV servers; None for a master user, for whom HTTP has no authorization identity."""
+    secret = credentials.secret.reveal()
+    if credentials.scheme != "password":
+        return DavCredentials(owner, token=secret)
+    return DavCredentials(owner, password=secret) if credentials.login == credentials.username else None
 
 
 def _smtp_credentials(credentials: ImapCredentials) -> SmtpCredentials:

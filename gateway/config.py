@@ -135,6 +135,19 @@ class ManageSieveConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CalDavConfig:
+    """[backends.NAME.caldav]: the calendar server (RFC 4791). Without it there are no calendars."""
+
+    url: str
+    ca_file: Path | None = None
+    allow_plaintext: bool = False
+    max_connections: int = number(4, 1, 50)
+    connect_seconds: float = number(10.0, 0.1, 300)
+    read_seconds: float = number(60.0, 0.1, 3600)
+    answer_seconds: float = number(300.0, 1, 3600)
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """[backends.NAME]: the servers of one set of users. `user` is the login there: %u, %n, %d are the name given
     by the client, its part before and its part after the @."""
@@ -143,6 +156,7 @@ class Backend:
     user: str = "%u"
     submission: SubmissionConfig | None = None
     managesieve: ManageSieveConfig | None = None
+    caldav: CalDavConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +303,21 @@ def _backend_problems(config: Config) -> list[str]:
                     f'backends.{name}.{section}.tls: "none" sends passwords readable over the network; '
                     "allowed to this machine only, unless allow_plaintext = true"
                 )
+        if backend.caldav is not None:
+            problems += _dav_problems(f"backends.{name}.caldav", backend.caldav)
+    return problems
+
+
+def _dav_problems(section: str, server: CalDavConfig) -> list[str]:
+    url = urlsplit(server.url)
+    problems = []
+    if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
+        problems.append(f'{section}.url: must be like "https://dav.example.org/"')
+    elif url.scheme == "http" and not server.allow_plaintext and not _is_loopback(url.hostname):
+        problems.append(
+            f'{section}.url: "http:" sends passwords readable over the network; '
+            "allowed to this machine only, unless allow_plaintext = true"
+        )
     return problems
 
 

@@ -9,6 +9,7 @@ from gateway.jmap.errors import MethodError
 from gateway.store.blobs import OpenBlob, Uploads
 from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
+from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
 from gateway.sync.verdicts import Signatures
@@ -22,6 +23,7 @@ class Account:
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
+    calendars: the synchronised calendars; None where its backend has no CalDAV server that answers.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
     """
@@ -34,6 +36,7 @@ class Account:
     mail: MailAccount | None
     outbox: Outbox | None = None
     filtering: Scripts | None = None
+    calendars: CalendarAccount | None = None
     signatures: Signatures | None = None
     watch: Watch | None = None
 
@@ -59,8 +62,8 @@ class BlobSource(Protocol):
 class Context:
     """One API request. Built by the web layer, passed down unchanged; `created_ids` and `refreshed` grow.
 
-    refreshed: ids of the accounts that were synchronised for this request; once is enough. glanced: of those of which
-    only what can be seen before they are indexed.
+    refreshed: ids of the accounts that were synchronised for this request; once is enough (of calendars: with a
+    suffix). glanced: of those of which only what can be seen before they are indexed.
     blobs: every blob that can be read, uploaded or not. cache: immutable parts of answers that were made before.
     """
 

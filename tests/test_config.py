@@ -17,6 +17,7 @@ MINIMAL = {"JMAPGW__BACKENDS__DEFAULT__IMAP__HOST": "imap.example.org"}
 OPTIONAL = {  # what else is required once an optional section is there
     "JMAPGW__BACKENDS__DEFAULT__SUBMISSION__HOST": "smtp.example.org",
     "JMAPGW__BACKENDS__DEFAULT__MANAGESIEVE__HOST": "imap.example.org",
+    "JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": "https://dav.example.org/",
 }
 SECRET_KEYS = {"auth.master_password", "store.url"}
 
@@ -240,3 +241,20 @@ def test_backend_user(template: str, expected: str) -> None:
 
 def test_backend_user_without_domain() -> None:
     assert backend_user("%n+%d", "a") == "a+"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("dav.example.org", "must be like"),
+        ("https://user@dav.example.org/", "must be like"),
+        ("https://dav.example.org/?x=1", "must be like"),
+        ("ftp://dav.example.org/", "must be like"),
+        ("http://dav.example.org/", "sends passwords readable"),
+    ],
+)
+def test_where_calendars_are(url: str, message: str) -> None:
+    (problem,) = problems({"JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": url})
+    assert problem.startswith("backends.default.caldav.url: ")
+    assert message in problem
+    load(None, MINIMAL | {"JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": "http://127.0.0.1:5232/"})

@@ -35,7 +35,7 @@ def test_the_rows_bring_exactly_the_registered_types() -> None:
     for _, _, status, _, brings, _ in ROWS:
         if brings:
             assert status != "No", brings
-            capability, _, types = brings.partition(":")
+            capability, _, types = brings.rpartition(":")
             brought[f"urn:ietf:params:jmap:{capability}"] = set(types.split())
     registry = Registry.build(DATA_TYPES, METHODS)
     # a transport, and an extension of Email: they bring no types

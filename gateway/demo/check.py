@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from gateway.demo.client import CORE, MAIL, CheckError, JmapClient, Json
 from gateway.demo.sample_mail import DOMAIN
@@ -98,6 +99,43 @@ def _arrival(demo: Demo, client: JmapClient) -> str:
     raise CheckError("bob's inbox does not show the new email")
 
 
+def _calendars(_demo: Demo, client: JmapClient) -> str:
+    calendars = {str(one["name"]): str(one["id"]) for one in _objects(client.call(("Calendar/get", {}))[0], "list")}
+    _expect({"Work", "Personal"} <= calendars.keys(), f"calendars are {sorted(calendars)}")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    query: Json = {
+        "filter": {"after": today.isoformat(), "before": (today + timedelta(days=28)).isoformat()},
+        "expandRecurrences": True,
+    }
+    get: Json = {
+        "#ids": {"resultOf": "0", "name": "CalendarEvent/query", "path": "/ids"},
+        "properties": ["title", "utcStart"],
+    }
+    events = _objects(client.call(("CalendarEvent/query", query), ("CalendarEvent/get", get))[1], "list")
+    starts = [str(event["utcStart"]) for event in events]
+    _expect(starts == sorted(starts), "not in order of the start")
+    _expect(sum(event["title"] == "Stand-up" for event in events) in range(18, 22), "not the stand-ups of four weeks")
+    return f"{len(calendars)} calendars, {len(events)} events within four weeks"
+
+
+def _event(_demo: Demo, client: JmapClient) -> str:
+    calendars = _objects(client.call(("Calendar/get", {}))[0], "list")
+    chosen = next(str(one["id"]) for one in calendars if one["isDefault"])
+    event: Json = {
+        "calendarIds": {chosen: True},
+        "title": SUBJECT,
+        "start": "2027-01-04T10:00:00",
+        "timeZone": "Europe/Berlin",
+        "duration": "PT1H",
+    }
+    created = client.call(("CalendarEvent/set", {"create": {"k": event}}))[0]
+    _expect(not created["notCreated"], f"not created: {created['notCreated']}")
+    found = client.call(("CalendarEvent/query", {"filter": {"title": f'"{SUBJECT}"'}}))[0]
+    destroyed = client.call(("CalendarEvent/set", {"destroy": _strings(found["ids"])}))[0]
+    _expect(len(_strings(destroyed["destroyed"])) == 1, f"not destroyed: {destroyed['notDestroyed']}")
+    return "created, found and destroyed"
+
+
 STEPS: dict[str, Callable[[Demo, JmapClient], str]] = {
     "session": _session,
     "Mailbox/get": _mailboxes,
@@ -105,6 +143,8 @@ STEPS: dict[str, Callable[[Demo, JmapClient], str]] = {
     "Thread/get": _threads,
     "download": _download,
     "Email/set, EmailSubmission/set": _arrival,
+    "Calendar/get, CalendarEvent/query": _calendars,
+    "CalendarEvent/set": _event,
 }
 
 

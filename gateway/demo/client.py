@@ -9,6 +9,7 @@ from typing import cast
 CORE = "urn:ietf:params:jmap:core"
 MAIL = "urn:ietf:params:jmap:mail"
 SUBMISSION = "urn:ietf:params:jmap:submission"
+CALENDARS = "urn:ietf:params:jmap:calendars"
 TIMEOUT_SECONDS = 60
 
 Json = dict[str, "object"]
@@ -41,7 +42,7 @@ class JmapClient:
             [method, {"accountId": self.account, **arguments}, str(number)]
             for number, (method, arguments) in enumerate(calls)
         ]
-        answer = self._json(self.api_url, {"using": [CORE, MAIL, SUBMISSION], "methodCalls": requested})
+        answer = self._json(self.api_url, {"using": [CORE, MAIL, SUBMISSION, CALENDARS], "methodCalls": requested})
         responses = answer.get("methodResponses")
         if not isinstance(responses, list) or len(responses) != len(calls):
             raise CheckError(f"not one response per call: {answer}")

@@ -136,6 +136,9 @@ identity_domain = "{DOMAIN}"
 host = "{dovecot.host}"
 port = {dovecot.managesieve}
 tls = "none"
+
+[backends.demo.caldav]
+url = "{backends.radicale.url}/"
 """
 
 

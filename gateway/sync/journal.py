@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 TYPES = ("Mailbox", "Thread", "Email")
+"""The types of mail."""
 COUNTS = ["totalEmails", "unreadEmails", "totalThreads", "unreadThreads"]
 """The properties that `updated_properties` names when nothing else of a Mailbox changed (RFC 8621 §2.2)."""
 
@@ -71,16 +72,17 @@ class _Net:
 
 
 class Journal:
-    """The newest records of an account. `keep` bounds the ids held over all records."""
+    """The newest records of an account. `keep` bounds the ids held over all records; types: those that it tells of."""
 
-    def __init__(self, keep: int = 10_000) -> None:
+    def __init__(self, keep: int = 10_000, types: tuple[str, ...] = TYPES) -> None:
         self._keep = keep
+        self._types = types
         self._held = 0
         self.records: list[Record] = []
         self.epoch = ""
         self.seq = 0
-        self.heads = dict.fromkeys(TYPES, 0)
-        self.floors = dict.fromkeys(TYPES, 0)
+        self.heads = dict.fromkeys(types, 0)
+        self.floors = dict.fromkeys(types, 0)
         self.past: dict[str, int] = {}
         self.renew()
 
@@ -90,8 +92,8 @@ class Journal:
         self.past = {}
         self.records = []
         self._held = 0
-        self.heads = dict.fromkeys(TYPES, self.seq)
-        self.floors = dict.fromkeys(TYPES, self.seq)
+        self.heads = dict.fromkeys(self._types, self.seq)
+        self.floors = dict.fromkeys(self._types, self.seq)
 
     def branch(self) -> None:
         """A new epoch that goes on from here, for commits that cannot be stored: older states stay good."""

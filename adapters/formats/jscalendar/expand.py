@@ -10,6 +10,7 @@ from adapters.formats.jscalendar.timezones import UTC_NAME, to_utc
 from adapters.formats.jscalendar.values import JsonObject, from_datetime, parse_duration, to_datetime
 
 _ZONE_SPREAD = timedelta(hours=27)  # local times lie at most so far from UTC, daylight saving time included
+_OVERLAP_LIMIT = 10_000  # occurrences that are looked at around a window before one is found in it
 _TIMING = frozenset({"start", "due", "timeZone", "duration"})
 
 
@@ -35,12 +36,47 @@ def occurrences(
     found: list[Occurrence] = []
     for key, patch in _instances(js, anchor, after, before, limit=limit):
         occurrence = _occurrence(js, key, patch, floating_zone)
-        if occurrence.start < before and (occurrence.end > after or occurrence.start >= after):
+        if _overlaps(occurrence, after, before):
             found.append(occurrence)
             if len(found) > limit:
                 raise ExpansionLimit(f"more than {limit} occurrences")
     found.sort(key=lambda occurrence: (occurrence.start, occurrence.recurrence_id or ""))
     return found
+
+
+def instance_patch(js: JsonObject, recurrence_id: str) -> JsonObject | None:
+    """The override of one occurrence, empty where it has none; None if there is no such occurrence.
+
+    Raises as `occurrences`.
+    """
+    patch = (js.get("recurrenceOverrides") or {}).get(recurrence_id)
+    if patch is not None:
+        return None if patch.get("excluded") is True else patch
+    moment = to_datetime(recurrence_id)
+    rule, anchor = js.get("recurrenceRule"), js.get("start") or js.get("due")
+    if anchor == recurrence_id:
+        return {}
+    if anchor is None or rule is None:
+        return None
+    found = recurrence_set(rule, to_datetime(anchor), moment, moment + timedelta(seconds=1), limit=2)
+    return {} if moment in found else None
+
+
+def overlaps(js: JsonObject, after: datetime, before: datetime, *, floating_zone: str = UTC_NAME) -> bool:
+    """Whether any occurrence overlaps [after, before) (naive UTC), stopping at the first. Raises as `occurrences`."""
+    anchor = js.get("start") or js.get("due")
+    if anchor is None:
+        return False
+    found = (
+        _occurrence(js, key, patch, floating_zone)
+        for key, patch in _instances(js, anchor, after, before, limit=_OVERLAP_LIMIT)
+    )
+    return any(_overlaps(occurrence, after, before) for occurrence in found)
+
+
+def _overlaps(occurrence: Occurrence, after: datetime, before: datetime) -> bool:
+    """An occurrence without length belongs to the window that it starts in."""
+    return occurrence.start < before and (occurrence.end > after or occurrence.start >= after)
 
 
 def _instances(

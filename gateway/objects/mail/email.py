@@ -26,9 +26,9 @@ from gateway.jmap.datatype import (
 )
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update, reference_ids
+from gateway.objects.changes import changes_of
 from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
-from gateway.objects.mail.changes import changes_of
 from gateway.objects.mail.contents import Wanted, contents
 from gateway.objects.mail.dates import utc_date
 from gateway.objects.mail.keywords import keyword

@@ -10,8 +10,8 @@ import orjson
 from adapters.formats.email import BodyOptions
 from gateway.jmap.checks import Check, array_of, boolean, id_, string, unsigned_int, utc_date
 from gateway.jmap.datatype import Query
+from gateway.objects.changes import change_set
 from gateway.objects.mail import order, selection
-from gateway.objects.mail.changes import change_set
 from gateway.objects.mail.contents import Wanted, contents
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.selection import Branch, Leaf, Node

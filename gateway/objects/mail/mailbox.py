@@ -12,9 +12,9 @@ from gateway.jmap.datatype import Changeable, Changes, Fetched, Query, QueryChan
 from gateway.jmap.errors import SetError
 from gateway.jmap.filters import Comparator, evaluate
 from gateway.jmap.properties import ID, Property, PropertyTable, Update, reference_ids
+from gateway.objects.changes import change_set, changes_of
 from gateway.objects.mail import mailbox_set
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
-from gateway.objects.mail.changes import change_set, changes_of
 from gateway.objects.results import ListResult
 from gateway.sync.account import MailAccount
 from gateway.sync.mailboxes import Mailbox

@@ -8,8 +8,8 @@ from gateway.jmap.checks import array_of, id_
 from gateway.jmap.datatype import Changeable, Changes, Fetched, Gettable
 from gateway.jmap.errors import MethodError
 from gateway.jmap.properties import ID, Property, PropertyTable
+from gateway.objects.changes import changes_of
 from gateway.objects.mail.capability import MAIL, mail_of
-from gateway.objects.mail.changes import changes_of
 from gateway.sync.account import MailAccount
 
 PROPERTIES: Final = PropertyTable([ID, Property("emailIds", array_of(id_), server_set=True)])

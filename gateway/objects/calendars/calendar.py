@@ -1,0 +1,111 @@
+"""Calendar: properties and the hooks of the standard methods (draft-ietf-jmap-calendars-29 §4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from gateway.context import Account, Context
+from gateway.jmap.arguments import Argument
+from gateway.jmap.checks import Check, anything, boolean, id_, integer, map_of, nullable, string
+from gateway.jmap.datatype import Changeable, Changes, Fetched, Settable
+from gateway.jmap.errors import MethodError, SetError
+from gateway.jmap.properties import ID, Property, PropertyTable, Update
+from gateway.objects.calendars import calendar_set
+from gateway.objects.calendars import jscalendar_checks as js
+from gateway.objects.calendars.calendar_view import shown
+from gateway.objects.calendars.capability import CALENDARS, calendars_of, own_addresses
+from gateway.objects.changes import changes_of
+from gateway.sync.calendars.index import CALENDAR
+
+MAX_NAME: Final = 255
+"""Octets of UTF-8 (-29 §4)."""
+
+
+def calendar_name(value: Any) -> str | None:
+    """A name that a calendar may have."""
+    fits = isinstance(value, str) and value.strip() and len(value.encode("utf-8", "replace")) <= MAX_NAME
+    return None if fits else f"must be a String of 1 to {MAX_NAME} octets"
+
+
+def default_alert(value: Any) -> str | None:
+    """An Alert that may be a default: not at an absolute time (-29 §4)."""
+    wrong = js.ALERT(value)
+    if wrong is None and value["trigger"].get("@type") == "AbsoluteTrigger":
+        return "/trigger must not be an AbsoluteTrigger"
+    return wrong
+
+
+ALERTS: Final[Check] = nullable(map_of(id_, default_alert))
+
+
+class CalendarType(Settable, Changeable):
+    """The hooks of the standard methods for Calendar; Calendar/set has more to do and stands in `calendar_default`."""
+
+    name = CALENDAR
+    capability = CALENDARS
+    methods = ("get", "changes")
+    set_arguments = (Argument("onDestroyRemoveEvents", boolean, False),)
+    properties = PropertyTable(
+        [
+            ID,
+            Property("name", calendar_name),
+            Property("description", nullable(string), default=None),
+            Property("color", nullable(js.color), default=None),
+            Property("sortOrder", integer(0, 2**31 - 1), default=0),
+            Property("isSubscribed", boolean, default=True),
+            Property("isVisible", boolean, default=True),
+            Property("isDefault", anything, server_set=True),
+            Property("includeInAvailability", js.enum("all", "attending", "none"), default="all"),
+            Property("defaultAlertsWithTime", ALERTS, default=None),
+            Property("defaultAlertsWithoutTime", ALERTS, default=None),
+            Property("timeZone", nullable(js.time_zone), default=None),
+            Property("shareWith", anything, default=None),
+            Property("myRights", anything, server_set=True),
+        ]
+    )
+
+    async def state(self, context: Context, account: Account) -> str:
+        """The state of all Calendars, true as of this request."""
+        return (await calendars_of(context, account)).state(CALENDAR)
+
+    async def get(
+        self,
+        context: Context,
+        account: Account,
+        ids: list[str] | None,
+        properties: tuple[str, ...],
+        arguments: Mapping[str, Any],
+    ) -> Fetched:
+        """Calendar/get (-29 §4.1)."""
+        index = (await calendars_of(context, account)).index
+        if ids is None:
+            ids = list(index.calendars)
+            if len(ids) > context.limits.max_objects_in_get:
+                raise MethodError("requestTooLarge")  # RFC 8620 §5.1
+        held = {calendar_id: index.calendars[calendar_id] for calendar_id in ids if calendar_id in index.calendars}
+        records = [shown(index, one) for one in held.values()]
+        found = [{name: record[name] for name in properties} for record in records]
+        return Fetched(found, [calendar_id for calendar_id in ids if calendar_id not in held])
+
+    async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
+        """Calendar/changes (-29 §4.2)."""
+        return changes_of(await calendars_of(context, account), CALENDAR, since_state, max_changes)
+
+    async def create(
+        self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """Calendar/set create (-29 §4.3)."""
+        return await calendar_set.create(await calendars_of(context, account), records)
+
+    async def update(
+        self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]
+    ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
+        """Calendar/set update (-29 §4.3)."""
+        return await calendar_set.update(await calendars_of(context, account), updates)
+
+    async def destroy(
+        self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]
+    ) -> Mapping[str, SetError]:
+        """Calendar/set destroy (-29 §4.3)."""
+        calendars = await calendars_of(context, account)
+        own = own_addresses(account, calendars)
+        return await calendar_set.destroy(calendars, own, ids, with_events=arguments["onDestroyRemoveEvents"])

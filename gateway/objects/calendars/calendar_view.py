@@ -1,0 +1,89 @@
+"""A Calendar as JMAP has it, of what the server says and what is kept beside it (-29 §4)."""
+
+from typing import Any, Final
+from urllib.parse import unquote
+
+from adapters.formats.content_lines import ContentLineError, parse
+from adapters.formats.jscalendar.timezones import Zones
+from adapters.ports.calendars import Calendar
+from gateway.objects.calendars.css_colors import from_stored
+from gateway.sync.calendars.index import Held, Index, is_default
+
+KEPT_HERE: Final[dict[str, Any]] = {
+    "isSubscribed": True,
+    "isVisible": True,
+    "defaultAlertsWithTime": None,
+    "defaultAlertsWithoutTime": None,
+}
+"""Properties that CalDAV has no place for, with what they are until they are set."""
+
+RIGHTS: Final = (
+    *("mayReadFreeBusy", "mayReadItems", "mayWriteAll", "mayWriteOwn", "mayUpdatePrivate", "mayRSVP"),
+    *("mayShare", "mayDelete"),
+)
+
+
+def shown(index: Index, held: Held) -> dict[str, Any]:
+    """All properties of the Calendar."""
+    info, kept = held.info, index.settings.get(held.id, {})
+    said = {
+        "name": name_of(info),
+        "description": info.properties.description,
+        "color": from_stored(info.properties.color),
+        "sortOrder": sort_order(info.properties.order),
+        "timeZone": zone_of(info.properties.time_zone),
+        "includeInAvailability": "none" if info.properties.transparent or is_shared(info) else "all",
+    }
+    return {
+        "id": held.id,
+        **KEPT_HERE,
+        **said,
+        **{name: value for name, value in kept.items() if name in said or name in KEPT_HERE},
+        "isDefault": is_default(index, held),
+        "shareWith": None,
+        "myRights": rights_of(info),
+    }
+
+
+def is_shared(info: Calendar) -> bool:
+    """Whether the calendar is somebody else's: then properties are stored for the user only (-29 §4.3)."""
+    return info.owner is not None
+
+
+def name_of(info: Calendar) -> str:
+    """The name; where the server has none, the last part of the path."""
+    return (info.properties.name or "").strip() or unquote(info.path.rstrip("/").rpartition("/")[2]) or "Calendar"
+
+
+def sort_order(order: int | None) -> int:
+    """A sortOrder within JMAP's range (-29 §4)."""
+    return min(max(order or 0, 0), 2**31 - 1)
+
+
+def zone_of(text: str | None) -> str | None:
+    """The IANA name of a calendar's VTIMEZONE (RFC 4791 §5.2.2); None where it says none that is known."""
+    try:
+        calendars = parse(text).components if text else []
+    except ContentLineError:
+        return None
+    for calendar in calendars:
+        for child in calendar.components:
+            tzid = child.value("TZID") if child.name == "VTIMEZONE" else None
+            if tzid is not None:
+                return Zones(calendar).resolve(tzid, "2026-01-01T00:00:00").name
+    return None
+
+
+def rights_of(info: Calendar) -> dict[str, bool]:
+    """CalendarRights by the privileges of the login (RFC 3744)."""
+    if info.privileges is None:
+        return {right: right != "mayShare" for right in RIGHTS}
+    told = info.privileges
+    may_write = {"write-content", "bind", "unbind"} <= told
+    return {
+        "mayReadFreeBusy": bool(told & {"read", "read-free-busy"}),
+        "mayReadItems": "read" in told,
+        **dict.fromkeys(("mayWriteAll", "mayWriteOwn", "mayUpdatePrivate", "mayRSVP"), may_write),
+        "mayShare": False,
+        "mayDelete": may_write and not is_shared(info),
+    }

@@ -1,0 +1,54 @@
+"""The calendars capabilities (draft-ietf-jmap-calendars-29 §1.5) and the way from an account to its calendars."""
+
+from typing import Any, Final
+
+from adapters.ports.calendars import CalendarFacts
+from gateway.context import Account, Context
+from gateway.jmap.errors import MethodError
+from gateway.objects.calendars.addresses import Addresses
+from gateway.sync.calendars.account import CalendarAccount
+
+CALENDARS: Final = "urn:ietf:params:jmap:calendars"
+PARSE: Final = "urn:ietf:params:jmap:calendars:parse"
+
+MIN_DATE_TIME: Final = "1000-01-01T00:00:00Z"
+MAX_DATE_TIME: Final = "8999-12-31T23:59:59Z"
+MAX_EXPANDED_DAYS: Final = 3 * 366
+MAX_PARTICIPANTS: Final = 2_000
+
+
+def calendars_capability(*, several: bool) -> dict[str, Any]:
+    """The account's object (-29 §1.5.1). several: whether the server takes one event in more than one calendar."""
+    return {
+        "maxCalendarsPerEvent": None if several else 1,
+        "minDateTime": MIN_DATE_TIME,
+        "maxDateTime": MAX_DATE_TIME,
+        "maxExpandedQueryDuration": f"P{MAX_EXPANDED_DAYS}D",
+        "maxParticipantsPerEvent": MAX_PARTICIPANTS,
+        "mayCreateCalendar": True,
+    }
+
+
+def calendar_capabilities(facts: CalendarFacts) -> dict[str, dict[str, Any]]:
+    """URN -> the account's object, in front of a server that answered."""
+    return {CALENDARS: calendars_capability(several=facts.server not in _ONE_CALENDAR), PARSE: {}}
+
+
+_ONE_CALENDAR: Final = frozenset({"cyrus"})
+"""Servers that refuse a uid that lies in another calendar of the same home."""
+
+
+async def calendars_of(context: Context, account: Account) -> CalendarAccount:
+    """The account's calendars, refreshed once per request. Raises MethodError, adapters.errors."""
+    if account.calendars is None:
+        raise MethodError("accountNotSupportedByMethod")
+    key = f"{account.id}/calendars"
+    if key not in context.refreshed:
+        await account.calendars.refresh()
+        context.refreshed.add(key)
+    return account.calendars
+
+
+def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:
+    """The calendar addresses of the account's owner."""
+    return Addresses.of(calendars.facts.addresses, account.name)

@@ -1,0 +1,58 @@
+"""What a client changed in a JSON object, in a form that can be done again to a newer version of it.
+
+Unlike a PatchObject it tells null from absent, so it works inside recurrenceOverrides too (-29 §5.9.1).
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from adapters.errors import Conflict
+
+REMOVED: Final = object()
+
+
+class Change(NamedTuple):
+    """One member that is new, different or gone; value is REMOVED for the last."""
+
+    path: tuple[str, ...]
+    value: Any
+
+
+MAPS: Final = frozenset(
+    {
+        *("recurrenceOverrides", "participants", "locations", "virtualLocations", "links", "keywords", "categories"),
+        *("alerts", "relatedTo"),
+    }
+)
+"""Properties that are maps: an absent one is an empty one."""
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Change]:
+    """What leads from one object to the other; arrays are replaced as a whole."""
+    for name in old.keys() - new.keys():
+        yield Change((*path, name), REMOVED)
+    for name, value in new.items():
+        before = old.get(name, {} if not path and name in MAPS else REMOVED)
+        if isinstance(value, dict) and isinstance(before, dict):
+            yield from difference(before, value, (*path, name))
+        elif type(value) is not type(before) or value != before:
+            yield Change((*path, name), value)
+
+
+def applied(target: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
+    """A changed copy. Raises Conflict where the object that a change is about is gone."""
+    result: dict[str, Any] = copy.deepcopy(dict(target))
+    for path, value in changes:
+        if len(path) > 1 and path[0] in MAPS:
+            result.setdefault(path[0], {})
+        parent: Any = result
+        for step in path[:-1]:
+            parent = parent.get(step)
+            if not isinstance(parent, dict):
+                raise Conflict("what was changed is not there any more")
+        if value is REMOVED:
+            parent.pop(path[-1], None)
+        else:
+            parent[path[-1]] = copy.deepcopy(value)
+    return {name: value for name, value in result.items() if value != {} or name not in MAPS}

@@ -1,0 +1,352 @@
+"""CalendarEvent/set: create, update, destroy; of events and of instances of them (-29 §5.9)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
+from adapters.formats.jscalendar.pointer import make_patch, tokens
+from adapters.formats.jscalendar.series import inherited, override_object
+from adapters.formats.jscalendar.write import write_text
+from gateway.context import Account, Context
+from gateway.jmap.errors import SetError, set_error
+from gateway.jmap.properties import Update
+from gateway.objects.calendars import event_rules as rules
+from gateway.objects.calendars.addresses import Addresses
+from gateway.objects.calendars.attachments import embedded
+from gateway.objects.calendars.calendar_view import is_shared, rights_of, zone_of
+from gateway.objects.calendars.difference import Change, applied, difference
+from gateway.objects.calendars.event_properties import COMPUTED, METADATA
+from gateway.objects.calendars.event_view import View
+from gateway.objects.calendars.instances import Target, find
+from gateway.objects.calendars.storing import Storing
+from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.entries import entry_of
+from gateway.sync.calendars.index import Event, Held, Index, Place
+
+Values = dict[str, Any]
+
+_ABSENT: Final = object()
+_NOT_IN_INSTANCES: Final = frozenset(  # jscalendarbis §3.3.4, -29 §5, §5.1
+    {
+        *("@type", "uid", "prodId", "privacy", "organizerCalendarAddress", "sentBy", "relatedTo", "recurrenceRule"),
+        *("recurrenceOverrides", "calendarIds", "isDraft", "mayInviteSelf", "mayInviteOthers", "hideAttendees"),
+    }
+)
+
+
+class Writer:
+    """One /set or /copy on an account's events."""
+
+    def __init__(
+        self, context: Context, account: Account, calendars: CalendarAccount, own: Addresses, *, schedule: bool = False
+    ) -> None:
+        self._context = context
+        self._account = account
+        self._calendars = calendars
+        self._own = own
+        self._schedule = schedule
+        self._storing = Storing(calendars, own)
+
+    @property
+    def _index(self) -> Index:
+        return self._calendars.index
+
+    # create
+
+    async def create(self, records: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """By creation id: what the server set, or why there is no event."""
+        answers: dict[str, Mapping[str, Any] | SetError] = {}
+        for key, record in records.items():
+            try:
+                event_id = await self._create(record)
+            except (SetError, AdapterError) as error:
+                answers[key] = _refusal(error)
+                continue
+            finally:
+                await self._storing.finish()
+            answers[key] = {"id": event_id} | self._told(event_id, record)
+        return answers
+
+    async def _create(self, record: Mapping[str, Any]) -> str:
+        values = {name: value for name, value in record.items() if value is not None and name not in METADATA}
+        places = [self._writable(calendar_id) for calendar_id in record["calendarIds"]]
+        rules.take_utc(values, values.get("timeZone"), _common_zone(places))
+        values = await embedded(self._context, self._account, values)
+        event = rules.completed(values, self._own)
+        if record.get("isDraft"):
+            event["isDraft"] = True
+        self._check(event, places, event.get("recurrenceOverrides") or ())
+        event_id = self._calendars.ids.event(event["uid"], event.get("recurrenceId"))
+        self._check_uid(event)
+        self._check_messages(event)
+        await self._store(event_id, event, places)
+        return event_id
+
+    async def _store(self, event_id: str, event: Values, places: Sequence[Held]) -> None:
+        try:
+            text = write_text(event)
+        except ValueError as error:
+            raise rules.invalid(f"The event cannot be written: {error}"[:300]) from error
+        for number, held in enumerate(places):
+            try:
+                await self._storing.create(Place(held.id, f"{event_id}.ics"), text)
+            except (AdapterError, SetError) as error:
+                await self._storing.finish()
+                if number:  # all calendars or none
+                    await self._take_back(event_id)
+                    raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
+                raise (
+                    rules.invalid("The server has another event of this uid.", "uid")
+                    if isinstance(error, Conflict)
+                    else error
+                ) from error
+
+    async def _take_back(self, event_id: str) -> None:
+        event = self._index.events.get(event_id)
+        for place in event.places if event is not None else ():
+            await self._storing.remove(event, place)  # type: ignore[arg-type]  # there are places
+
+    def _check_uid(self, event: Mapping[str, Any]) -> None:
+        """An account holds a uid once, or as instances that stand alone (-29 §1.4.1)."""
+        same = [other for other in self._index.events.values() if other.entry.uid == event["uid"]]
+        ids = {(other.entry.recurrence_id) for other in same}
+        if same and (event.get("recurrenceId") is None or ids & {None, event["recurrenceId"]}):
+            raise SetError("invalidProperties", "There is an event of this uid.", ["uid"], existingId=same[0].id)
+        if any(other.entry.event().get("privacy") != event.get("privacy") for other in same):
+            raise rules.invalid("must be that of the other instances", "privacy")
+
+    # update
+
+    async def update(self, updates: Mapping[str, Update]) -> Mapping[str, Mapping[str, Any] | SetError | None]:
+        """By id: what changed beyond what was asked for, or why nothing was changed."""
+        answers: dict[str, Mapping[str, Any] | SetError | None] = {}
+        for event_id, change in updates.items():
+            target = find(self._index, event_id)
+            if target is None:
+                answers[event_id] = SetError("notFound")
+                continue
+            before = View(self._own).show(target)
+            try:
+                await self._update(target, change)
+            except (SetError, AdapterError) as error:
+                answers[event_id] = _refusal(error)
+                continue
+            finally:
+                await self._storing.finish()
+            kept = {name: value for name, value in before.items() if name not in change.changed}
+            answers[event_id] = self._told(event_id, {**kept, **change.patched})
+        return answers
+
+    async def _update(self, target: Target, change: Update) -> None:
+        event = target.event
+        held = [self._writable(calendar_id) for calendar_id in sorted(event.calendar_ids)]
+        if change.patched.get("isDraft") and "isDraft" in change.changed:  # -29 §5: only upon creation
+            raise rules.invalid("cannot be set again", "isDraft")
+        if target.recurrence_id is not None and (wrong := change.changed & _NOT_IN_INSTANCES):
+            raise rules.invalid("cannot differ in an instance", *sorted(wrong))
+        changes = await self._changes(target, change, held)
+        self._check_messages(event.entry.event(), changes)
+        if changes:
+            for place in event.places:
+                await self._storing.change(event, place, partial(self._edited, target, changes, held))
+        if "calendarIds" in change.changed:
+            await self._storing.finish()
+            await self._refile(event, change.patched["calendarIds"])
+
+    async def _changes(self, target: Target, change: Update, held: Sequence[Held]) -> list[Change]:
+        """What is to be done to the stored event."""
+        names = change.changed - {*METADATA}
+        before = {name: change.current[name] for name in names & change.current.keys()}
+        after = {name: change.patched[name] for name in names & change.patched.keys()}
+        for utc, local in (("utcStart", "start"), ("utcEnd", "duration")):
+            if {utc, local} <= change.patched.keys():
+                raise rules.invalid("exclude each other", utc, local)
+        if names & {*COMPUTED}:
+            content = target.content()
+            zone = after.get("timeZone", content.get("timeZone"))
+            moved = after if "utcStart" in after else {"start": content["start"], **after}
+            rules.take_utc(moved, zone, _common_zone(held))
+            after = moved
+            before = {name: value for name, value in content.items() if name in after} | before
+            before = {name: value for name, value in before.items() if name not in COMPUTED}
+        changes = list(difference(before, await embedded(self._context, self._account, after)))
+        return [*changes, Change(("isDraft",), False)] if "isDraft" in change.changed else changes
+
+    def _edited(
+        self, target: Target, changes: Sequence[Change], held: Sequence[Held], stored: Values
+    ) -> dict[str, Any]:
+        """The stored event with the changes, as often as it takes (after a 412 to a newer version)."""
+        if target.recurrence_id is None:
+            event = applied(stored, changes)
+            if event.get("isDraft") is False:
+                del event["isDraft"]
+        else:
+            event = _with_instance(stored, target.recurrence_id, changes)
+        if "participants" in event and "participants" not in stored:
+            rules.with_organizer(event, self._own)
+        paths = [_base_path(change.path, target.recurrence_id) for change in changes]
+        rules.revised(event, stored, self._own, essential=any(map(rules.is_essential, paths)))
+        self._check(event, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1})
+        return event
+
+    async def _refile(self, event: Event, wanted: Mapping[str, Any]) -> None:
+        """Put an event into the calendars that it is to be in; it is never in none."""
+        gone = [place for place in event.places if place.calendar_id not in wanted]
+        new = [self._writable(calendar_id).id for calendar_id in wanted if calendar_id not in event.calendar_ids]
+        while gone and new:
+            try:
+                await self._storing.move(gone[0], new[0])
+            except Unsupported:
+                break
+            del gone[0], new[0]
+        source = next((place for place in event.places if place not in gone), event.places[0])
+        if self._storing.done:
+            source = next(place for place, resource in self._storing.done.items() if resource is not None)
+        for calendar_id in new:
+            try:
+                await self._storing.copy(source, Place(calendar_id, source.name))
+            except Conflict as error:
+                raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
+        for place in gone:
+            await self._storing.remove(event, place)
+
+    # destroy
+
+    async def destroy(self, ids: Sequence[str]) -> Mapping[str, SetError]:
+        """By id: why it was not destroyed."""
+        refused: dict[str, SetError] = {}
+        for event_id in ids:
+            target = find(self._index, event_id)
+            try:
+                if target is None:
+                    raise SetError("notFound")  # noqa: TRY301 - one place that collects them all
+                await self._destroy(target)
+            except (SetError, AdapterError) as error:
+                refused[event_id] = _refusal(error)
+            finally:
+                await self._storing.finish()
+        return refused
+
+    async def _destroy(self, target: Target) -> None:
+        event = target.event
+        for calendar_id in event.calendar_ids:
+            self._writable(calendar_id)
+        self._check_messages(event.entry.event())
+        for place in event.places:
+            if target.recurrence_id is None:
+                await self._storing.remove(event, place)
+            else:
+                await self._storing.change(
+                    event, place, lambda stored: self._without(stored, target.recurrence_id or "")
+                )
+
+    def _without(self, stored: Values, recurrence_id: str) -> Values:
+        """The event without one instance (-29 §5.9)."""
+        overrides = dict(stored.get("recurrenceOverrides") or {})
+        if rules.is_instance(stored, recurrence_id):
+            overrides[recurrence_id] = {"excluded": True}
+        else:
+            overrides.pop(recurrence_id, None)
+        event = {**stored, "recurrenceOverrides": overrides}
+        rules.revised(event, stored, self._own, essential=True)
+        return event
+
+    # what all of them need
+
+    def _writable(self, calendar_id: str) -> Held:
+        """A calendar that events may be written to. Raises SetError."""
+        held = self._index.calendars.get(calendar_id)
+        if held is None:
+            raise rules.invalid(f"There is no calendar {calendar_id[:60]!r}.", "calendarIds")
+        if not rights_of(held.info)["mayWriteAll"]:
+            raise SetError("forbidden")
+        return held
+
+    def _check(self, event: Mapping[str, Any], held: Sequence[Held], overrides: Iterable[str]) -> None:
+        rules.check(event)
+        rules.check_overrides(event, overrides)
+        if event.get("privacy", "public") != "public" and any(is_shared(one.info) for one in held):  # -29 §5.9
+            raise rules.invalid("must be public in a calendar of others", "privacy")
+        try:
+            entry_of(event)
+        except (ValueError, OverflowError) as error:
+            raise rules.invalid(f"The times cannot be calculated with: {error}"[:200], "start") from error
+
+    def _check_messages(self, event: Mapping[str, Any], changes: Sequence[Change] | None = None) -> None:
+        """Raises SetError where messages were to be sent: that they cannot be is not passed over in silence."""
+        if not self._schedule or event.get("isDraft"):
+            return
+        if changes is not None and not any(rules.is_essential(change.path) for change in changes):
+            return
+        people = [*(event.get("participants") or {}).values()]
+        for change in changes or ():
+            people += _people_in(change)
+        addresses = [person.get("calendarAddress") for person in people if isinstance(person, dict)]
+        if any(address is not None and not self._own.has(address) for address in addresses):
+            raise SetError("noSupportedScheduleMethods", "This gateway does not send scheduling messages yet.")
+
+    def _told(self, event_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
+        """What the client cannot know of an event after writing it (RFC 8620 §5.3)."""
+        target = find(self._index, event_id)
+        if target is None:
+            return {}
+        shown = View(self._own).show(target)
+        told = {name: value for name, value in shown.items() if known.get(name, _ABSENT) != value}
+        gone = [name for name, value in known.items() if value is not None and name not in {*shown, *COMPUTED}]
+        return told | dict.fromkeys(name for name in gone if name not in METADATA)
+
+
+def _people_in(change: Change) -> list[Any]:
+    if change.path[0] != "participants":
+        return []
+    return [*change.value.values()] if len(change.path) == 1 and isinstance(change.value, dict) else [change.value]
+
+
+def _with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change]) -> Values:
+    """The event with an instance changed: what is new about it becomes its override."""
+    overrides = dict(stored.get("recurrenceOverrides") or {})
+    patch = overrides.get(recurrence_id) or {}
+    if patch.get("excluded") is True:
+        raise Conflict("the instance was removed")
+    has_alerts = any(tokens(pointer)[0] == "alerts" for pointer in patch)
+    to_base = [change for change in changes if not has_alerts and _acknowledges(change)]  # -29 §6.2, §6.3
+    base = applied(stored, to_base)
+    rest = [change for change in changes if change not in to_base]
+    instance = applied(override_object(base, recurrence_id, patch), rest)
+    new = make_patch(inherited(base, recurrence_id), instance)
+    for name in ("recurrenceId", "recurrenceIdTimeZone"):
+        new.pop(name, None)
+    if new or recurrence_id in overrides:
+        overrides[recurrence_id] = new
+        base["recurrenceOverrides"] = overrides
+    return base
+
+
+def _acknowledges(change: Change) -> bool:
+    """Whether a change dismisses or snoozes an alert."""
+    if change.path[0] != "alerts" or len(change.path) < 2:
+        return False
+    if len(change.path) == 3:
+        return change.path[2] == "acknowledged"
+    related = change.value.get("relatedTo") if isinstance(change.value, dict) else None
+    return any("snooze" in (relation.get("relation") or {}) for relation in (related or {}).values())
+
+
+def _base_path(path: tuple[str, ...], recurrence_id: str | None) -> tuple[str, ...]:
+    """Where a change of an instance stands in the event."""
+    return path if recurrence_id is None else ("recurrenceOverrides", recurrence_id, "/".join(path))
+
+
+def _common_zone(held: Iterable[Held]) -> str | None:
+    """The time zone of all the calendars, if they have the same (-29 §5)."""
+    zones = {zone_of(one.info.properties.time_zone) for one in held}
+    return zones.pop() if len(zones) == 1 else None
+
+
+def _refusal(error: SetError | AdapterError) -> SetError:
+    if isinstance(error, SetError):
+        return error
+    if isinstance(error, NotFound):
+        return SetError("notFound")
+    return set_error(error) or SetError("serverFail")

@@ -1,0 +1,141 @@
+"""Resources stored, changed and removed on the server: always on condition of the ETag, once more after a 412."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.errors import Conflict, NotFound
+from adapters.formats.content_lines import ContentLineError
+from adapters.formats.jscalendar.patch import change_entry, remove_entry
+from adapters.formats.jscalendar.vtimezone import with_time_zones
+from adapters.ports.calendars import CalendarResource, Stored
+from gateway.jmap.errors import SetError
+from gateway.objects.calendars import quiet
+from gateway.objects.calendars.addresses import Addresses
+from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.entries import read_entries
+from gateway.sync.calendars.index import Event, Place, Resource
+from gateway.sync.calendars.refresh import current, fetch
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the stored JSCalendar Event to the one to be stored. Raises Conflict, SetError."""
+
+
+@dataclass(slots=True)
+class Storing:
+    """The writes of one call, entered into the index together by `finish`. All methods raise adapters.errors."""
+
+    calendars: CalendarAccount
+    own: Addresses
+    done: dict[Place, Resource | None] = field(default_factory=dict)
+
+    async def finish(self) -> None:
+        """Enter what was written into the index."""
+        done, self.done = self.done, {}
+        if done:
+            await self.calendars.advance(done)
+
+    async def create(self, place: Place, text: str) -> None:
+        """Store a new resource. Raises Conflict where the name or the UID is taken, SetError."""
+        text = quiet.silenced(with_time_zones(text), None, self.calendars.facts, self.own)
+        stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=False)
+        await self._note(place, stored, text)
+
+    async def change(self, event: Event, place: Place, edit: Edit) -> None:
+        """Change an event where it lies, everything else in the resource staying as it is. Raises SetError, Conflict.
+
+        After a change by somebody else in between the edit is done once more to what is there now (DESIGN §7).
+        """
+
+        async def attempt() -> None:
+            resource = await current(self.calendars.port, self._path(place), place.name)
+            text = self._edited(resource, edit, event.entry.recurrence_id)
+            if text is not None:
+                await self._replace(place, text, resource.etag)
+
+        await _twice(attempt)
+
+    async def remove(self, event: Event, place: Place) -> None:
+        """Delete an event from where it lies; what else the resource holds stays. Raises SetError, Conflict."""
+
+        async def attempt() -> None:
+            try:
+                resource = await current(self.calendars.port, self._path(place), place.name)
+            except NotFound:  # somebody else did it
+                self.done[place] = None
+            else:
+                await self._remove(event, place, resource)
+
+        await _twice(attempt)
+
+    async def remove_resource(self, place: Place) -> None:
+        """Delete whatever lies at a place. Raises SetError, Conflict."""
+        resource = await current(self.calendars.port, self._path(place), place.name)
+        await self._delete(place, resource)
+
+    async def copy(self, place: Place, target: Place) -> None:
+        """Store the resource in another calendar as well. Raises SetError, Conflict."""
+        resource = await current(self.calendars.port, self._path(place), place.name)
+        await self.create(target, resource.data.decode("utf-8", "replace"))
+
+    async def move(self, place: Place, calendar_id: str) -> Place:
+        """Move a resource to another calendar; where it lies then. Raises Unsupported, Conflict."""
+        resource = await current(self.calendars.port, self._path(place), place.name)
+        target = Place(calendar_id, place.name)
+        stored = await self.calendars.port.move(self._path(place), place.name, self._path(target), resource.etag)
+        self.done[place] = None
+        await self._note(target, stored, resource.data.decode("utf-8", "replace"))
+        return target
+
+    def _path(self, place: Place) -> str:
+        held = self.calendars.index.calendars.get(place.calendar_id)
+        if held is None:
+            raise NotFound("no such calendar")
+        return held.info.path
+
+    def _edited(self, resource: CalendarResource, edit: Edit, recurrence_id: str | None) -> str | None:
+        """The new text; None where nothing is to be done."""
+        before = resource.data.decode("utf-8", "replace")
+        try:
+            after = change_entry(resource.data, edit, recurrence_id=recurrence_id)
+        except ContentLineError as error:
+            raise Conflict("the event is not in the resource any more") from error
+        except ValueError as error:
+            raise SetError("invalidProperties", f"The event would not be valid: {error}"[:300]) from error
+        if after == before:
+            return None
+        return quiet.silenced(with_time_zones(after), before, self.calendars.facts, self.own)
+
+    async def _replace(self, place: Place, text: str, etag: str) -> None:
+        path = self._path(place)
+        stored = await self.calendars.port.replace(path, place.name, text.encode(), etag, schedule=False)
+        await self._note(place, stored, text)
+
+    async def _remove(self, event: Event, place: Place, resource: CalendarResource) -> None:
+        if len(read_entries(resource.data)) > 1 and event.entry.recurrence_id is not None:
+            text = resource.data.decode("utf-8", "replace")
+            rest = remove_entry(text, recurrence_id=event.entry.recurrence_id)
+            return await self._replace(place, quiet.silenced(rest, text, self.calendars.facts, self.own), resource.etag)
+        return await self._delete(place, resource)
+
+    async def _delete(self, place: Place, resource: CalendarResource) -> None:
+        if not quiet.may_delete(resource.data.decode("utf-8", "replace"), self.calendars.facts, self.own):
+            raise SetError("forbidden", "The server would tell the participants by itself.")
+        await self.calendars.port.delete(self._path(place), place.name, resource.etag, schedule=False)
+        self.done[place] = None
+
+    async def _note(self, place: Place, stored: Stored, text: str) -> None:
+        """Remember what lies at a place now; a server that says no ETag may have altered it."""
+        if stored.etag is not None:
+            self.done[place] = Resource(stored.etag, read_entries(text.encode()))
+        else:
+            found = await fetch(self.calendars.port, self._path(place), [place.name])
+            self.done[place] = found.get(place.name)
+
+
+async def _twice(attempt: Callable[[], Awaitable[None]]) -> None:
+    """Once more after a change by somebody else in between (412)."""
+    try:
+        await attempt()
+    except Conflict:
+        await attempt()

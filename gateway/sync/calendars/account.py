@@ -1,0 +1,173 @@
+"""The calendars of one account: what every request of its logins reads, refreshed by one pass at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from adapters.errors import Unavailable
+from adapters.ports.calendars import CalendarFacts, CalendarPort
+from gateway.store.base import Store
+from gateway.sync.calendars.index import TYPES, Edit, Ids, Index, Place, Resource
+from gateway.sync.calendars.keeper import Keeper
+from gateway.sync.calendars.refresh import look
+from gateway.sync.committer import RETRY_SECONDS, Superseded
+from gateway.sync.journal import ChangeSet, Journal
+from gateway.sync.pace import Shared
+
+_log: Final = logging.getLogger(__name__)
+
+JOURNAL_KEEP: Final = 10_000
+_ATTEMPTS: Final = 3
+
+
+class CalendarAccount:
+    """The calendars of one owner.
+
+    namespace: what all ids are derived with. port: replaced when another login's credentials take over.
+    `index` and `journal` are replaced, never changed, by a commit: a reader that takes one keeps a consistent view.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        namespace: str,
+        port: CalendarPort,
+        store: Store,
+        *,
+        journal_keep: int = JOURNAL_KEEP,
+        store_retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        self.id = account_id
+        self.port = port
+        self.ids = Ids(namespace)
+        self.index = Index()
+        self.journal = Journal(journal_keep, TYPES)
+        self._keep = journal_keep
+        self._keeper = Keeper(store, account_id, namespace, store_retry_seconds)
+        self._facts: CalendarFacts | None = None
+        self._loaded = False
+        self._fresh = True
+        self._writing = asyncio.Lock()
+        self._passes = Shared(self._pass)
+
+    @property
+    def facts(self) -> CalendarFacts:
+        """What the backend turned out to be. Raises Unavailable before the first pass."""
+        if self._facts is None:
+            raise Unavailable("not open")
+        return self._facts
+
+    def state(self, *type_names: str) -> str:
+        """The state string of a type, or of several together."""
+        return self.journal.state(*type_names)
+
+    def changes(self, type_name: str, since: str, max_changes: int | None = None) -> ChangeSet:
+        """RFC 8620 §5.2. Raises CannotCalculateChanges."""
+        return self.journal.changes(type_name, since, max_changes)
+
+    async def learn(self) -> CalendarFacts:
+        """Ask the backend what it is, again if need be. Raises adapters.errors."""
+        self._facts = await self.port.open()
+        return self._facts
+
+    async def refresh(self) -> None:
+        """Return when a pass that started after this call has been committed. Raises adapters.errors."""
+        await self._passes()
+
+    async def close(self) -> None:
+        """Stop all work. The port and the store are the caller's."""
+        await self._passes.close()
+
+    async def advance(self, changes: Mapping[Place, Resource | None]) -> None:
+        """Enter what was written through this account's port just now and the server has confirmed."""
+
+        def enter(edit: Edit) -> None:
+            for place, resource in changes.items():
+                if resource is None:
+                    edit.drop(place)
+                else:
+                    edit.put(place, resource)
+
+        await self._change(enter)
+
+    async def set_settings(self, edit: Callable[[dict[str, dict[str, Any]]], None]) -> None:
+        """Change what is kept beside the server; durable when this returns. Raises Unavailable."""
+
+        def enter(change: Edit) -> None:
+            change.set_settings(settings)
+
+        async with self._writing:
+            settings = {key: dict(value) for key, value in self.index.settings.items()}
+            edit(settings)
+            settings = {key: value for key, value in settings.items() if value}
+            await self._keeper.save_settings(settings)
+        await self._change(enter)
+
+    # The pass
+
+    async def _pass(self) -> None:
+        if self._facts is None:
+            await self.learn()
+        async with self._writing:
+            for _ in range(_ATTEMPTS):
+                if not self._loaded:
+                    await self._load()
+                try:
+                    await self._commit(await look(self.index, self.port, self.ids))
+                except Superseded:
+                    _log.info("another writer was first; loading what it wrote")
+                    self._loaded = False
+                else:
+                    return
+        raise Unavailable("other writers were first each time")
+
+    async def _change(self, enter: Callable[[Edit], None]) -> None:
+        """Commit an edit of what is known by now; where another writer was first the next pass finds it all."""
+        async with self._writing:
+            edit = Edit(self.index, self.ids)
+            enter(edit)
+            try:
+                await self._commit(edit)
+            except Superseded:
+                self._loaded = False
+        if not self._loaded:
+            await self.refresh()
+
+    async def _load(self) -> None:
+        stored = await self._keeper.load(self._keep)
+        if stored is not None:
+            self.index, self.journal = stored
+            self._fresh = False
+        elif not self._fresh:
+            # what another writer wrote cannot be read: what is in memory counts, under a new epoch
+            self.journal = self.journal.fork()
+            self.journal.renew()
+        else:
+            self.index = replace(self.index, settings=await self._keeper.settings())
+        self._loaded = True
+
+    async def _commit(self, edit: Edit) -> None:
+        """Commit, then show, then tell. Raises Superseded."""
+        index, changes = edit.settle(self._facts)
+        if not (edit.touched or edit.moved or any(map(len, changes.values())) or self._fresh):
+            if self._keeper.overdue():
+                journal = self.journal.fork()
+                await self._keeper.commit(index, journal, (), None)
+                await self._show(index, journal, ())
+            return
+        journal = self.journal.fork()
+        record = journal.record({} if self._fresh else changes)  # nobody has a state from before the first pass
+        if len(record):
+            journal.append(record)
+        await self._keeper.commit(index, journal, edit.touched, record if len(record) else None)
+        self._fresh = False
+        await self._show(index, journal, record.types)
+
+    async def _show(self, index: Index, journal: Journal, types: Iterable[str]) -> None:
+        renewed = journal.epoch != self.journal.epoch
+        self.index, self.journal = index, journal
+        told = list(TYPES) if renewed else list(types)
+        if told:
+            await self._keeper.publish(journal, told)

@@ -1,0 +1,81 @@
+"""One look at the server: which calendars there are, which moved, and what is new in them."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from adapters.errors import Forbidden, NotFound
+from adapters.ports.calendars import Calendar, CalendarPort, CalendarResource
+from gateway.sync.calendars.entries import read_entries
+from gateway.sync.calendars.index import Edit, Held, Ids, Index, Place, Resource
+
+_log: Final = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 10
+"""Resources that are converted before the event loop gets its turn."""
+
+
+async def look(base: Index, port: CalendarPort, ids: Ids) -> Edit:
+    """What the server holds now, as an edit of what is known. Raises adapters.errors.
+
+    A calendar that cannot be read costs only itself: it stays as it is known, and the next pass tries again.
+    """
+    edit = Edit(base, ids)
+    listed = {ids.calendar(info.path): info for info in await port.calendars() if is_shown(info)}
+    for calendar_id in base.calendars.keys() - listed.keys():
+        edit.drop_calendar(calendar_id)
+    for calendar_id, info in listed.items():
+        held = base.calendars.get(calendar_id)
+        if held is not None and not info.cursor.moved_from(held.cursor):
+            edit.put_calendar(info, held.cursor)
+            continue
+        try:
+            await _follow(edit, port, info, held, calendar_id)
+        except (NotFound, Forbidden) as error:
+            _log.warning("a calendar cannot be read: %s", type(error).__name__)
+            edit.put_calendar(info, None if held is None else held.cursor)
+    return edit
+
+
+def is_shown(info: Calendar) -> bool:
+    """Whether a collection is a Calendar: it may hold events (-29 §1.1), and the login may see them (§4.1)."""
+    holds_events = not info.components or "VEVENT" in info.components
+    return holds_events and (info.privileges is None or "read" in info.privileges)
+
+
+async def _follow(edit: Edit, port: CalendarPort, info: Calendar, held: Held | None, calendar_id: str) -> None:
+    """Enter what happened in one calendar."""
+    known = {} if held is None else held.names
+    delta = await port.changes(info, None if held is None else held.cursor, known)
+    found = await fetch(port, info.path, delta.changed.keys()) if delta.changed else {}
+    # What went away between the listing and the fetch is left for the next pass, as the old cursor says.
+    complete = found.keys() == delta.changed.keys()
+    edit.put_calendar(info, delta.cursor if complete else (None if held is None else held.cursor))
+    for name, resource in found.items():
+        edit.put(Place(calendar_id, name), resource)
+    for name in delta.removed:
+        edit.drop(Place(calendar_id, name))
+
+
+async def fetch(port: CalendarPort, path: str, names: Iterable[str]) -> dict[str, Resource]:
+    """Resources by name, converted; those that are gone are left out. Raises adapters.errors."""
+    found: dict[str, Resource] = {}
+    async for batch in port.fetch(path, list(names)):
+        await _convert(batch, found)
+    return found
+
+
+async def _convert(batch: Mapping[str, CalendarResource], found: dict[str, Resource]) -> None:
+    for number, (name, resource) in enumerate(batch.items(), 1):
+        found[name] = Resource(resource.etag, read_entries(resource.data))
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+async def current(port: CalendarPort, path: str, name: str) -> CalendarResource:
+    """One resource as it is now. Raises NotFound, adapters.errors."""
+    async for batch in port.fetch(path, [name]):
+        if name in batch:
+            return batch[name]
+    raise NotFound("the resource is gone")
