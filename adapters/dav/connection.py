@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
+from adapters.dav.acknowledge import prompt_socket
 from adapters.dav.bodies import MEDIA_TYPE
 from adapters.dav.errors import refused
 from adapters.dav.hrefs import canonical
@@ -188,7 +189,9 @@ class DavConnection:
         if self._session is None:
             end = self.endpoint
             connector = aiohttp.TCPConnector(
-                limit=end.connections, ssl=end.ssl_context if end.ssl_context is not None else True
+                limit=end.connections,
+                ssl=end.ssl_context if end.ssl_context is not None else True,
+                socket_factory=prompt_socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

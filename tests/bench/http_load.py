@@ -22,18 +22,19 @@ Call = tuple[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Target:
-    """A JMAP server and one user of it. `path` is the API's."""
+    """A JMAP server and one user of it. `path` is the API's, `using` the capabilities of its requests."""
 
     host: str
     port: int
     path: str
     user: User
     account: str
+    using: tuple[str, ...] = (CORE, MAIL)
 
     def request(self, *calls: Call) -> bytes:
         """The octets of an API request; `accountId` is added."""
         numbered = [[name, {"accountId": self.account} | given, f"c{i}"] for i, (name, given) in enumerate(calls)]
-        body = json.dumps({"using": [CORE, MAIL], "methodCalls": numbered}).encode()
+        body = json.dumps({"using": self.using, "methodCalls": numbered}).encode()
         return _head("POST", self.path, self.host, self.user, len(body)) + body
 
 
