@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from adapters.formats.mime import Part, walk
 
-__all__ = ["CONTENT_TYPES", "OPAQUE_TYPES", "Kind", "Layer", "cms_kind", "layer_of", "part_kind"]
+__all__ = ["CONTENT_TYPES", "OPAQUE_TYPES", "Kind", "Layer", "cms_kind", "layer_of", "needs_structure", "part_kind"]
 
 Kind = Literal["detached", "opaque", "unlabelled", "unknown"]
 """detached: multipart/signed; opaque: signed-data that holds what it signs; unlabelled: CMS of a kind that only its
@@ -62,6 +62,11 @@ def layer_of(root: Part) -> Layer | None:
         if kind is not None:
             return Layer(kind, part, whole=False)
     return None
+
+
+def needs_structure(root: Part) -> bool:
+    """Whether the header of a message alone doesn't tell what `layer_of` finds: what lies inside must be known."""
+    return root.type == "multipart/mixed" or (root.type == "multipart/signed" and not root.params.get("protocol"))
 
 
 def part_kind(part: Part) -> Kind | None:

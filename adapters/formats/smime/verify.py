@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import ExtensionOID
 
+from adapters.formats.mime import MAX_HEADER
 from adapters.formats.smime.chain import Trust, build_chain
 from adapters.formats.smime.cms import CmsError, SignedData, parse_signed_data
 from adapters.formats.smime.digests import Content, Octets
@@ -22,6 +23,9 @@ __all__ = ["Finding", "Path", "verify_cms", "verify_message"]
 
 MAX_LAYERS: Final = 4
 """Signatures inside of signed messages that are looked at."""
+
+MAX_SENDERS: Final = 50
+"""Addresses of a From field that are looked for in certificates."""
 
 _HEADER: Final = 64 * 1024
 _LARGEST_SIGNATURE: Final = 8 << 20
@@ -53,7 +57,7 @@ def verify_message(message: bytes | bytearray, trust: Trust, moments: Sequence[d
     """The signatures of a raw message that `kinds.layer_of` found to be detached or opaque; a Finding per moment."""
     findings = [Finding(moment) for moment in moments]
     root = entity(message)
-    from_ = senders(bytes(memoryview(message)[: root.body]))
+    from_ = senders(bytes(memoryview(message)[: min(root.body, MAX_HEADER)]))
     verifier = _Verifier(trust, from_, findings)
     try:
         signed = root if part_kind(root.part) is not None else find(root, "multipart/signed")
@@ -220,6 +224,9 @@ def _sender_problems(from_: Sequence[str], addresses: set[str]) -> Iterator[str]
     """RFC 9219 §4.1: the address in the certificate matches the From header field."""
     if not from_:
         yield "The message does not say who it is from"
+    if len(from_) > MAX_SENDERS:
+        yield f"The message is from more than {MAX_SENDERS} addresses"
+        return
     for sender in unnamed(from_, addresses):
         yield f"The From address {sender[:100]} is not in the signer's certificate"
 

@@ -1,8 +1,8 @@
 """Which Emails are S/MIME, and the octets that their signatures are verified on.
 
-The kind follows from the MIME structure and never changes, so it is kept in the cache of answers. A small message is
-fetched whole, many at once. A large one is read once, into one buffer: raw where it is signed in two parts, and of an
-opaque one only what lies in its transfer encoding.
+The kind follows from the header, or else from the MIME structure, and never changes, so it is kept in the cache of
+answers. A small message is fetched whole, many at once. A large one is read once, into one buffer: raw where it is
+signed in two parts, and of an opaque one only what lies in its transfer encoding.
 """
 
 from collections import defaultdict
@@ -11,8 +11,8 @@ from typing import Final
 
 from adapters.errors import Conflict
 from adapters.formats.email import SMIME_LAYER, BodyOptions
-from adapters.formats.mime import Part
-from adapters.formats.smime.kinds import Kind, cms_kind
+from adapters.formats.mime import Part, parse_message
+from adapters.formats.smime.kinds import Kind, Layer, cms_kind, layer_of, needs_structure
 from adapters.ports.mail import FetchPlan
 from adapters.ports.signatures import SignedMessage
 from gateway.context import Account, Context
@@ -22,6 +22,7 @@ from gateway.store.blobs import OpenBlob
 from gateway.sync.account import MailAccount
 
 FROM: Final = "header:From:asAddresses:all"
+CONTENT_TYPE: Final = "header:Content-Type"
 _BEGINNING: Final = 64
 _NONE: Final = "none"
 
@@ -35,15 +36,31 @@ async def kinds_of(
         if (value := context.cache.get((SMIME_LAYER, account.id, email_id))) is not None:
             found[email_id] = value.decode()
     missing = [email_id for email_id in email_ids if email_id not in found]
-    layers = await contents(mail, missing, Wanted((SMIME_LAYER,), BodyOptions())) if missing else {}
-    for email_id, values in layers.items():
-        layer = values[SMIME_LAYER]
+    for email_id, layer in (await _layers(mail, missing)).items():
         kind = _NONE if layer is None else layer.kind
         if kind == "unlabelled":
             kind = await _told_by_content(context, account, email_id) or _NONE
         found[email_id] = kind
         context.cache.put((SMIME_LAYER, account.id, email_id), kind.encode())
     return {email_id: _KINDS[kind] for email_id, kind in found.items()}
+
+
+async def _layers(mail: MailAccount, email_ids: Sequence[str]) -> dict[str, Layer | None]:
+    """By one header field, which a server has at hand; only where that doesn't tell by the structure of the message."""
+    if not email_ids:
+        return {}
+    fields = await contents(mail, email_ids, Wanted((CONTENT_TYPE,), BodyOptions()))
+    roots = {email_id: _root(values[CONTENT_TYPE]) for email_id, values in fields.items()}
+    inside = [email_id for email_id, root in roots.items() if needs_structure(root)]
+    found = {email_id: layer_of(root) for email_id, root in roots.items() if not needs_structure(root)}
+    if inside:
+        structures = await contents(mail, inside, Wanted((SMIME_LAYER,), BodyOptions()))
+        found |= {email_id: values[SMIME_LAYER] for email_id, values in structures.items()}
+    return found
+
+
+def _root(content_type: str | None) -> Part:
+    return parse_message(f"Content-Type:{content_type or ''}\r\n\r\n".encode()).root
 
 
 _KINDS: Final[Mapping[str, Kind | None]] = {

@@ -83,7 +83,9 @@ def test_content_in_pieces_and_of_indefinite_length() -> None:
         (b"\x30\x89" + b"\x01" * 9, "more than eight octets"),
         (b"\x3f\x81\x01\x00", "a tag number"),
         (signed_data(certificates=element(0x30, b"x") * 51), "more than 50 certificates"),
+        (signed_data(certificates=element(0x30, b"x") * 5_000), "more than 50 certificates"),
         (signed_data(signers=element(0x30, b"x") * 17), "more than 16 signers"),
+        (signed_data(signers=element(0x30, b"x") * 5_000), "more than 16 signers"),
         (signed_data(signers=element(0x30, b"x" * 70_000)), "more than 65536 octets"),
         (signed_data(signers=element(0x30, element(0x30, b"") * 5_000)), "too many elements"),
         (signed_data(signers=element(0x30, b"\x02\x01\x01")), "a signer that cannot be read"),
@@ -198,6 +200,17 @@ def test_a_large_message_is_not_copied() -> None:
 
     assert peak(both) < 3_000_000
     assert verdicts == [[], []]
+
+
+def test_a_message_from_very_many() -> None:
+    header = b"From: " + b", ".join(b"a%d@example.org" % number for number in range(10_000)) + b"\r\n"
+    found = verify_message(detached(by_hand([Signing(CA.alice)]), header=header), TRUST, [NOW])[0].errors
+    assert found == ["The message is from more than 50 addresses"]
+
+
+def test_a_message_that_is_all_header() -> None:
+    message = bytearray(b"From: alice@example.org\r\nX: " + b"x" * 20_000_000)
+    assert peak(lambda: verify_message(message, TRUST, [NOW])) < 8_000_000
 
 
 def test_the_largest_certificates_are_refused_by_their_size() -> None:

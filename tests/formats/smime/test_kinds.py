@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.formats.mime import parse_message, part_body
-from adapters.formats.smime.kinds import CONTENT_TYPES, Kind, cms_kind, layer_of
+from adapters.formats.smime.kinds import CONTENT_TYPES, Kind, cms_kind, layer_of, needs_structure
 from tests.formats.mail.corpus import messages
 from tests.formats.smime.making import Authority, Signing, by_hand, mixed, multipart, openssl
 
@@ -39,6 +39,10 @@ def test_kinds(octets: bytes, kind: Kind, whole: bool) -> None:
     # what a search for candidates must find
     header = octets.partition(b"\r\n\r\n")[0].lower()
     assert any(text.encode() in header for text in CONTENT_TYPES)
+    # and the header alone tells it, or tells that it doesn't
+    root = parse_message(header + b"\r\n\r\n").root
+    by_header = layer_of(root)
+    assert needs_structure(root) or (by_header is not None and by_header.kind == kind)
 
 
 @pytest.mark.parametrize(
