@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final, cast
 
 from adapters.caldav import bodies, listing, reading
+from adapters.caldav.dialect import dressed, undressed
 from adapters.caldav.properties import write
 from adapters.dav.bodies import element, hrefs, propfind
 from adapters.dav.connection import Answer, DavConnection
@@ -95,11 +96,11 @@ class CalDavHome:
 
     def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[reading.Batch]:
         """See CalendarPort.fetch."""
-        return reading.by_name(self.connection, self.path(path), names)
+        return self._read(reading.by_name(self.connection, self.path(path), names))
 
     def find(self, path: str, window: TimeRange, component: str) -> AsyncIterator[reading.Batch]:
         """See CalendarPort.find."""
-        return reading.by_time(self.connection, self.path(path), window, component, self.quirks)
+        return self._read(reading.by_time(self.connection, self.path(path), window, component, self.quirks))
 
     async def names_in(self, path: str, window: TimeRange, component: str) -> Names:
         """See CalendarPort.names_in."""
@@ -108,12 +109,14 @@ class CalDavHome:
     async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         """See CalendarPort.create."""
         headers = _CONTENT | self._silence(schedule)
-        return self._stored(await self._resources.create(self._resource(path, name), data, headers))
+        return self._stored(
+            await self._resources.create(self._resource(path, name), dressed(data, self.quirks), headers)
+        )
 
     async def replace(self, path: str, name: str, data: bytes, etag: str, *, schedule: bool = True) -> Stored:
         """See CalendarPort.replace."""
-        headers = _CONTENT | self._silence(schedule)
-        return self._stored(await self._resources.replace(self._resource(path, name), data, etag, headers))
+        headers, content = _CONTENT | self._silence(schedule), dressed(data, self.quirks)
+        return self._stored(await self._resources.replace(self._resource(path, name), content, etag, headers))
 
     async def delete(self, path: str, name: str, etag: str | None, *, schedule: bool = True) -> None:
         """See CalendarPort.delete."""
@@ -184,6 +187,14 @@ class CalDavHome:
 
     def _silence(self, schedule: bool) -> dict[str, str]:
         return {} if schedule else dict(self.quirks.silence)
+
+    async def _read(self, batches: AsyncIterator[reading.Batch]) -> AsyncIterator[reading.Batch]:
+        """As the server gave them, with what was dressed for it undressed."""
+        async for batch in batches:
+            if self.quirks.drops:
+                yield {name: replace(found, data=undressed(found.data, self.quirks)) for name, found in batch.items()}
+            else:
+                yield batch
 
     def _stored(self, answer: Answer) -> Stored:
         return Stored(self._resources.etag_after(answer), answer.headers.get("schedule-tag"))

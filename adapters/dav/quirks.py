@@ -29,6 +29,7 @@ class Quirks:
     all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
     no_remove: DAV:remove is answered with 500; an empty element does it.
     loses: properties (Clark names) that it takes, says 200, and does not keep.
+    drops: iCalendar properties that it does not keep; drops_components: the same of components. X- properties it keeps.
     schedules: what it says of calendar-auto-schedule is true (RFC 6638 §2).
     silence: header fields that keep a write from sending scheduling messages. RFC 6638 §8.1 has one, for an attendee's
     DELETE; keeps_quiet: here they hold for every write.
@@ -47,6 +48,8 @@ class Quirks:
     all_or_nothing: bool = False
     no_remove: bool = False
     loses: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
+    drops_components: frozenset[str] = frozenset()
     schedules: bool = True
     silence: tuple[tuple[str, str], ...] = (("Schedule-Reply", "F"),)
     keeps_quiet: bool = False
@@ -59,6 +62,9 @@ SERVERS: Final = (
         "cyrus",
         marks=(("server", r"^Cyrus-HTTP\b"),),
         misses_open_ended=True,
+        alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
+        drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),
+        drops_components=frozenset({"VLOCATION", "PARTICIPANT", "VRESOURCE"}),
         silence=(("Scheduling-Enabled", "F"), ("Schedule-Reply", "F")),
         keeps_quiet=True,
     ),

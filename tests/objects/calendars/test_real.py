@@ -148,6 +148,37 @@ async def test_an_attachment(place: Place) -> None:
     assert [one["href"] for one in shown["links"].values()] == ["data:text/plain;base64,SGVsbG8sIHdvcmxk"]
 
 
+async def test_what_icalendar_has_no_property_for(place: Place) -> None:
+    """Everything that goes into JSPROP, JSID, CONCEPT, VLOCATION: some servers know none of these."""
+    said = {
+        "isDraft": True,
+        "useDefaultAlerts": True,
+        "mayInviteSelf": True,
+        "example.com:x": {"y": [1, 2]},
+        "categories": {"https://example.org/c/sports": True},
+        "locations": {
+            "l1": {"@type": "Location", "name": "Hall", "locationTypes": {"public": True}},
+            "l2": {"@type": "Location", "name": "Café"},
+        },
+        "mainLocationId": "l1",
+        "alerts": {
+            "a1": {"@type": "Alert", "action": "display", "trigger": {"@type": "OffsetTrigger", "offset": "PT0S"}}
+        },
+        "description": "<b>Bold</b>",
+        "descriptionContentType": "text/html",
+    }
+    told = await place.create(**said)
+    shown = await place.event(told["id"])
+    assert {name: shown.get(name) for name in said} == said
+    await place.update(told["id"], **{"isDraft": False, "alerts/a1/acknowledged": "2026-12-01T10:00:00Z"})
+    await place.update(told["id"], **{"locations/l2": None, "example.com:x/y": [3]})
+    shown = await place.event(told["id"])
+    assert shown["isDraft"] is False
+    assert list(shown["locations"]) == ["l1"]
+    assert shown["example.com:x"] == {"y": [3]}
+    assert shown["alerts"]["a1"]["acknowledged"] == "2026-12-01T10:00:00Z"
+
+
 async def test_what_the_server_refuses(place: Place) -> None:
     """A uid twice in the account, whatever the server says."""
     told = await place.create(uid="once@example.org")
