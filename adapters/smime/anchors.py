@@ -40,9 +40,13 @@ class Anchors:
         self._trust = Trust([])
         self._name = ""
 
+    def is_due(self) -> bool:
+        """Whether the files are to be looked at again."""
+        return time.monotonic() - self._checked_at >= CHECK_SECONDS
+
     def current(self) -> tuple[Trust, str]:
         """The anchors, and a name for this very set of them. Blocks while it reads; what can't be read is logged."""
-        if time.monotonic() - self._checked_at >= CHECK_SECONDS:
+        if self.is_due():
             self._checked_at = time.monotonic()
             try:
                 self._look()

@@ -11,7 +11,7 @@ from adapters.smime.anchors import Anchors
 
 __all__ = ["INLINE_OCTETS", "Judge", "Revocation"]
 
-INLINE_OCTETS: Final = 32 * 1024
+INLINE_OCTETS: Final = 16 * 1024
 """Octets up to which a message is verified where it is: about a millisecond, as long as a thread would cost."""
 
 _THREADS: Final = 2
@@ -39,7 +39,8 @@ class Judge(SignatureJudge):
 
     async def trust(self) -> str:
         """See SignatureJudge."""
-        return (await asyncio.to_thread(self._anchors.current))[1]
+        current = self._anchors.current
+        return (await asyncio.to_thread(current) if self._anchors.is_due() else current())[1]
 
     async def judge(self, message: SignedMessage, moments: Sequence[datetime]) -> list[list[str]]:
         """See SignatureJudge."""

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 from asn1crypto import cms, crl
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from adapters.ports.signatures import SignedMessage
@@ -19,23 +18,22 @@ from adapters.smime import revocation
 from adapters.smime.anchors import Anchors
 from adapters.smime.judge import Judge
 from adapters.smime.revocation import RevocationCheck
-from tests.formats.smime.making import DAY, Authority, Holder, Signing, Wish, by_hand, certificate, detached
+from tests.formats.smime.making import (
+    DAY,
+    Authority,
+    Holder,
+    Signing,
+    Wish,
+    by_hand,
+    certificate,
+    detached,
+    revocation_list,
+)
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 CA = Authority.make(NOW)
 REVOKED = "The certificate of Alice, or one above it, was revoked: key_compromise"
 UNKNOWN = "It cannot be told whether the certificate of Alice was revoked"
-
-
-def revocation_list(issuer: Holder, *serials: int, on: datetime.datetime = NOW - DAY) -> bytes:
-    """A list (DER) of an issuer."""
-    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
-    builder = builder.last_update(NOW - DAY / 2).next_update(NOW + 7 * DAY)
-    for serial in serials:
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(on)
-        reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
-        builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
-    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
 GOOD = [revocation_list(CA.root), revocation_list(CA.intermediate)]

@@ -259,6 +259,18 @@ def _sign(signing: Signing, octets: bytes) -> tuple[str, bytes]:
     return f"{signing.digest}_rsa", key.sign(octets, padding.PKCS1v15(), algorithm[signing.digest])
 
 
+def revocation_list(issuer: Holder, *serials: int, on: datetime.datetime | None = None) -> bytes:
+    """A revocation list (DER) of today; what is on it was revoked yesterday, or then."""
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
+    builder = builder.last_update(now - DAY / 2).next_update(now + 7 * DAY)
+    for serial in serials:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(on or now - DAY)
+        reason = x509.CRLReason(x509.ReasonFlags.key_compromise)
+        builder = builder.add_revoked_certificate(entry.add_extension(reason, critical=False).build())
+    return builder.sign(issuer.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 HEADER = f"From: Alice Example <{ALICE}>\r\nTo: bob@example.org\r\nSubject: Signed\r\nMIME-Version: 1.0\r\n".encode()
 
 
