@@ -12,6 +12,7 @@ from tests.formats.smime.making import (
     Signing,
     by_hand,
     detached,
+    revocation_list,
 )
 from tests.gateway import running_gateway
 from tests.objects.mail.smime.asking import CA, FAILED, NOW, SMIME, USING, VERIFIED, named, statuses, write_anchors
