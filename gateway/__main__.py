@@ -8,9 +8,10 @@ import json
 import sys
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from gateway import demo
-from gateway.config import Config, ImapConfig, load
+from gateway.config import CalDavConfig, Config, ImapConfig, load
 from gateway.config_reader import Address, ConfigError, redacted
 
 OK: Final = 0
@@ -98,6 +99,7 @@ def _check_config(args: argparse.Namespace) -> int:
     if not args.probe:
         return OK
     results = [_probe(name, backend.imap) for name, backend in config.backends.items()]
+    results += [_probe_dav(name, found.caldav) for name, found in config.backends.items() if found.caldav is not None]
     return OK if all([*results, _probe_store(config)]) else FAILED
 
 
@@ -120,6 +122,26 @@ def _probe(name: str, imap: ImapConfig) -> bool:
         print(f"{place}: {error}")
         return False
     return True
+
+
+def _probe_dav(name: str, dav: CalDavConfig) -> bool:
+    """Ask the calendar server without logging in: what it is, as far as strangers are told, and what login it wants."""
+    from adapters.dav.probe import offer  # noqa: PLC0415 - see _serve
+    from adapters.errors import AdapterError  # noqa: PLC0415 - see _serve
+    from gateway.calendar_backends import dav_endpoint  # noqa: PLC0415 - see _serve
+
+    place = f"{name}: caldav {dav.url}"
+    path = urlsplit(dav.url).path
+    try:
+        found = asyncio.run(offer(dav_endpoint(name, dav), path if path.strip("/") else "/.well-known/caldav"))
+    except AdapterError as error:
+        print(f"{place}: {error}")
+        return False
+    classes = " ".join(found.classes) or "tells strangers nothing"
+    said = f"{place}: {found.status} at {found.path}, {found.server}, {classes}"
+    wanted = f"asks for {' or '.join(found.schemes) or 'nothing that is known'}" if found.status == 401 else ""
+    print(", ".join(filter(None, (said, wanted))))
+    return found.usable
 
 
 def _probe_store(config: Config) -> bool:

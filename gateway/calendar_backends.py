@@ -43,7 +43,7 @@ class CalendarBackends:
         self._store = store
         self._stale = 2 * config.auth.cache_seconds
         self._endpoints = {
-            name: _endpoint(name, backend.caldav)
+            name: dav_endpoint(name, backend.caldav)
             for name, backend in config.backends.items()
             if backend.caldav is not None
         }
@@ -104,8 +104,8 @@ class CalendarBackends:
             log.warning("the CalDAV server cannot be used for now: %s: %s", type(error).__name__, error)
 
 
-def _endpoint(name: str, dav: CalDavConfig) -> Endpoint:
-    """Raises ConfigError where the CA file cannot be used."""
+def dav_endpoint(name: str, dav: CalDavConfig) -> Endpoint:
+    """How a CalDAV server is reached. Raises ConfigError where the CA file cannot be used."""
     context = None
     if dav.url.startswith("https:"):
         try:

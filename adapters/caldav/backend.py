@@ -8,11 +8,11 @@ from adapters.caldav import bodies, listing, reading
 from adapters.caldav.dialect import dressed, undressed
 from adapters.caldav.properties import write
 from adapters.dav.bodies import element, hrefs, propfind
-from adapters.dav.connection import Answer, DavConnection
+from adapters.dav.connection import Answer, DavConnection, clock
 from adapters.dav.discovery import discover, properties
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import canonical, check_name, join
-from adapters.dav.multistatus import Entry, Multistatus
+from adapters.dav.multistatus import Entry, multistatus
 from adapters.dav.names import caldav, dav
 from adapters.dav.quirks import OTHER, Quirks, recognise
 from adapters.dav.resources import Resources
@@ -52,6 +52,7 @@ class CalDavHome:
         self._inbox: str | None = None
         self._default: str | None = None
         self._reports: dict[str, frozenset[str]] = {}
+        self._heard: dict[str, tuple[bytes, list[Calendar]]] = {}
 
     async def open(self) -> CalendarFacts:
         """See CalendarPort.open."""
@@ -65,6 +66,7 @@ class CalDavHome:
         self.outbox, self._inbox = _path(about, OUTBOX), _path(about, INBOX)
         headers = (await self.connection.request("OPTIONS", self.home)).headers
         self.quirks = recognise(headers, self.home)
+        self._heard.clear()
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
             self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
@@ -162,6 +164,7 @@ class CalDavHome:
         if await write(self.connection, self._inbox, {listing.DEFAULT: value}, self.quirks):
             raise Unsupported("the server keeps its own default calendar")
         self._default = self.path(path)
+        self._heard.clear()
 
     async def free_busy(self, path: str, window: TimeRange) -> bytes:
         """See CalendarPort.free_busy."""
@@ -219,19 +222,25 @@ class CalDavHome:
 
     async def _listed(self, home: str) -> list[Calendar]:
         """PROPFIND with Depth 1 of one home. Raises Unavailable for an answer that is no listing."""
-        entries, itself, about = [], False, Multistatus()
-        body = propfind(listing.asked(self.quirks))
-        async for entry in self.connection.multistatus("PROPFIND", home, body, depth="1", about=about):
-            itself = itself or canonical(entry.href).rstrip("/") == home.rstrip("/")
-            if listing.is_calendar(entry):
-                entries.append(entry)
-        if not itself and not entries:
+        answer = await self.connection.request("PROPFIND", home, propfind(listing.asked(self.quirks)), {"Depth": "1"})
+        if answer.status != 207:
+            raise Unavailable(f"PROPFIND: status {answer.status} instead of a multistatus")
+        heard, found = self._heard.get(home, (b"", []))
+        if answer.body != heard or not found:  # nearly always it says what it said before
+            found = self._read_listing(home, multistatus(answer.body))
+            self._heard[home] = (answer.body, found)
+        now = clock(answer.headers.get("date"))
+        return [replace(calendar, cursor=self._settled(calendar.cursor, now)) for calendar in found]
+
+    def _read_listing(self, home: str, answer: list[Entry]) -> list[Calendar]:
+        entries = [entry for entry in answer if listing.is_calendar(entry)]
+        if not entries and all(canonical(entry.href).rstrip("/") != home.rstrip("/") for entry in answer):
             raise Unavailable("a listing that does not show the home")
         found = [listing.read_calendar(entry, self.home, self.owner, self._default) for entry in entries]
         self._reports |= {
             self.path(calendar.path): listing.reports(entry) for calendar, entry in zip(found, entries, strict=True)
         }
-        return [replace(calendar, cursor=self._settled(calendar.cursor, about.date)) for calendar in found]
+        return found
 
     def _settled(self, cursor: CalendarCursor, now: float | None) -> CalendarCursor:
         """A ctag that counts seconds says nothing of changes that may follow within its own second."""

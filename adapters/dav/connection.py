@@ -106,8 +106,6 @@ class DavConnection:
         async with self._answer(method, path, body, headers) as (response, _):
             if response.status != 207:
                 raise Unavailable(f"{method}: status {response.status} instead of a multistatus")
-            if about is not None:
-                about.date = _clock(response.headers.get("Date"))
             async for entry in entries(self._pieces(response, self.endpoint.max_answer), about):
                 yield entry
 
@@ -231,7 +229,7 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): ", ".join(response.headers.getall(name)) for name in response.headers}
 
 
-def _clock(date: str | None) -> float | None:
+def clock(date: str | None) -> float | None:
     """Seconds since 1970 of a Date field (RFC 9110 §6.6.1)."""
     try:
         return None if date is None else parsedate_to_datetime(date).timestamp()

@@ -72,13 +72,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Multistatus:
-    """What an answer says beside its responses.
-
-    sync_token: known once all entries were read. date: the server's clock, in seconds since 1970.
-    """
+    """What an answer says beside its responses: the sync token, known once all entries were read."""
 
     sync_token: str | None = None
-    date: float | None = None
 
 
 async def entries(pieces: AsyncIterable[bytes], about: Multistatus | None = None) -> AsyncIterator[Entry]:
@@ -105,6 +101,14 @@ async def entries(pieces: AsyncIterable[bytes], about: Multistatus | None = None
         raise Malformed("XML from the server has an entity")
     if not complete:
         raise Truncated("an answer that ends early, or is no multistatus")
+
+
+def multistatus(body: bytes) -> list[Entry]:
+    """All responses of a small answer that is there as a whole. Raises Malformed, Truncated."""
+    root = document(body)
+    if root.tag != _MULTISTATUS:
+        raise Truncated("an answer that is no multistatus")
+    return [_entry(response) for response in root.iterfind(_RESPONSE)]
 
 
 def document(body: bytes) -> Element:

@@ -21,12 +21,14 @@ from adapters.dav.names import dav
 from adapters.ports.calendars import TimeRange
 from tests.bench.http_load import Call, Http, Target, target
 from tests.bench.imap_floor import quick_acknowledge
+from tests.bench.processes import Gateway, gateway_process
 from tests.bench.table import Table
 from tests.client import CORE
 from tests.servers.cyrus import Cyrus, running_cyrus
 from tests.servers.dav import wake
 from tests.servers.users import User
 
+CALENDARS: Final = "urn:ietf:params:jmap:calendars"
 NATIVE: Final = "https://cyrusimap.org/ns/jmap/calendars"
 CALENDAR: Final = "/dav/calendars/user/alice/Default/"
 HOME: Final = "/dav/calendars/user/alice/"
@@ -60,6 +62,9 @@ def event(number: int, room: str = "Room 3") -> bytes:
         f"DESCRIPTION:What is to be talked about\\, in a few words\r\nLOCATION:{room}\r\n"
         "END:VEVENT\r\nEND:VCALENDAR\r\n"
     ).encode()
+
+
+MONTH_ROW: Final = "month with data (time-range REPORT)"
 
 
 class PromptReader(socket.socket):
@@ -125,6 +130,15 @@ class Bench:
         found = target(f"http://{self.cyrus.host}:{self.cyrus.http}/jmap/", self.user)
         return replace(found, using=(CORE, NATIVE))
 
+    def gateway(self) -> contextlib.AbstractContextManager[Gateway]:
+        """A gateway in front of Cyrus for mail and calendars; it logs in and keeps nothing from others."""
+        url = f"http://{self.cyrus.host}:{self.cyrus.http}/"
+        return gateway_process(self.cyrus, backends__default__caldav__url=url)
+
+    def ours(self, gateway: Gateway) -> Target:
+        """The gateway's JMAP."""
+        return replace(target(gateway.session_url, self.user), using=(CORE, CALENDARS))
+
     def clocked(self, work: Callable[[], object]) -> list[float]:
         """Seconds of each round."""
         taken = []
@@ -145,12 +159,22 @@ def month_of_native() -> list[Call]:
     ]
 
 
+def month() -> list[Call]:
+    """The events of a month, each instance by itself, as -29 has it."""
+    limits = {"after": "2026-06-01T00:00:00", "before": "2026-07-01T00:00:00"}
+    ids = {"resultOf": "c0", "name": "CalendarEvent/query", "path": "/ids"}
+    return [
+        ("CalendarEvent/query", {"filter": limits, "expandRecurrences": True, "timeZone": "Europe/Berlin"}),
+        ("CalendarEvent/get", {"#ids": ids, "properties": PROPERTIES}),
+    ]
+
+
 def measure_floor(bench: Bench) -> dict[str, list[float]]:
-    """Bare CalDAV: what the work costs if nothing is done with it. Seconds by row."""
+    """Bare CalDAV: what the work costs if nothing is done with the answer. Seconds by row."""
     names = [f"{CALENDAR}event-{number}.ics" for number in range(50)]
     requests = {
         "calendars of the home (PROPFIND)": ("PROPFIND", HOME, propfind([dav("displayname"), dav("sync-token")]), "1"),
-        "month with data (time-range REPORT)": ("REPORT", CALENDAR, query("VEVENT", MONTH, [ETAG, DATA]), "1"),
+        MONTH_ROW: ("REPORT", CALENDAR, query("VEVENT", MONTH, [ETAG, DATA]), "1"),
         "names of a month (time-range REPORT)": ("REPORT", CALENDAR, query("VEVENT", MONTH, [ETAG]), "1"),
         "50 events (multiget)": ("REPORT", CALENDAR, multiget(names, [ETAG, DATA]), "1"),
         "all ETags (PROPFIND)": ("PROPFIND", CALENDAR, propfind([dav("getetag")]), "1"),
@@ -179,6 +203,49 @@ def measure_native(bench: Bench) -> list[float]:
     return taken
 
 
+def measure_cold(bench: Bench, floor: list[float]) -> None:
+    """From the first octet of a login to a month, by gateways that never saw the calendar."""
+    taken = []
+    for _ in range(3):
+        with bench.gateway() as gateway:
+            started = time.perf_counter()
+            one = bench.ours(gateway)
+            http_connection = Http(one.host, one.port)
+            http_connection.send(one.request(*month()))
+            taken.append(time.perf_counter() - started)
+            http_connection.close()
+    bench.table.ratio("log in and first month, cold", taken, floor, 1.3, "floor")
+
+
+def measure_warm(bench: Bench, gateway: Gateway, native: list[float]) -> None:
+    """The month view again, freshness check included."""
+    one = bench.ours(gateway)
+    http_connection = Http(one.host, one.port)
+    request = one.request(*month())
+    found = http_connection.call(one, *month())
+    taken = bench.clocked(lambda: http_connection.send(request))
+    http_connection.close()
+    bench.table.ratio(f"month of {len(found[1]['list'])} instances, warm", taken, native, 0.3, "native")
+
+
+def measure_changes(bench: Bench, gateway: Gateway) -> None:
+    """Somebody else edits one event; then CalendarEvent/changes, here and there."""
+    sides = {"ours": bench.ours(gateway), "native": bench.native()}
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    with bench.dav() as other:
+        for name, one in sides.items():
+            http_connection = Http(one.host, one.port)
+            for number in range(bench.rounds):
+                state = http_connection.call(one, ("CalendarEvent/get", {"ids": []}))[0]["state"]
+                other.put(number, f"Room {time.monotonic_ns()}")
+                started = time.perf_counter()
+                (found,) = http_connection.call(one, ("CalendarEvent/changes", {"sinceState": state}))
+                taken[name].append(time.perf_counter() - started)
+                assert len(found["updated"]) == 1, found
+            http_connection.close()
+    bench.table.ratio("one edit by others, then CalendarEvent/changes", taken["ours"], taken["native"], 0.4, "native")
+
+
 def main() -> None:
     """Load the calendar, print the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -192,8 +259,12 @@ def main() -> None:
         with bench.dav() as one:
             for number in range(bench.events):
                 one.put(number)
-        measure_floor(bench)
-        measure_native(bench)
+        floor = measure_floor(bench)
+        native = measure_native(bench)
+        measure_cold(bench, floor[MONTH_ROW])
+        with bench.gateway() as gateway:
+            measure_warm(bench, gateway, native)
+            measure_changes(bench, gateway)
         bench.table.print()
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway.demo.radicale import Radicale
 from tests.waiting import until
 from tests.web.gateway import basic
 from tests.web.imap import Imap, imap_server
 
 PASSWORD = "wonder:land"
+DEAD = "http://127.0.0.1:1/"
 
 
 def environment(**keys: str) -> dict[str, str]:
@@ -162,6 +164,23 @@ async def test_check_config() -> None:
         assert "IMAP4REV1" in out
         assert "store: memory: ok" in out
         assert (await command("check-config", "--probe", **keys | {"backends__default__imap__port": "1"}))[0] == 1
+
+
+async def test_check_config_looks_at_the_calendar_server(radicale: Radicale) -> None:
+    async with imap_server(PASSWORD) as imap:
+        keys = {
+            "store__kind": "memory",
+            "backends__default__imap__host": "127.0.0.1",
+            "backends__default__imap__port": str(imap.port),
+            "backends__default__imap__tls": "none",
+            "backends__default__caldav__url": radicale.url,
+        }
+        code, out, _ = await command("check-config", "--probe", **keys)
+        assert code == 0
+        assert f"caldav {radicale.url}: 200 at /, radicale, 1 2 3 calendar-access" in out
+        code, out, _ = await command("check-config", "--probe", **keys | {"backends__default__caldav__url": DEAD})
+        assert code == 1
+        assert f"caldav {DEAD}: OPTIONS" in out
 
 
 async def test_print_config_is_toml_without_secrets(tmp_path: Path) -> None:
