@@ -5,7 +5,6 @@ long; then `cryptography` validates the one path that was found. It does not say
 usually is wrong is looked for here as well.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,9 +38,18 @@ class Trust:
 
     def __init__(self, anchors: Sequence[x509.Certificate]) -> None:
         self.anchors = tuple(anchors)
-        self.by_subject: defaultdict[bytes, list[x509.Certificate]] = defaultdict(list)
-        for anchor in anchors:
-            self.by_subject[anchor.subject.public_bytes()].append(anchor)
+        self._by_subject = _by_subject(self.anchors)
+
+    def named(self, subject: bytes) -> Sequence[x509.Certificate]:
+        """The anchors of a name (DER)."""
+        return self._by_subject.get(subject, ())
+
+
+def _by_subject(certificates: Sequence[x509.Certificate]) -> dict[bytes, list[x509.Certificate]]:
+    found: dict[bytes, list[x509.Certificate]] = {}
+    for certificate in certificates:
+        found.setdefault(certificate.subject.public_bytes(), []).append(certificate)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +104,13 @@ def _find_path(
     """The shortest path to an anchor, or the longest beginning of one and why it ends there."""
     if certificate in trust.anchors:
         return [certificate], None
-    known: defaultdict[bytes, list[x509.Certificate]] = defaultdict(list)
-    for other in others:
-        known[other.subject.public_bytes()].append(other)
+    known = _by_subject(others)
     paths, seen, checks = [[certificate]], {certificate}, 0
     for path in paths:  # grows meanwhile: breadth first
         issuer = path[-1].issuer.public_bytes()
-        usable = [one for one in known[issuer] if one not in seen and _may_issue(one)]
+        usable = [one for one in known.get(issuer, ()) if one not in seen and _may_issue(one)]
         usable.sort(key=lambda one: not one.not_valid_before_utc <= at <= one.not_valid_after_utc)
-        for candidate in (*trust.by_subject[issuer], *usable) if len(path) < MAX_LENGTH else ():
+        for candidate in (*trust.named(issuer), *usable) if len(path) < MAX_LENGTH else ():
             checks += 1
             if checks > MAX_CHECKS:
                 return path, "The message has too many certificates that may have issued each other"

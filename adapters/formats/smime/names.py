@@ -41,13 +41,16 @@ def addresses_of(certificate: x509.Certificate, *, constrained: bool) -> set[str
 
 
 def comparable(address: str) -> str:
-    """An address in a form that is equal for equal ones: no case, the domain in A-labels (RFC 9598 §5)."""
+    """An address in a form that is equal for equal ones (RFC 9598 §5): the domain in A-labels, no case in ASCII.
+
+    What isn't ASCII in the local part is compared as it is: other letters look alike, or are alike without case.
+    """
     local, _, domain = address[:_LONGEST].strip().rpartition("@")
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
         ascii_domain = domain
-    return f"{local}@{ascii_domain}".casefold()
+    return f"{local.lower() if local.isascii() else local}@{ascii_domain.lower()}"
 
 
 def shown(name: x509.Name) -> str:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
-from adapters.errors import Conflict
+from adapters.errors import Conflict, NotFound
 from adapters.formats.email import SMIME_LAYER, BodyOptions
 from adapters.formats.mime import Part, parse_message
 from adapters.formats.smime.kinds import Kind, Layer, cms_kind, layer_of, needs_structure
@@ -86,14 +86,8 @@ async def signed_messages(
         octets: bytes | bytearray | None = small.pop(email_id, None)
         if octets is not None:
             yield email_id, SignedMessage(octets)
-        elif kind == "opaque":
-            octets = await _buffer(await context.blobs.find(account, _content_id(email_id)))
-            if octets is not None:
-                yield email_id, SignedMessage(octets, await _senders(mail, email_id))
-        else:
-            octets = await _buffer(await context.blobs.find(account, blob_ids.of_email(email_id)))
-            if octets is not None:
-                yield email_id, SignedMessage(octets)
+        elif (message := await _large_message(context, account, mail, email_id, kind)) is not None:
+            yield email_id, message
 
 
 def _content_id(email_id: str) -> str:
@@ -122,6 +116,21 @@ async def _small_messages(mail: MailAccount, email_ids: Sequence[str]) -> dict[s
     return found
 
 
+async def _large_message(
+    context: Context, account: Account, mail: MailAccount, email_id: str, kind: Kind | None
+) -> SignedMessage | None:
+    """None where it is gone, or goes at this moment."""
+    senders: list[str] | None = None
+    blob_id = blob_ids.of_email(email_id)
+    try:
+        if kind == "opaque":
+            blob_id, senders = _content_id(email_id), await _senders(mail, email_id)
+        octets = await _buffer(await context.blobs.find(account, blob_id))
+    except (NotFound, Conflict):
+        return None
+    return None if octets is None else SignedMessage(octets, senders)
+
+
 async def _buffer(blob: OpenBlob | None) -> bytearray | None:
     """All octets of a blob, held once: the room for them is made before they come."""
     if blob is None:
@@ -136,5 +145,7 @@ async def _buffer(blob: OpenBlob | None) -> bytearray | None:
 
 async def _senders(mail: MailAccount, email_id: str) -> list[str]:
     found = await contents(mail, [email_id], Wanted((FROM,), BodyOptions()))
-    fields = found[email_id][FROM] if email_id in found else []
+    if email_id not in found:
+        raise NotFound("the message is gone")
+    fields = found[email_id][FROM]
     return [address["email"] for field in fields for address in field]

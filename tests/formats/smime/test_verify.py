@@ -253,6 +253,7 @@ def utf8_mailbox(address: str) -> x509.OtherName:
         ("alice@example.org, bob@example.org", Wish(), False),  # each of them must be
         ("alice@example.org, bob@example.org", Wish(addresses=[ALICE, "bob@example.org"]), True),
         ("jörg@bücher.example", Wish(addresses=[], other_names=[utf8_mailbox("jörg@bücher.example")]), True),
+        ("\u212aelly@example.org", Wish(addresses=["kelly@example.org"]), False),  # KELVIN SIGN is a k without case
         ("joerg@xn--bcher-kva.example", Wish(addresses=["joerg@xn--bcher-kva.example"]), True),
         ("joerg@bücher.example", Wish(addresses=["joerg@xn--bcher-kva.example"]), True),
         (ALICE, Wish(addresses=[], subject=[x509.NameAttribute(NameOID.EMAIL_ADDRESS, ALICE)]), True),
