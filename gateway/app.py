@@ -18,7 +18,6 @@ from gateway.signatures import signature_judge
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
-from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.web import logs, server
 from gateway.web.auth import Authenticator
@@ -85,6 +84,8 @@ async def services(config: Config) -> AsyncIterator[Services]:
 def open_store(config: StoreConfig) -> Store:
     """The configured store; it connects when it is first asked."""
     if config.kind == "redis":
+        from gateway.store.redis import RedisStore  # noqa: PLC0415 - 6 MB that others need not have
+
         return RedisStore(config.url.reveal())
     return SqliteStore(config.path if config.kind == "sqlite" else None)
 

@@ -106,8 +106,8 @@ async def test_the_lazy_judge_is_made_once(tmp_path: Path) -> None:
     await lazy.close()
 
 
-def test_a_gateway_that_nobody_asks_does_not_import_the_libraries() -> None:
-    names = "asn1crypto", "cryptography.hazmat", "pyhanko_certvalidator"
+def test_an_idle_gateway_does_not_import_what_it_does_not_need() -> None:
+    names = "asn1crypto", "cryptography.hazmat", "pyhanko_certvalidator", "redis"
     code = f"import sys, gateway.app; print([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, env=dict(os.environ), text=True
