@@ -98,6 +98,11 @@ class Framer:
         return self._cut(bytes(data))
 
     @property
+    def in_bulk(self) -> bool:
+        """Whether chunks are delivered."""
+        return self._bulk_tag is not None
+
+    @property
     def between_responses(self) -> bool:
         """Whether no response is half received."""
         return not (self._rest or self._pieces or self._left)

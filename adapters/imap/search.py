@@ -1,6 +1,7 @@
 """Search criteria as SEARCH commands, and the UIDs of the answer (pure). RFC 9051 §6.4.4, RFC 4731."""
 
 from array import array
+from operator import lt
 from typing import Final
 
 from adapters.errors import InvalidData, Unsupported
@@ -50,15 +51,17 @@ def needs_charset(criterion: Criterion) -> bool:
 
 def found_uids(completion: Completion) -> "array[int]":
     """UIDs of the SEARCH or ESEARCH responses, ascending, each once."""
-    found: set[int] = set()
+    found = array("I")
     for response in completion.of(b"SEARCH"):
-        found.update(int(value) for value in response.values if isinstance(value, bytes) and value.isdigit())
+        found.extend(int(value) for value in response.values if isinstance(value, bytes) and value.isdigit())
     for response in completion.of(b"ESEARCH"):
         # RFC 9051 §7.3.4: [correlator] [UID] *(name value); no ALL where nothing matched
         for name, value in zip(response.values, response.values[1:], strict=False):
             if name == b"ALL" and isinstance(value, bytes):
-                found.update(expand(value))
-    return array("I", sorted(found))
+                found.extend(expand(value))
+    if all(map(lt, found, found[1:])):  # as servers give them
+        return found
+    return array("I", sorted(set(found)))
 
 
 def _keys(criterion: Criterion, charset: str, depth: int) -> list[Part]:

@@ -12,6 +12,7 @@ from adapters.imap.errors import ConnectionLost, ProtocolError
 from adapters.imap.framer import Caps, Framer, Receiver
 
 BUFFER: Final = 64 * 1024
+BULK: Final = 16 * 1024  # of many small responses, so that reading them does not hold up others in the loop
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -120,7 +121,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """The one input buffer, for every read."""
-        return self._input
+        return self._input[:BULK] if self.framer.in_bulk else self._input
 
     def buffer_updated(self, nbytes: int) -> None:
         """Feed what was read."""

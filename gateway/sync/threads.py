@@ -9,7 +9,7 @@ from typing import Protocol
 
 from adapters.errors import AdapterError, Conflict, NotFound
 from adapters.ports.mail import MailPort, ThreadHeaders
-from gateway.sync import ids
+from gateway.sync import ids, memory
 from gateway.sync.emails import Emails
 from gateway.sync.pace import ahead, give_way
 from gateway.sync.snapshot import Snapshot
@@ -17,7 +17,7 @@ from gateway.sync.thread_index import ThreadIndex
 
 logger = logging.getLogger(__name__)
 
-_SLICE = 100
+_SLICE = 50
 """Messages that are threaded before the loop gets its turn."""
 _CHECKPOINT = 32768
 """Messages of the background build between two writes to the store."""
@@ -170,9 +170,10 @@ class Threads:
             for box in sorted(emails.contents, key=lambda number: -len(emails.contents[number])):
                 await self._build_box(emails, box, tried)
             await self._finish(tried)
+        memory.give_back()
 
     async def _build_box(self, emails: Emails, box: int, tried: set[tuple[int, int]]) -> None:
-        wanted = [uid for uid in reversed(self._pending(emails, box)) if (box, uid) not in tried]
+        wanted = array("I", (uid for uid in reversed(self._pending(emails, box)) if (box, uid) not in tried))
         unsaved, facts = 0, emails.boxes[box]
         source = self._host.port.thread_headers(facts.folder.path, facts.uid_validity, wanted)
         try:
@@ -186,12 +187,12 @@ class Threads:
         if wanted:
             tried.update((box, uid) for uid in self._pending(emails, box))
 
-    def _pending(self, emails: Emails, box: int) -> list[int]:
+    def _pending(self, emails: Emails, box: int) -> "array[int]":
         """The UIDs of a box that have no thread, ascending."""
         thread = self._host.snapshot.threads.thread
         thread = thread + array("I", bytes(4 * max(0, len(emails) - len(thread))))
         contents = emails.contents[box]
-        return [uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]]
+        return array("I", (uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]))
 
     async def _enter(self, emails: Emails, box: int, batch: Sequence[ThreadHeaders], *, stored: bool) -> None:
         async with self._host.writing:

@@ -1,6 +1,7 @@
 """The two HTTP applications, and serving them until a signal comes."""
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -90,12 +91,19 @@ async def serve(services: Services, listening: Callable[[list[str]], None] | Non
             private = await start(private_application(services), config.server, config.metrics.listen)
         addresses = [str(Address(*name[:2])) for name in public.addresses]
         log.info("listening on %s", ", ".join(addresses))
+        _settle_in()
         if listening is not None:
             listening(addresses)
         await stop.wait()
         log.info("draining for at most %g s", config.server.drain_seconds)
     finally:
         await _drain(services.drain, public, private)
+
+
+def _settle_in() -> None:
+    """What is loaded by now stays: no collection need look through it, which holds up everybody for 25 to 50 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _drain(drain: Drain, public: web.AppRunner, private: web.AppRunner | None) -> None:
