@@ -33,6 +33,7 @@ __all__ = ["RevocationCheck"]
 _log = logging.getLogger(__name__)
 
 FETCH_SECONDS: Final = 5
+CHECK_SECONDS: Final = 20
 KEEP_SECONDS: Final = 3600.0
 """How long what was fetched, or read from files, is used."""
 
@@ -103,12 +104,13 @@ class RevocationCheck:
             )
             validator = CertificateValidator(certificates[0], certificates[1:-1], context)
             validate: Any = validator.async_validate_usage
-            await validate(set(), extended_optional=True)
+            async with asyncio.timeout(CHECK_SECONDS):
+                await validate(set(), extended_optional=True)
         except RevokedError as error:
             return f"The certificate of {shown(path[0].subject)}, or one above it, was revoked: {error.reason.native}"
         except InsufficientRevinfoError:
             return f"It cannot be told whether {whose} was revoked" if self._is_required else None
-        except (ValidationError, PathError, ValueError) as error:
+        except (ValidationError, PathError, ValueError, TimeoutError) as error:
             _log.info("revocation cannot be looked at: %s", type(error).__name__)
             return f"It cannot be told whether {whose} was revoked" if self._is_required else None
         return None

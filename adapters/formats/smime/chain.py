@@ -1,8 +1,8 @@
 """From a signer's certificate to a trust anchor (RFC 5280 §6, RFC 8550 §4).
 
 The path is looked for here, each certificate at most once, so that what a message brings along cannot make the search
-long; then `cryptography` validates the one path that was found. It does not say in words what is wrong, so what
-usually is wrong is looked for here as well.
+long; then the one path that was found is validated. That does not say in words what is wrong, so what usually is
+wrong is looked for here as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,16 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
-from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from adapters.formats.smime.digests import WEAK
 from adapters.formats.smime.names import extension, shown
+from adapters.formats.smime.path import KEPT, MAX_LENGTH, may_issue, validate
 from adapters.formats.smime.signer import key_refusal
 
 __all__ = ["Chain", "Trust", "build_chain"]
 
 MAX_CHECKS: Final = 100
 """Signatures of certificates that are looked at to find one path."""
-
-MAX_LENGTH: Final = 8
-
-KEPT: Final = 256
-"""Results kept for certificates that come again and again: those of frequent senders and their authorities."""
 
 _EMAIL: Final = frozenset({ExtendedKeyUsageOID.EMAIL_PROTECTION, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
@@ -71,7 +66,7 @@ def build_chain(
     if why is not None:
         return Chain(tuple(path), (*problems, why))
     weak = list(_path_problems(path, at))
-    if not weak and (invalid := _validate(tuple(path))):
+    if not weak and (invalid := validate(tuple(path))):
         weak = [invalid]
     return Chain(tuple(path), (*problems, *weak))
 
@@ -108,7 +103,7 @@ def _find_path(
     paths, seen, checks = [[certificate]], {certificate}, 0
     for path in paths:  # grows meanwhile: breadth first
         issuer = path[-1].issuer.public_bytes()
-        usable = [one for one in known.get(issuer, ()) if one not in seen and _may_issue(one)]
+        usable = [one for one in known.get(issuer, ()) if one not in seen and may_issue(one)]
         usable.sort(key=lambda one: not one.not_valid_before_utc <= at <= one.not_valid_after_utc)
         for candidate in (*trust.named(issuer), *usable) if len(path) < MAX_LENGTH else ():
             checks += 1
@@ -125,17 +120,6 @@ def _find_path(
     if last.issuer == last.subject:
         return paths[-1], f"The certificate authority {shown(last.subject)} is not trusted"
     return paths[-1], f"The certificate of the issuer {shown(last.issuer)} is neither in the message nor trusted"
-
-
-def _may_issue(certificate: x509.Certificate) -> bool:
-    """Whether this may be the certificate of an authority; its validation comes later."""
-    constraints = extension(certificate, ExtensionOID.BASIC_CONSTRAINTS)
-    usage = extension(certificate, ExtensionOID.KEY_USAGE)
-    return (
-        isinstance(constraints, x509.BasicConstraints)
-        and constraints.ca
-        and not (isinstance(usage, x509.KeyUsage) and not usage.key_cert_sign)
-    )
 
 
 @lru_cache(maxsize=KEPT)
@@ -162,34 +146,3 @@ def _path_problems(path: Sequence[x509.Certificate], at: datetime) -> Iterator[s
         yield from _time_problems(certificate, at)
         if not _for_email(certificate):
             yield f"The certificate authority {shown(certificate.subject)} is not for mail"
-
-
-@lru_cache(maxsize=KEPT)
-def _validate(path: tuple[x509.Certificate, ...]) -> str | None:
-    """The whole of RFC 5280 §6 for one path: names, constraints, lengths, critical extensions, algorithms.
-
-    The time was looked at before: there is a moment at which all of the path is valid, and this is one of these.
-    """
-    at = max(one.not_valid_before_utc for one in path)
-    any_extension = ExtensionPolicy.permit_all()
-    authority = any_extension.require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
-    verifier = (
-        PolicyBuilder()
-        .store(Store([path[-1]]))
-        .time(at.replace(tzinfo=None))
-        .max_chain_depth(MAX_LENGTH)
-        .extension_policies(ca_policy=authority, ee_policy=any_extension)
-        .build_client_verifier()
-    )
-    try:
-        verifier.verify(path[0], list(path[1:-1]))
-    except (VerificationError, ValueError, UnsupportedAlgorithm) as error:
-        return f"The certificate chain is not valid: {_reason(str(error))}"
-    return None
-
-
-def _reason(text: str) -> str:
-    """The heart of the library's message, without what it shows of its insides."""
-    heart = text.removeprefix("validation failed: ").partition(" (encountered")[0]
-    heart = heart.removeprefix("candidates exhausted: ").partition(": AlgorithmIdentifier")[0]
-    return heart[:200]

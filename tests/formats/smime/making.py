@@ -56,6 +56,7 @@ class Wish:
     name: str = "Alice"
     addresses: Sequence[str] = (ALICE,)
     is_authority: bool = False
+    path_length: int | None = None
     valid: tuple[datetime.datetime, datetime.datetime] = (NOW - 30 * DAY, NOW + 30 * DAY)
     key: Any = None
     digest: Any = field(default_factory=hashes.SHA256)
@@ -87,7 +88,7 @@ def certificate(wish: Wish, issuer: Holder | None = None) -> Holder:
         .serial_number(x509.random_serial_number())
         .not_valid_before(wish.valid[0])
         .not_valid_after(wish.valid[1])
-        .add_extension(x509.BasicConstraints(ca=wish.is_authority, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=wish.is_authority, path_length=wish.path_length), critical=True)
         .add_extension(x509.KeyUsage(**{name: name in usage for name in USAGES}), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )

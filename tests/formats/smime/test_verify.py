@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -285,6 +285,42 @@ def test_name_constraints(ca: Authority) -> None:
     subject = [x509.NameAttribute(NameOID.EMAIL_ADDRESS, ALICE)]
     hidden = certificate(Wish(addresses=[], subject=subject), limited)  # nor past them by the subject
     assert errors(detached(by_hand([Signing(hidden)])), ca) != []
+
+
+@pytest.mark.parametrize(
+    "make", [ed25519.Ed25519PrivateKey.generate, lambda: ec.generate_private_key(ec.BrainpoolP256R1())]
+)
+def test_authorities_that_the_library_does_not_know(make: Callable[[], object]) -> None:
+    """The same questions are asked of them: pathLenConstraint, critical extensions, limits of names, who may issue."""
+
+    def judged(*extensions: tuple[x509.ExtensionType, bool], depth: int = 1, length: int | None = None) -> list[str]:
+        wish = Wish("Root", is_authority=True, key=make(), extensions=extensions, path_length=length)
+        root = issuer = certificate(wish)
+        for number in range(depth):
+            issuer = certificate(Wish(f"Below {number}", is_authority=True, key=make()), issuer)
+        alice = certificate(Wish(key=make()), issuer)
+        made = detached(by_hand([Signing(alice, "sha512")]))
+        return verify_message(made, Trust([root.certificate]), [NOW])[0].errors
+
+    assert judged() == judged(depth=3) == judged(depth=2, length=2) == []
+    assert judged(depth=2, length=1) == [
+        "The certificate chain is not valid: it has an authority that may not issue such certificates"
+    ]
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    assert judged((unknown, False)) == []
+    assert judged((unknown, True)) == [
+        "The certificate chain is not valid: it has critical extensions that are not known"
+    ]
+    limits = x509.NameConstraints([x509.RFC822Name("example.org")], None)
+    assert judged((limits, False)) == ["The certificate chain is not valid: its limits of names cannot be applied"]
+
+
+def test_path_length(ca: Authority) -> None:
+    short = certificate(Wish("Short", is_authority=True, path_length=0), ca.root)
+    assert errors(detached(by_hand([Signing(certificate(Wish(), short))])), ca) == []
+    below = certificate(Wish("Below", is_authority=True), short)
+    found = errors(detached(by_hand([Signing(certificate(Wish(), below))])), ca)
+    assert found[0].startswith("The certificate chain is not valid: ")
 
 
 def test_who_may_issue(ca: Authority) -> None:
