@@ -1,7 +1,10 @@
 """CalendarEvent: the hooks of its standard methods (draft-ietf-jmap-calendars-29 §5)."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
+
+import orjson
 
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
@@ -25,10 +28,10 @@ from gateway.objects.calendars.capability import CALENDARS, calendars_of, own_ad
 from gateway.objects.calendars.event_properties import COMPUTED, PROPERTIES
 from gateway.objects.calendars.event_set import Writer
 from gateway.objects.calendars.event_view import View
-from gateway.objects.calendars.instances import find
+from gateway.objects.calendars.instances import find, split
 from gateway.objects.calendars.jscalendar_checks import time_zone, utc_date_time
 from gateway.objects.changes import change_set, changes_of
-from gateway.sync.calendars.index import EVENT
+from gateway.sync.calendars.index import EVENT, Index
 
 GET_ARGUMENTS: Final = (
     Argument("recurrenceOverridesBefore", nullable(utc_date_time), None),
@@ -70,9 +73,9 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
             if len(ids) > context.limits.max_objects_in_get:
                 raise MethodError("requestTooLarge")  # RFC 8620 §5.1
         view = view_of(own_addresses(account, calendars), properties, arguments)
-        targets = {event_id: find(calendars.index, event_id) for event_id in ids}
-        found = [view.show(target) for target in targets.values() if target is not None]
-        return Fetched(found, [event_id for event_id, target in targets.items() if target is None])
+        shown = {event_id: _shown(context, calendars.index, view, event_id) for event_id in ids}
+        found = [orjson.Fragment(octets) for octets in shown.values() if octets is not None]
+        return Fetched(found, [event_id for event_id, octets in shown.items() if octets is None])
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """CalendarEvent/changes (-29 §5.8): ids of stored events only."""
@@ -135,6 +138,28 @@ async def _writer(context: Context, account: Account, arguments: Mapping[str, An
     calendars = await calendars_of(context, account)
     own = own_addresses(account, calendars)
     return Writer(context, account, calendars, own, schedule=arguments["sendSchedulingMessages"])
+
+
+def _shown(context: Context, index: Index, view: View, event_id: str) -> bytes | None:
+    """The event as JSON, made once for each version of it."""
+    found = split(index, event_id)
+    if found is None:
+        return None
+    key = (_token(view), event_id, found[0].version)
+    known = context.cache.get(key)
+    if known is None:
+        target = find(index, event_id)
+        if target is None:
+            return None
+        known = orjson.dumps(view.show(target))
+        context.cache.put(key, known)
+    return known
+
+
+@lru_cache(maxsize=256)
+def _token(view: View) -> object:  # noqa: ARG001 - it is the key
+    """Stands for a view in keys of the cache."""
+    return object()
 
 
 def view_of(own: Addresses, properties: tuple[str, ...], arguments: Mapping[str, Any]) -> View:

@@ -30,18 +30,26 @@ class Target(NamedTuple):
         return override_object(event, self.recurrence_id, self.patch or {})
 
 
-def find(index: Index, event_id: str) -> Target | None:
-    """What an id names; None for nothing, also for an instance that its event does not have."""
+def split(index: Index, event_id: str) -> tuple[Event, str | None] | None:
+    """The event of an id, and the recurrence id of an instance that it may have; None for nothing."""
     event = index.events.get(event_id)
     if event is not None:
-        return Target(event)
+        return event, None
     match = _SYNTHETIC.fullmatch(event_id)
     base = None if match is None else index.events.get(match[1])
     if match is None or base is None or not base.entry.recurs:
         return None
-    recurrence_id = "{}-{}-{}T{}:{}:{}".format(*match.groups()[1:])
+    return base, "{}-{}-{}T{}:{}:{}".format(*match.groups()[1:])
+
+
+def find(index: Index, event_id: str) -> Target | None:
+    """What an id names; None for nothing, also for an instance that its event does not have."""
+    found = split(index, event_id)
+    if found is None or found[1] is None:
+        return None if found is None else Target(found[0])
+    base, recurrence_id = found
     try:
-        patch = instance_patch(base.entry.event(), recurrence_id)
+        patch = instance_patch(base.entry.event(), str(recurrence_id))
     except ValueError:  # no date, or a rule that cannot be expanded
         return None
     return None if patch is None else Target(base, recurrence_id, patch)

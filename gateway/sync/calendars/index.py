@@ -62,6 +62,11 @@ class Event:
     places: tuple[Place, ...]
 
     @property
+    def version(self) -> int:
+        """Differs where anything that is shown of the event does."""
+        return hash((self.entry.json, self.calendar_ids))
+
+    @property
     def calendar_ids(self) -> frozenset[str]:
         """The calendars that the event is in."""
         return frozenset(place.calendar_id for place in self.places)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from gateway.context import Account, Context, Login
 from gateway.jmap import dispatch
 from gateway.jmap.capabilities import CORE, CoreLimits
@@ -30,6 +32,7 @@ class Client:
         self.port = ModelPort(home)
         self.calendars = CalendarAccount(account_id, account_id, self.port, self.store)
         self.uploads = Uploads(self.store, 3600.0)
+        self.cache = ByteCache(16_000_000)
         self.registry = Registry.build(DATA_TYPES, METHODS)
         capabilities = {CORE: {}, CALENDARS: calendars_capability(several=True), PARSE: {}}
         self.account = Account(
@@ -46,14 +49,14 @@ class Client:
             CoreLimits(),
             self.uploads,
             Blobs(self.uploads),
-            ByteCache(1_000_000),
+            self.cache,
             "test",
         )
         made = [
             Call(name, {"accountId": self.account.id, **arguments}, f"c{number}")
             for number, (name, arguments) in enumerate(calls)
         ]
-        answer = await dispatch.run(self.registry, context, Request(USING, made, None), "s")
+        answer = orjson.loads(orjson.dumps(await dispatch.run(self.registry, context, Request(USING, made, None), "s")))
         return [(response[0], response[1]) for response in answer["methodResponses"]]
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
