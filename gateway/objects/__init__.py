@@ -6,9 +6,11 @@ from gateway.context import Account, BlobSource
 from gateway.jmap.core_methods import CORE_METHODS
 from gateway.jmap.datatype import DataType
 from gateway.jmap.methods import Method
-from gateway.objects.calendars import calendar_default, event_parse
+from gateway.objects.calendars import defaults, event_parse
 from gateway.objects.calendars.calendar import CalendarType
 from gateway.objects.calendars.event import CalendarEventType
+from gateway.objects.calendars.event_notification import CalendarEventNotificationType
+from gateway.objects.calendars.participant_identity import ParticipantIdentityType
 from gateway.objects.core import blob_copy, blob_get, blob_lookup, blob_upload
 from gateway.objects.core.blob_lookup import Referrers
 from gateway.objects.mail import email_import, email_parse, references, search_snippet
@@ -37,6 +39,8 @@ DATA_TYPES: Final[tuple[DataType, ...]] = (
     EmailSubmissionType(),
     CalendarType(),
     CalendarEventType(),
+    ParticipantIdentityType(),
+    CalendarEventNotificationType(),
 )
 REFERRERS: Final = {
     "Mailbox": Referrers(MAIL, references.mailboxes),
@@ -54,7 +58,8 @@ METHODS: Final[tuple[Method, ...]] = (
     search_snippet.GET,
     activation.SET,
     activation.VALIDATE,
-    calendar_default.SET,
+    defaults.SET_CALENDARS,
+    defaults.SET_IDENTITIES,
     event_parse.PARSE,
 )
 

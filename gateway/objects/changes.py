@@ -5,6 +5,7 @@ from typing import Protocol
 from gateway.jmap.datatype import Changes
 from gateway.jmap.errors import MethodError
 from gateway.sync.journal import CannotCalculateChanges, ChangeSet
+from gateway.sync.ledger import Ledger
 
 
 class Journalled(Protocol):
@@ -32,3 +33,12 @@ def changes_of(
     return Changes(
         found.old_state, found.new_state, found.has_more, found.created, found.updated, found.destroyed, extra
     )
+
+
+async def ledger_changes(ledger: Ledger, type_name: str, since_state: str, max_changes: int | None) -> Changes:
+    """The answer of a /changes method for records that the gateway itself keeps."""
+    try:
+        found = await ledger.changes(type_name, since_state, max_changes)
+    except CannotCalculateChanges as error:
+        raise MethodError("cannotCalculateChanges") from error
+    return Changes(found.old_state, found.new_state, found.has_more, found.created, found.updated, found.destroyed)

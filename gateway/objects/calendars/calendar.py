@@ -38,7 +38,7 @@ ALERTS: Final[Check] = nullable(map_of(id_, default_alert))
 
 
 class CalendarType(Settable, Changeable):
-    """The hooks of the standard methods for Calendar; Calendar/set has more to do and stands in `calendar_default`."""
+    """The hooks of the standard methods for Calendar; Calendar/set has more to do and stands in `defaults`."""
 
     name = CALENDAR
     capability = CALENDARS

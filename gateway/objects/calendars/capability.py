@@ -38,17 +38,24 @@ _ONE_CALENDAR: Final = frozenset({"cyrus"})
 """Servers that refuse a uid that lies in another calendar of the same home."""
 
 
-async def calendars_of(context: Context, account: Account) -> CalendarAccount:
-    """The account's calendars, refreshed once per request. Raises MethodError, adapters.errors."""
+def calendars_open(account: Account) -> CalendarAccount:
+    """The account's calendars as they are known. Raises MethodError where it has none."""
     if account.calendars is None:
         raise MethodError("accountNotSupportedByMethod")
-    key = f"{account.id}/calendars"
-    if key not in context.refreshed:
-        await account.calendars.refresh()
-        context.refreshed.add(key)
     return account.calendars
 
 
+async def calendars_of(context: Context, account: Account) -> CalendarAccount:
+    """The account's calendars, refreshed once per request. Raises MethodError, adapters.errors."""
+    calendars = calendars_open(account)
+    key = f"{account.id}/calendars"
+    if key not in context.refreshed:
+        await calendars.refresh()
+        context.refreshed.add(key)
+    return calendars
+
+
 def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:
-    """The calendar addresses of the account's owner."""
-    return Addresses.of(calendars.facts.addresses, account.name)
+    """The calendar addresses of the account's owner: those that the server tells, else the address of the login."""
+    sender = None if account.outbox is None else account.outbox.senders.own
+    return Addresses.of(calendars.facts.addresses, sender or account.name)

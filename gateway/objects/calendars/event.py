@@ -30,6 +30,7 @@ from gateway.objects.calendars.event_set import Writer
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import find, split
 from gateway.objects.calendars.jscalendar_checks import time_zone, utc_date_time
+from gateway.objects.calendars.participant_identity import preferred_first
 from gateway.objects.changes import change_set, changes_of
 from gateway.sync.calendars.index import EVENT, Index
 
@@ -136,7 +137,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
 async def _writer(context: Context, account: Account, arguments: Mapping[str, Any]) -> Writer:
     calendars = await calendars_of(context, account)
-    own = own_addresses(account, calendars)
+    own = await preferred_first(account, calendars)
     return Writer(context, account, calendars, own, schedule=arguments["sendSchedulingMessages"])
 
 

@@ -27,9 +27,8 @@ async def parse(context: Context, account: Account, arguments: Mapping[str, Any]
     names = arguments["properties"]
     if names is not None:
         PROPERTIES.select(names)
-    if account.calendars is None:
-        raise MethodError("accountNotSupportedByMethod")
-    view = View(capability.own_addresses(account, account.calendars), None if names is None else tuple(names))
+    calendars = capability.calendars_open(account)
+    view = View(capability.own_addresses(account, calendars), None if names is None else tuple(names))
     parsed: dict[str, list[dict[str, Any]]] = {}
     not_parsable, not_found = [], []
     for blob_id in blobs:

@@ -6,8 +6,8 @@ from adapters.ports.submission import SubmissionFacts
 from gateway.context import Account, Context
 from gateway.jmap.datatype import Changes
 from gateway.jmap.errors import MethodError
+from gateway.objects.changes import ledger_changes
 from gateway.sync.account import MailAccount
-from gateway.sync.journal import CannotCalculateChanges
 from gateway.sync.outbox import Outbox
 
 SUBMISSION: Final = "urn:ietf:params:jmap:submission"
@@ -60,8 +60,4 @@ async def mail_of(context: Context, account: Account) -> MailAccount:
 
 async def changes_of(box: Outbox, type_name: str, since_state: str, max_changes: int | None) -> Changes:
     """The answer of a /changes method (RFC 8620 §5.2)."""
-    try:
-        found = await box.ledger.changes(type_name, since_state, max_changes)
-    except CannotCalculateChanges as error:
-        raise MethodError("cannotCalculateChanges") from error
-    return Changes(found.old_state, found.new_state, found.has_more, found.created, found.updated, found.destroyed)
+    return await ledger_changes(box.ledger, type_name, since_state, max_changes)

@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any, Final
 
 from adapters.errors import Unavailable
+from adapters.formats.jscalendar.participants import normal_address
 from adapters.ports.calendars import CalendarFacts, CalendarPort
 from gateway.store.base import Store
-from gateway.sync.calendars.index import TYPES, Edit, Ids, Index, Place, Resource
+from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, Edit, Ids, Index, Place, Resource
 from gateway.sync.calendars.keeper import Keeper
+from gateway.sync.calendars.notes import MOST, notes
 from gateway.sync.calendars.refresh import look
 from gateway.sync.committer import RETRY_SECONDS, Superseded
-from gateway.sync.journal import ChangeSet, Journal
+from gateway.sync.journal import Changes, ChangeSet, Journal
+from gateway.sync.ledger import Edit as LedgerEdit
+from gateway.sync.ledger import Ledger, Record
 from gateway.sync.pace import Shared
 
 _log: Final = logging.getLogger(__name__)
@@ -27,6 +31,7 @@ class CalendarAccount:
 
     namespace: what all ids are derived with. port: replaced when another login's credentials take over.
     `index` and `journal` are replaced, never changed, by a commit: a reader that takes one keeps a consistent view.
+    ledger: what the gateway itself is the keeper of: identities, notifications.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class CalendarAccount:
         self.ids = Ids(namespace)
         self.index = Index()
         self.journal = Journal(journal_keep, TYPES)
+        self.ledger = Ledger(store, f"{account_id}-calendar", (IDENTITY, NOTIFICATION))
         self._keep = journal_keep
         self._keeper = Keeper(store, account_id, namespace, store_retry_seconds)
         self._facts: CalendarFacts | None = None
@@ -105,6 +111,11 @@ class CalendarAccount:
             await self._keeper.save_settings(settings)
         await self._change(enter)
 
+    async def keep(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], LedgerEdit], type_name: str) -> None:
+        """Change records of the ledger, and tell. Raises Unavailable."""
+        await self.ledger.commit(edit, [type_name])
+        await self._keeper.tell({type_name: await self.ledger.state(type_name)})
+
     # The pass
 
     async def _pass(self) -> None:
@@ -114,12 +125,15 @@ class CalendarAccount:
             for _ in range(_ATTEMPTS):
                 if not self._loaded:
                     await self._load()
+                base, fresh = self.index, self._fresh
                 try:
-                    await self._commit(await look(self.index, self.port, self.ids))
+                    changes = await self._commit(await look(base, self.port, self.ids))
                 except Superseded:
                     _log.info("another writer was first; loading what it wrote")
                     self._loaded = False
                 else:
+                    if not fresh and EVENT in changes:
+                        await self._note(base, changes[EVENT])
                     return
         raise Unavailable("other writers were first each time")
 
@@ -148,15 +162,36 @@ class CalendarAccount:
             self.index = replace(self.index, settings=await self._keeper.settings())
         self._loaded = True
 
-    async def _commit(self, edit: Edit) -> None:
-        """Commit, then show, then tell. Raises Superseded."""
+    async def _note(self, base: Index, changes: Changes) -> None:
+        """Keep what others did (-29 §7). Notifications that cannot be kept are lost, the change itself is not."""
+        own = frozenset(map(normal_address, self.facts.addresses))
+        found = list(notes(base, self.index, changes, own))
+        if not found:
+            return
+
+        def edit(before: Mapping[str, Mapping[str, Record]]) -> LedgerEdit:
+            made = LedgerEdit()
+            for note in found[-MOST:]:
+                made.write(NOTIFICATION, note)
+            kept = sorted(before[NOTIFICATION].values(), key=lambda note: str(note["created"]))
+            for note in kept[: max(0, len(kept) + len(found) - MOST)]:
+                made.delete(NOTIFICATION, note["id"])
+            return made
+
+        try:
+            await self.keep(edit, NOTIFICATION)
+        except Unavailable as error:
+            _log.warning("notifications could not be kept: %s", error)
+
+    async def _commit(self, edit: Edit) -> Mapping[str, Changes]:
+        """Commit, then show, then tell; what changed by type. Raises Superseded."""
         index, changes = edit.settle(self._facts)
         if not (edit.touched or edit.moved or any(map(len, changes.values())) or self._fresh):
             if self._keeper.overdue():
                 journal = self.journal.fork()
                 await self._keeper.commit(index, journal, (), None)
                 await self._show(index, journal, ())
-            return
+            return changes
         journal = self.journal.fork()
         record = journal.record({} if self._fresh else changes)  # nobody has a state from before the first pass
         if len(record):
@@ -164,6 +199,7 @@ class CalendarAccount:
         await self._keeper.commit(index, journal, edit.touched, record if len(record) else None)
         self._fresh = False
         await self._show(index, journal, record.types)
+        return changes
 
     async def _show(self, index: Index, journal: Journal, types: Iterable[str]) -> None:
         renewed = journal.epoch != self.journal.epoch

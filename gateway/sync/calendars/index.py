@@ -15,6 +15,7 @@ from gateway.sync.journal import Changes
 
 CALENDAR: Final = "Calendar"
 EVENT: Final = "CalendarEvent"
+IDENTITY: Final = "ParticipantIdentity"
 NOTIFICATION: Final = "CalendarEventNotification"
 TYPES: Final = (CALENDAR, EVENT)
 
