@@ -153,9 +153,9 @@ class MailBackends:
             for name, backend in config.backends.items()
             if backend.managesieve is not None
         }
-        self._calendars = CalendarBackends(config, store)
         self._shared: dict[str, _Shared] = {}
         self._gateway = secrets.token_bytes(12)
+        self._calendars = CalendarBackends(config, store, self._gateway)
 
     async def open(self, credentials: Credentials) -> Opened:
         """See `gateway.web.logins.Open`."""
@@ -188,7 +188,8 @@ class MailBackends:
         if filters is not None and shared.filtering is not None:
             capabilities |= sieve.capabilities(shared.filtering)
         dav = _dav_credentials(credentials, owner)
-        calendars = None if dav is None else await self._calendars.open(name, account_id, dav)
+        opened = None if dav is None else await self._calendars.open(name, account_id, dav)
+        calendars, calendar_watch = (None, None) if opened is None else opened
         if calendars is not None:
             capabilities |= calendar_capabilities(calendars.facts)
         account = Account(
@@ -201,6 +202,7 @@ class MailBackends:
             outbox=box,
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
             calendars=calendars,
+            calendar_watch=calendar_watch,
             signatures=self._signatures(account_id),
             watch=shared.watch,
         )

@@ -14,6 +14,7 @@ from gateway.config import CalDavConfig, Config
 from gateway.config_reader import ConfigError
 from gateway.store.base import Store
 from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.watch import Turns, Watch
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class _Shared:
     credentials: Credentials
     port: CalDav
     calendars: CalendarAccount
+    watch: Watch
     answered: bool = False
     asked_at: float = -math.inf
     proven_at: float = -math.inf
@@ -38,9 +40,11 @@ class _Shared:
 class CalendarBackends:
     """The CalDAV servers beside the mail servers."""
 
-    def __init__(self, config: Config, store: Store) -> None:
-        """Raises ConfigError where a CA file cannot be used."""
+    def __init__(self, config: Config, store: Store, gateway: bytes) -> None:
+        """Raises ConfigError where a CA file cannot be used. gateway: stands for this gateway, and for no other."""
         self._store = store
+        self._gateway = gateway
+        self._poll_seconds = config.push.poll_seconds
         self._stale = 2 * config.auth.cache_seconds
         self._endpoints = {
             name: dav_endpoint(name, backend.caldav)
@@ -49,7 +53,7 @@ class CalendarBackends:
         }
         self._shared: dict[str, _Shared] = {}
 
-    async def open(self, name: str, account_id: str, credentials: Credentials) -> CalendarAccount | None:
+    async def open(self, name: str, account_id: str, credentials: Credentials) -> tuple[CalendarAccount, Watch] | None:
         """The owner's calendars; None where there is no server, or while it does not take the login.
 
         Everything that was opened is given back by `release`, also after None.
@@ -61,10 +65,15 @@ class CalendarBackends:
         if shared is None:
             port = CalDav(endpoint, credentials)
             calendars = CalendarAccount(account_id, account_id, port, self._store)
-            shared = self._shared[account_id] = _Shared(credentials, port, calendars)
+            watch = self._watch(account_id, calendars)
+            shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch)
         shared.holders.append(credentials)
         await self._prove(endpoint, shared, credentials)
-        return shared.calendars if shared.answered else None
+        return (shared.calendars, shared.watch) if shared.answered else None
+
+    def _watch(self, account_id: str, calendars: CalendarAccount) -> Watch:
+        turns = Turns(self._store, f"{account_id}-calendars", self._gateway) if self._store.shared else None
+        return Watch(calendars, self._poll_seconds, turns)
 
     async def release(self, account_id: str, credentials: Credentials) -> None:
         """Let one login go."""

@@ -23,7 +23,8 @@ class Account:
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
-    calendars: the synchronised calendars; None where its backend has no CalDAV server that answers.
+    calendars: the synchronised calendars; None where its backend has no CalDAV server that answers. calendar_watch:
+    keeps them fresh while somebody listens.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
     """
@@ -37,6 +38,7 @@ class Account:
     outbox: Outbox | None = None
     filtering: Scripts | None = None
     calendars: CalendarAccount | None = None
+    calendar_watch: Watch | None = None
     signatures: Signatures | None = None
     watch: Watch | None = None
 

@@ -9,21 +9,35 @@ import base64
 import contextlib
 import functools
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from adapters.errors import AdapterError
-from gateway.context import Login
+from gateway.context import Account, Login
 from gateway.store.base import MISSED, Store
-from gateway.sync.account import MailAccount
+from gateway.sync.calendars.index import NOTIFICATION
+from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
 from gateway.sync.journal import TYPES
+from gateway.sync.watch import Watch
 
 States = dict[str, dict[str, str]]
 """Account id -> type name -> state."""
 
 Types = frozenset[str] | None
 """The types that a listener wants; None for all."""
+
+
+class _Source(Protocol):
+    """Mail or calendars."""
+
+    def state(self, *type_names: str) -> str:
+        """The state of a type."""
+        ...
+
+    async def refresh(self) -> None:
+        """Look for what is new."""
+        ...
 
 
 class Feed:
@@ -52,8 +66,8 @@ class Feed:
                 await stack.enter_async_context(store.subscribe(f"account/{account.id}", hear))
             await feed._catch_up()
             for account in login.accounts.values():
-                if account.watch is not None:
-                    stack.enter_context(account.watch.listening())
+                for watch in feed._watches(account):
+                    stack.enter_context(watch.listening())
             yield feed
 
     async def _catch_up(self) -> None:
@@ -62,21 +76,31 @@ class Feed:
         Who brings no state of an account is told what changes from now on.
         """
         for account in self._login.accounts.values():
-            if account.mail is None:
-                continue
             seen = self.seen.setdefault(account.id, {})
-            if not seen:
-                seen.update(self._states(account.mail))
-                continue
-            try:
-                await account.mail.refresh()
-            except AdapterError:
-                continue  # what is not known is not reported; the client's next request meets the same trouble
-            states = self._states(account.mail)
-            self._note(account.id, {name: state for name, state in states.items() if seen.get(name) != state})
+            is_new = not seen
+            for types, source in ((TYPES, account.mail), (CALENDAR_JOURNAL, account.calendars)):
+                wanted = [name for name in types if self._wants(name)]
+                if source is not None and wanted:
+                    await self._catch_up_with(account.id, source, wanted, seen, is_new=is_new)
 
-    def _states(self, mail: MailAccount) -> dict[str, str]:
-        return {name: mail.state(name) for name in TYPES if self._wants(name)}
+    async def _catch_up_with(
+        self, account_id: str, source: "_Source", names: list[str], seen: dict[str, str], *, is_new: bool
+    ) -> None:
+        if is_new:
+            seen.update({name: source.state(name) for name in names})
+            return
+        try:
+            await source.refresh()
+        except AdapterError:
+            return  # what is not known is not reported; the client's next request meets the same trouble
+        states = {name: source.state(name) for name in names}
+        self._note(account_id, {name: state for name, state in states.items() if seen.get(name) != state})
+
+    def _watches(self, account: Account) -> list[Watch]:
+        """Those that find what this listener wants to hear of: calendars are looked at for those who ask for them."""
+        wants_calendars = any(map(self._wants, (*CALENDAR_JOURNAL, NOTIFICATION)))
+        found = (account.watch, account.calendar_watch if wants_calendars else None)
+        return [watch for watch in found if watch is not None]
 
     async def next(self, seconds: float) -> States:
         """What changed, at once or within `seconds`; empty where nothing did. What is given counts as seen."""

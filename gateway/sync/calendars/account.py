@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from adapters.errors import Unavailable
+from adapters.errors import Unavailable, Unsupported
 from adapters.formats.jscalendar.participants import normal_address
 from adapters.ports.calendars import CalendarFacts, CalendarPort
+from adapters.ports.watch import Watched
 from gateway.store.base import Store
 from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, Edit, Ids, Index, Place, Resource
 from gateway.sync.calendars.keeper import Keeper
@@ -57,6 +58,15 @@ class CalendarAccount:
         self._fresh = True
         self._writing = asyncio.Lock()
         self._passes = Shared(self._pass)
+
+    @property
+    def watched(self) -> Watched:
+        """CalDAV gives no hints: what others do is found by looking."""
+        return "nothing"
+
+    def hints(self) -> AsyncGenerator[None, None]:
+        """There are none. Raises Unsupported."""
+        raise Unsupported("CalDAV gives no hints")
 
     @property
     def facts(self) -> CalendarFacts:

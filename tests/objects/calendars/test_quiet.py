@@ -87,6 +87,9 @@ async def invited(alice: Person, bob: Person) -> str:
     (other,) = (await bob.place.call("CalendarEvent/query"))["ids"]
     assert (await bob.place.event(other))["isOrigin"] is False
     assert (await alice.place.event(one))["isOrigin"] is True
+    (note,) = (await bob.place.call("CalendarEventNotification/get"))["list"]
+    assert (note["type"], note["calendarEventId"]) == ("created", other)
+    assert note["changedBy"]["calendarAddress"] == alice.address
     return str(one)
 
 
