@@ -1,4 +1,4 @@
-"""The openssl command line as an oracle: what counts here counts there as well, and what it refuses is refused here."""
+"""The openssl command line as an oracle: what counts here counts there as well; and no bit can be changed."""
 
 import random
 import subprocess
@@ -65,16 +65,10 @@ def test_the_oracle_agrees(name: str, tmp_path: Path) -> None:
     assert accepted_here(message(cms, body))
     assert openssl_accepts(message(cms, body), tmp_path)
     chance = random.Random(name)  # noqa: S311 - the same changes every time
-    refused = 0
     for _ in range(40):
         changed = bytearray(cms)
-        # the signers; what comes before is in part a mere hint, which the oracle trusts and nobody signs
-        changed[-chance.randrange(1, 250)] ^= 1 << chance.randrange(8)
-        if not accepted_here(message(bytes(changed), body)):
-            refused += 1
-        else:
-            assert openssl_accepts(message(bytes(changed), body), tmp_path)
-    assert refused > 30
+        changed[-chance.randrange(1, 170)] ^= 1 << chance.randrange(8)  # in what is signed, or in the signature
+        assert not accepted_here(message(bytes(changed), body))
     if body is not None:
         assert not accepted_here(message(cms, body.replace(b"10", b"99")))
         assert not openssl_accepts(message(cms, body.replace(b"10", b"99")), tmp_path)
