@@ -40,10 +40,14 @@ class DataType(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """Records for /get: JSON objects (or `orjson.Fragment`s of them), and the ids that do not exist."""
+    """Records for /get: JSON objects (or `orjson.Fragment`s of them), and the ids that do not exist.
+
+    state: that of the type just before they were read, where it may be another than a moment ago.
+    """
 
     list: Sequence[Any]
     not_found: Sequence[str] = ()
+    state: str | None = None
 
 
 class Gettable(DataType, Protocol):

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from adapters.errors import AdapterError
 from gateway.store.base import Put
+from gateway.sync.account import MailAccount
 from tests.sync.clients import Client, Glimpse, check_against_server, check_partial
 from tests.sync.conftest import ACCOUNT, ShakyStore, open_account
 from tests.sync.model import ModelPort, ModelServer
@@ -30,7 +31,7 @@ class MailMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.server = ModelServer()
         self.clients = [Client(), Client()]
-        self.glimpses: list[Glimpse] = []
+        self.glimpses: list[tuple[MailAccount, Glimpse]] = []
         self.identities: dict[str, bytes] = {}
         self.undisturbed = True
 
@@ -178,6 +179,7 @@ class MailMachine(RuleBasedStateMachine):
 
     @rule()
     def flush_store(self) -> None:
+        self.undisturbed = False
         self.run_async(self.store.flush())
 
     @rule(down=st.booleans())
@@ -197,22 +199,27 @@ class MailMachine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
+        if self.store.down:  # what the gateway before stored is then another's
+            self.undisturbed = False
         self.run_async(self.account.close())
         self.account = open_account(self.port, self.store, self.keep)
         self.run_async(self.account.refresh())
 
-    @rule()
-    def start_anew(self) -> None:
-        """A gateway that has never seen the account."""
+    @rule(again=st.booleans())
+    def start_anew(self, again: bool) -> None:
+        """A gateway that has never seen the account, or two of them."""
         self.undisturbed = False
         self.run_async(self.account.close())
         self.run_async(self.store.flush())
         self.account = open_account(self.port, self.store, self.keep)
+        if again:
+            self.run_async(self.replica.close())
+            self.replica = open_account(self.port, self.store, self.keep)
 
-    @rule(pick=PICK, threads=st.booleans())
-    def glance(self, pick: int, threads: bool) -> None:
+    @rule(pick=PICK, threads=st.booleans(), elsewhere=st.booleans())
+    def glance(self, pick: int, threads: bool, elsewhere: bool) -> None:
         """What can be seen before the index is whole; where it is whole, nothing is looked at."""
-        account = self.account
+        account = self.replica if elsewhere else self.account
 
         async def look() -> None:
             if not await account.look() or account.snapshot.partial is None:
@@ -221,18 +228,23 @@ class MailMachine(RuleBasedStateMachine):
             boxes = sorted(account.mailboxes)
             await account.look_into(boxes[pick % len(boxes)])
             check_partial(account, self.port)
-            self.glimpses.append(Glimpse.of(account))
+            self.glimpses.append((account, Glimpse.of(account)))
             if threads:
                 await account.threads.thread_ids(account.emails.all_rows())
 
         self.run_async(look())
 
-    @precondition(lambda self: self.glimpses)
     @rule(pick=PICK)
     def glimpse_followed(self, pick: int) -> None:
-        glimpse = self.glimpses[pick % len(self.glimpses)]
-        if not self.run_async(glimpse.follow(self.account)):
-            self.glimpses.remove(glimpse)
+        if not self.glimpses:
+            return
+        seen = account, glimpse = self.glimpses[pick % len(self.glimpses)]
+        if account not in (self.account, self.replica):  # it has ended
+            account = self.account
+        if account is self.replica:
+            self.undisturbed = False
+        if not self.run_async(glimpse.follow(account)):
+            self.glimpses.remove(seen)
 
     @rule()
     def other_replica(self) -> None:

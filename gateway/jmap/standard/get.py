@@ -41,7 +41,7 @@ async def _get(data_type: Gettable, context: CallContext, account: Any, argument
     return Answer(
         {
             "accountId": arguments["accountId"],
-            "state": state,
+            "state": fetched.state or state,
             "list": list(fetched.list),
             "notFound": [*fetched.not_found, *unknown],
         }

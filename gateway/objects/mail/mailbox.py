@@ -72,13 +72,14 @@ class MailboxType(Settable, Changeable, QueryChangeable):
         mail = await glance_of(context, account)
         if THREAD_COUNTS & set(properties):
             await mail.threads.ready()
+        state = mail.state("Mailbox")
         wanted = list(mail.mailboxes) if ids is None else ids
         found = [
             await _to_json(mail, mail.mailboxes[mailbox_id], properties)
             for mailbox_id in wanted
             if mailbox_id in mail.mailboxes
         ]
-        return Fetched(found, [mailbox_id for mailbox_id in wanted if mailbox_id not in mail.mailboxes])
+        return Fetched(found, [mailbox_id for mailbox_id in wanted if mailbox_id not in mail.mailboxes], state)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Mailbox/changes with updatedProperties (RFC 8621 §2.2)."""

@@ -118,6 +118,22 @@ async def test_an_email_that_is_not_on_the_page(jmap: JmapClient, imap: ImapClie
     assert (len(found["list"]), found["notFound"]) == (9, ["nonsense"])
 
 
+async def test_a_state_is_that_of_what_was_given(jmap: JmapClient, imap: ImapClient, partial: bool) -> None:
+    """What had to wait for the whole index has the state of the whole."""
+    await fill(imap)
+    box = (await inbox(jmap))["id"]
+    page = await first_page(jmap, box)
+    assert page["canCalculateChanges"] is not partial
+    imap.append("INBOX", message("new"), [], '"20-Mar-2026 10:00:00 +0000"')
+    emails = await jmap.call("Email/get", ids=None, properties=["id"])
+    assert len(emails["list"]) == 10
+    boxes = await jmap.call("Mailbox/get", ids=None)
+    assert max(box["totalThreads"] for box in boxes["list"]) == 4
+    for name, state in (("Email", emails["state"]), ("Mailbox", boxes["state"])):
+        changes = await jmap.call(f"{name}/changes", sinceState=state)
+        assert [changes["created"], changes["updated"], changes["destroyed"]] == [[], [], []]
+
+
 async def test_an_unknown_id_is_looked_for_everywhere(jmap: JmapClient, imap: ImapClient, partial: bool) -> None:
     await fill(imap)
     box = (await inbox(jmap))["id"]
