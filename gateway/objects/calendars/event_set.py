@@ -19,6 +19,7 @@ from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import Target, find
+from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
@@ -45,8 +46,8 @@ class Writer:
         self._account = account
         self._calendars = calendars
         self._own = own
-        self._schedule = schedule
-        self._storing = Storing(calendars, own)
+        self._scheduling = Scheduling(calendars, own, account.outbox, wanted=schedule)
+        self._storing = Storing(calendars, own, schedule=self._scheduling.by_server)
 
     @property
     def _index(self) -> Index:
@@ -79,8 +80,10 @@ class Writer:
         self._check(event, places, event.get("recurrenceOverrides") or ())
         event_id = self._calendars.ids.event(event["uid"], event.get("recurrenceId"))
         self._check_uid(event)
-        self._check_messages(event)
+        self._scheduling.plan(None, event)
+        await self._scheduling.prepare()
         await self._store(event_id, event, places)
+        await self._scheduling.send()
         return event_id
 
     async def _store(self, event_id: str, event: Values, places: Sequence[Held]) -> None:
@@ -146,10 +149,11 @@ class Writer:
         if target.recurrence_id is not None and (wrong := change.changed & _NOT_IN_INSTANCES):
             raise rules.invalid("cannot differ in an instance", *sorted(wrong))
         changes = await self._changes(target, change, held)
-        self._check_messages(event.entry.event(), changes)
+        await self._scheduling.prepare()
         if changes:
             for place in event.places:
                 await self._storing.change(event, place, partial(self._edited, target, changes, held))
+            await self._scheduling.send()
         if "calendarIds" in change.changed:
             await self._storing.finish()
             await self._refile(event, change.patched["calendarIds"])
@@ -188,6 +192,7 @@ class Writer:
         paths = [_base_path(change.path, target.recurrence_id) for change in changes]
         rules.revised(event, stored, self._own, essential=any(map(rules.is_essential, paths)))
         self._check(event, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1})
+        self._scheduling.plan(stored, event)
         return event
 
     async def _refile(self, event: Event, wanted: Mapping[str, Any]) -> None:
@@ -232,7 +237,9 @@ class Writer:
         event = target.event
         for calendar_id in event.calendar_ids:
             self._writable(calendar_id)
-        self._check_messages(event.entry.event())
+        if target.recurrence_id is None:
+            self._scheduling.plan(event.entry.event(), None)
+        await self._scheduling.prepare()
         for place in event.places:
             if target.recurrence_id is None:
                 await self._storing.remove(event, place)
@@ -240,6 +247,7 @@ class Writer:
                 await self._storing.change(
                     event, place, lambda stored: self._without(stored, target.recurrence_id or "")
                 )
+        await self._scheduling.send()
 
     def _without(self, stored: Values, recurrence_id: str) -> Values:
         """The event without one instance (-29 §5.9)."""
@@ -250,6 +258,7 @@ class Writer:
             overrides.pop(recurrence_id, None)
         event = {**stored, "recurrenceOverrides": overrides}
         rules.revised(event, stored, self._own, essential=True)
+        self._scheduling.plan(stored, event)
         return event
 
     # what all of them need
@@ -273,19 +282,6 @@ class Writer:
         except (ValueError, OverflowError) as error:
             raise rules.invalid(f"The times cannot be calculated with: {error}"[:200], "start") from error
 
-    def _check_messages(self, event: Mapping[str, Any], changes: Sequence[Change] | None = None) -> None:
-        """Raises SetError where messages were to be sent: that they cannot be is not passed over in silence."""
-        if not self._schedule or event.get("isDraft"):
-            return
-        if changes is not None and not any(rules.is_essential(change.path) for change in changes):
-            return
-        people = [*(event.get("participants") or {}).values()]
-        for change in changes or ():
-            people += _people_in(change)
-        addresses = [person.get("calendarAddress") for person in people if isinstance(person, dict)]
-        if any(address is not None and not self._own.has(address) for address in addresses):
-            raise SetError("noSupportedScheduleMethods", "This gateway does not send scheduling messages yet.")
-
     def _told(self, event_id: str, known: Mapping[str, Any]) -> dict[str, Any]:
         """What the client cannot know of an event after writing it (RFC 8620 §5.3)."""
         target = find(self._index, event_id)
@@ -295,12 +291,6 @@ class Writer:
         told = {name: value for name, value in shown.items() if known.get(name, _ABSENT) != value}
         gone = [name for name, value in known.items() if value is not None and name not in {*shown, *COMPUTED}]
         return told | dict.fromkeys(name for name in gone if name not in METADATA)
-
-
-def _people_in(change: Change) -> list[Any]:
-    if change.path[0] != "participants":
-        return []
-    return [*change.value.values()] if len(change.path) == 1 and isinstance(change.value, dict) else [change.value]
 
 
 def _with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change]) -> Values:

@@ -23,10 +23,14 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(slots=True)
 class Storing:
-    """The writes of one call, entered into the index together by `finish`. All methods raise adapters.errors."""
+    """The writes of one call, entered into the index together by `finish`. All methods raise adapters.errors.
+
+    schedule: whether the server is to tell people of them.
+    """
 
     calendars: CalendarAccount
     own: Addresses
+    schedule: bool = False
     done: dict[Place, Resource | None] = field(default_factory=dict)
 
     async def finish(self) -> None:
@@ -37,8 +41,8 @@ class Storing:
 
     async def create(self, place: Place, text: str) -> None:
         """Store a new resource. Raises Conflict where the name or the UID is taken, SetError."""
-        text = quiet.silenced(with_time_zones(text), None, self.calendars.facts, self.own)
-        stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=False)
+        text = self._silenced(with_time_zones(text), None)
+        stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=self.schedule)
         await self._note(place, stored, text)
 
     async def change(self, event: Event, place: Place, edit: Edit) -> None:
@@ -87,6 +91,9 @@ class Storing:
         await self._note(target, stored, resource.data.decode("utf-8", "replace"))
         return target
 
+    def _silenced(self, new: str, old: str | None) -> str:
+        return new if self.schedule else quiet.silenced(new, old, self.calendars.facts, self.own)
+
     def _path(self, place: Place) -> str:
         held = self.calendars.index.calendars.get(place.calendar_id)
         if held is None:
@@ -104,24 +111,26 @@ class Storing:
             raise SetError("invalidProperties", f"The event would not be valid: {error}"[:300]) from error
         if after == before:
             return None
-        return quiet.silenced(with_time_zones(after), before, self.calendars.facts, self.own)
+        return self._silenced(with_time_zones(after), before)
 
     async def _replace(self, place: Place, text: str, etag: str) -> None:
         path = self._path(place)
-        stored = await self.calendars.port.replace(path, place.name, text.encode(), etag, schedule=False)
+        stored = await self.calendars.port.replace(path, place.name, text.encode(), etag, schedule=self.schedule)
         await self._note(place, stored, text)
 
     async def _remove(self, event: Event, place: Place, resource: CalendarResource) -> None:
         if len(read_entries(resource.data)) > 1 and event.entry.recurrence_id is not None:
             text = resource.data.decode("utf-8", "replace")
             rest = remove_entry(text, recurrence_id=event.entry.recurrence_id)
-            return await self._replace(place, quiet.silenced(rest, text, self.calendars.facts, self.own), resource.etag)
+            return await self._replace(place, self._silenced(rest, text), resource.etag)
         return await self._delete(place, resource)
 
     async def _delete(self, place: Place, resource: CalendarResource) -> None:
-        if not quiet.may_delete(resource.data.decode("utf-8", "replace"), self.calendars.facts, self.own):
+        if not self.schedule and not quiet.may_delete(
+            resource.data.decode("utf-8", "replace"), self.calendars.facts, self.own
+        ):
             raise SetError("forbidden", "The server would tell the participants by itself.")
-        await self.calendars.port.delete(self._path(place), place.name, resource.etag, schedule=False)
+        await self.calendars.port.delete(self._path(place), place.name, resource.etag, schedule=self.schedule)
         self.done[place] = None
 
     async def _note(self, place: Place, stored: Stored, text: str) -> None:

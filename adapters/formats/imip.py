@@ -1,0 +1,116 @@
+"""iMIP (RFC 6047): a scheduling message as an Email to be composed, with a text for people. Pure."""
+
+from datetime import timedelta
+from html import escape
+from typing import Any, Final
+from urllib.parse import unquote
+
+from adapters.formats.itip import Message
+from adapters.formats.jscalendar.values import parse_duration, to_datetime
+from adapters.formats.jscalendar.vtimezone import with_time_zones
+from adapters.formats.jscalendar.write import write_text
+
+_ANSWERS: Final = {"accepted": "Accepted", "declined": "Declined", "tentative": "Tentative", "delegated": "Delegated"}
+
+
+def mail_address(calendar_address: str) -> str | None:
+    """The address behind a mailto: URI, None where it is no such."""
+    scheme, _, rest = calendar_address.partition(":")
+    address = unquote(rest.partition("?")[0])  # RFC 6068 §2
+    return address if scheme.lower() == "mailto" and "@" in address else None
+
+
+def calendar_text(message: Message) -> str:
+    """The iCalendar object of a message, with the time zones that it names."""
+    return with_time_zones(write_text(message.event))
+
+
+def email(message: Message) -> dict[str, Any]:
+    """The Email (RFC 8621 §4.6) to all recipients: a text, its HTML version and the calendar object as alternatives.
+
+    All addresses of the message are mail addresses.
+    """
+    names = _names(message.event)
+    shown = _lines(message)
+    structure = {
+        "type": "multipart/alternative",
+        "subParts": [
+            {"partId": "text", "type": "text/plain"},
+            {"partId": "html", "type": "text/html"},
+            # RFC 6047 §2.4: the parameter method MUST be the same as METHOD
+            {
+                "partId": "calendar",
+                "header:Content-Type:asRaw": f" text/calendar; method={message.method.upper()}; charset=utf-8",
+            },
+        ],
+    }
+    return {
+        "from": [{"name": names.get(message.sender), "email": mail_address(message.sender)}],
+        "to": [{"name": names.get(one), "email": mail_address(one)} for one in message.recipients],
+        "subject": subject(message),
+        "bodyStructure": structure,
+        "bodyValues": {
+            "text": {"value": "\r\n".join(f"{label}{value}" for label, value in shown) + "\r\n"},
+            "html": {"value": _html(shown)},
+            "calendar": {"value": calendar_text(message)},
+        },
+    }
+
+
+def subject(message: Message) -> str:
+    """What the message is about, in English."""
+    title = message.event.get("title") or "(no title)"
+    if message.method == "reply":
+        return f"{_answer(message)}: {title}"
+    if message.method == "cancel":
+        return f"Cancelled: {title}"
+    return f"{'Updated invitation' if message.event.get('sequence') else 'Invitation'}: {title}"
+
+
+def _answer(message: Message) -> str:
+    (person,) = message.event["participants"].values()
+    return _ANSWERS.get(person.get("participationStatus", ""), "Answered")
+
+
+def _lines(message: Message) -> list[tuple[str, str]]:
+    """Label and value of each line of the text."""
+    event = message.event
+    found = [("", subject(message)), ("When: ", _when(event))]
+    places = [place["name"] for place in (event.get("locations") or {}).values() if place.get("name")]
+    links = [place["uri"] for place in (event.get("virtualLocations") or {}).values() if place.get("uri")]
+    found += [("Where: ", place) for place in [*places, *links]]
+    if message.method == "reply":
+        (person,) = event["participants"].values()
+        found.append(("From: ", person.get("name") or person["calendarAddress"]))
+        if comment := person.get("participationComment"):
+            found.append(("", comment))
+    elif event.get("description") and event.get("descriptionContentType", "text/plain") == "text/plain":
+        found += [("", ""), ("", event["description"])]
+    return found
+
+
+def _when(event: dict[str, Any]) -> str:
+    start = to_datetime(event["start"])
+    zone = event.get("timeZone")
+    repeats = ", repeatedly" if "recurrenceRule" in event else ""
+    if event.get("showWithoutTime"):
+        return f"{start:%A, %d %B %Y}{repeats}"
+    length = parse_duration(event.get("duration") or "PT0S")
+    end = start + timedelta(days=length.days, seconds=length.seconds)
+    until = f" to {end:%H:%M}" if end.date() == start.date() and end != start else ""
+    return f"{start:%A, %d %B %Y, %H:%M}{until}{f' ({zone})' if zone else ''}{repeats}"
+
+
+def _html(shown: list[tuple[str, str]]) -> str:
+    rows = "".join(
+        f"<p>{f'<b>{escape(label)}</b>' if label else ''}{escape(value).replace(chr(10), '<br>')}</p>\r\n"
+        for label, value in shown
+        if value
+    )
+    return f'<!DOCTYPE html>\r\n<html><head><meta charset="utf-8"></head><body>\r\n{rows}</body></html>\r\n'
+
+
+def _names(event: dict[str, Any]) -> dict[str, str]:
+    """Calendar address -> name of the participant."""
+    people = [person for person in (event.get("participants") or {}).values() if "calendarAddress" in person]
+    return {person["calendarAddress"]: person["name"] for person in people if person.get("name")}

@@ -1,0 +1,110 @@
+"""Scheduling messages (draft-ietf-jmap-calendars-29 §5.9.2): by the calendar server where it sends them, else by mail.
+
+Whether they can be sent is found out before anything is written; they are sent after it was. A message that the
+submission server refuses then is only logged: the event is as the client wanted it, and JSCalendar has no place that
+would tell.
+"""
+
+import asyncio
+import logging
+import secrets
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.errors import AdapterError
+from adapters.formats import imip, itip
+from adapters.formats.compose import Generated, InvalidEmail, compose, read_email
+from adapters.formats.itip import Event, Message
+from adapters.ports.mail_write import Octets
+from adapters.ports.submission import SmtpAddress, SmtpEnvelope, Uncertain
+from gateway.jmap.errors import SetError
+from gateway.objects.calendars.addresses import Addresses
+from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.entries import now_text
+from gateway.sync.outbox import Outbox
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Scheduling:
+    """What one /set has to tell people. wanted: whether the client asked for it. box: None where nothing can be sent.
+
+    due: the messages of the change under way.
+    """
+
+    calendars: CalendarAccount
+    own: Addresses
+    box: Outbox | None
+    wanted: bool
+    due: list[tuple[SmtpEnvelope, Octets]] = field(default_factory=list)
+    _ready: bool = False
+
+    @property
+    def by_server(self) -> bool:
+        """Whether the calendar server is to send what is due (RFC 6638 §2)."""
+        return self.wanted and self.calendars.facts.auto_schedule
+
+    async def prepare(self) -> None:
+        """Ask whether the submission server answers, once. Raises adapters.errors."""
+        if self.wanted and not self.by_server and self.box is not None and not self._ready:
+            await self.box.port.facts()
+            self._ready = True
+
+    def plan(self, before: Event | None, after: Event | None) -> None:
+        """Make the messages of a change, in place of those planned before. Raises SetError where they can't be sent."""
+        self.due = []
+        if not self.wanted:
+            return
+        messages = itip.messages(before, after, self.own.has, now_text())
+        if not self.by_server:
+            self.due = [self._letter(message) for message in messages]
+
+    async def send(self) -> None:
+        """Send what is due; that it is under way is not undone by a client that goes."""
+        due, self.due = self.due, []
+        if due and self.box is not None:
+            await asyncio.shield(asyncio.gather(*(_send(self.box, envelope, octets) for envelope, octets in due)))
+
+    def _letter(self, message: Message) -> tuple[SmtpEnvelope, Octets]:
+        sender = imip.mail_address(message.sender)
+        recipients = [imip.mail_address(address) for address in message.recipients]
+        found = [address for address in recipients if address is not None]
+        if self.box is None or sender is None or len(found) < len(recipients) or not self.box.senders.allow(sender):
+            raise SetError("noSupportedScheduleMethods", "The messages can't be sent by mail.")
+        envelope = SmtpEnvelope(SmtpAddress(sender, {}), [SmtpAddress(address, {}) for address in found])
+        return envelope, _octets(imip.email(message), sender)
+
+
+def _octets(email: dict[str, Any], sender: str) -> Octets:
+    """The message. Raises SetError where an address or a text can't stand in one."""
+    try:
+        draft = read_email(email)
+    except InvalidEmail as error:
+        raise SetError("noSupportedScheduleMethods", f"The message can't be written: {error}"[:300]) from error
+    date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    generated = Generated(f"{uuid.uuid4()}@{sender.rpartition('@')[2]}", date, secrets.token_hex(12))
+    composition = compose(draft, {}, generated)
+    pieces = [piece for piece in composition.pieces if isinstance(piece, bytes)]
+    return Octets(composition.size, lambda: _stream(pieces))
+
+
+async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+async def _send(box: Outbox, envelope: SmtpEnvelope, octets: Octets) -> None:
+    try:
+        outcome = await box.port.submit(envelope, octets)
+    except Uncertain:
+        _log.warning("whether a scheduling message was sent is not known")
+    except AdapterError as error:
+        _log.warning("a scheduling message was not sent: %s", type(error).__name__)
+    else:
+        replies = [*outcome.recipients, *(() if outcome.final is None else (outcome.final,))]
+        if refused := [reply.code for reply in replies if reply.code >= 400]:
+            _log.warning("a scheduling message was refused: %s", refused[:5])
