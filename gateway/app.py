@@ -10,8 +10,9 @@ from gateway.config import Config, StoreConfig
 from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS, Blobs
-from gateway.objects.calendars.capability import CALENDARS, PARSE
+from gateway.objects.calendars.capability import AVAILABILITY, CALENDARS, PARSE
 from gateway.objects.mail.smime import SMIME
+from gateway.objects.principals.capability import PRINCIPALS
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION
 from gateway.signatures import signature_judge
@@ -118,7 +119,7 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
     if all(backend.submission is None for backend in config.backends.values()):
         found.pop(SUBMISSION, None)
     if all(backend.caldav is None for backend in config.backends.values()):
-        for urn in (CALENDARS, PARSE):
+        for urn in (CALENDARS, PARSE, PRINCIPALS, AVAILABILITY):
             found.pop(urn, None)
     return found | {CORE: limits.to_json()} | {urn: dict(value) for urn, value in TRANSPORT.items()}
 

@@ -37,6 +37,7 @@ from gateway.objects.calendars.capability import calendar_capabilities
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
 from gateway.objects.mail.smime import SMIME
+from gateway.objects.principals.capability import OWNER, principals_capabilities
 from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
@@ -192,6 +193,7 @@ class MailBackends:
         calendars, calendar_watch = (None, None) if opened is None else opened
         if calendars is not None:
             capabilities |= calendar_capabilities(calendars.facts)
+            capabilities |= principals_capabilities(account_id, calendars.facts)
         account = Account(
             id=account_id,
             name=credentials.username,
@@ -206,7 +208,7 @@ class MailBackends:
             signatures=self._signatures(account_id),
             watch=shared.watch,
         )
-        primary = {urn: account_id for urn in capabilities if urn != CORE}
+        primary = {urn: account_id for urn in capabilities if urn not in {CORE, OWNER}}
         login = Login(credentials.username, {account_id: account}, primary)
         return Opened(login, lambda: self._close(account_id, shared, proven, filters, dav))
 

@@ -42,6 +42,11 @@ class Account:
     signatures: Signatures | None = None
     watch: Watch | None = None
 
+    @property
+    def own_address(self) -> str:
+        """What the owner sends mail from, else the account's name, which may be no address."""
+        return (None if self.outbox is None else self.outbox.senders.own) or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Login:

@@ -6,11 +6,12 @@ from gateway.context import Account, BlobSource
 from gateway.jmap.core_methods import CORE_METHODS
 from gateway.jmap.datatype import DataType
 from gateway.jmap.methods import Method
-from gateway.objects.calendars import defaults, event_parse
+from gateway.objects.calendars import availability, defaults, event_parse
 from gateway.objects.calendars.calendar import CalendarType
 from gateway.objects.calendars.event import CalendarEventType
 from gateway.objects.calendars.event_notification import CalendarEventNotificationType
 from gateway.objects.calendars.participant_identity import ParticipantIdentityType
+from gateway.objects.calendars.share_notification import ShareNotificationType
 from gateway.objects.core import blob_copy, blob_get, blob_lookup, blob_upload
 from gateway.objects.core.blob_lookup import Referrers
 from gateway.objects.mail import email_import, email_parse, references, search_snippet
@@ -19,6 +20,7 @@ from gateway.objects.mail.capability import MAIL
 from gateway.objects.mail.email import EmailType
 from gateway.objects.mail.mailbox import MailboxType
 from gateway.objects.mail.thread import ThreadType
+from gateway.objects.principals.principal import PrincipalType
 from gateway.objects.quota.quota import QuotaType
 from gateway.objects.sieve import activation
 from gateway.objects.sieve.blobs import ScriptBlobs
@@ -39,6 +41,8 @@ DATA_TYPES: Final[tuple[DataType, ...]] = (
     EmailSubmissionType(),
     CalendarType(),
     CalendarEventType(),
+    PrincipalType(),
+    ShareNotificationType(),
     ParticipantIdentityType(),
     CalendarEventNotificationType(),
 )
@@ -61,6 +65,7 @@ METHODS: Final[tuple[Method, ...]] = (
     defaults.SET_CALENDARS,
     defaults.SET_IDENTITIES,
     event_parse.PARSE,
+    availability.GET,
 )
 
 

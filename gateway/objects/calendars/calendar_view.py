@@ -1,5 +1,6 @@
 """A Calendar as JMAP has it, of what the server says and what is kept beside it (-29 §4)."""
 
+from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -52,7 +53,12 @@ def is_shared(info: Calendar) -> bool:
 
 def name_of(info: Calendar) -> str:
     """The name; where the server has none, the last part of the path."""
-    return (info.properties.name or "").strip() or unquote(info.path.rstrip("/").rpartition("/")[2]) or "Calendar"
+    return titled(info.properties.name, info.path)
+
+
+def titled(name: str | None, path: str) -> str:
+    """What to call the calendar with this name, if it has one, at this path."""
+    return (name or "").strip() or unquote(path.rstrip("/").rpartition("/")[2]) or "Calendar"
 
 
 def sort_order(order: int | None) -> int:
@@ -75,15 +81,19 @@ def zone_of(text: str | None) -> str | None:
 
 
 def rights_of(info: Calendar) -> dict[str, bool]:
-    """CalendarRights by the privileges of the login (RFC 3744)."""
-    if info.privileges is None:
+    """CalendarRights of the login."""
+    return rights(info.privileges, shared=is_shared(info))
+
+
+def rights(told: Collection[str] | None, *, shared: bool) -> dict[str, bool]:
+    """CalendarRights by privileges (RFC 3744); None: the server has none, and the calendar is the login's own."""
+    if told is None:
         return {right: right != "mayShare" for right in RIGHTS}
-    told = info.privileges
-    may_write = {"write-content", "bind", "unbind"} <= told
+    may_write = {"write-content", "bind", "unbind"} <= set(told)
     return {
-        "mayReadFreeBusy": bool(told & {"read", "read-free-busy"}),
+        "mayReadFreeBusy": not {"read", "read-free-busy"}.isdisjoint(told),
         "mayReadItems": "read" in told,
         **dict.fromkeys(("mayWriteAll", "mayWriteOwn", "mayUpdatePrivate", "mayRSVP"), may_write),
         "mayShare": False,
-        "mayDelete": may_write and not is_shared(info),
+        "mayDelete": may_write and not shared,
     }

@@ -9,10 +9,12 @@ from gateway.objects.calendars.addresses import Addresses
 from gateway.sync.calendars.account import CalendarAccount
 
 CALENDARS: Final = "urn:ietf:params:jmap:calendars"
+AVAILABILITY: Final = "urn:ietf:params:jmap:principals:availability"
 PARSE: Final = "urn:ietf:params:jmap:calendars:parse"
 
 MIN_DATE_TIME: Final = "1000-01-01T00:00:00Z"
 MAX_DATE_TIME: Final = "8999-12-31T23:59:59Z"
+MAX_AVAILABILITY_DAYS: Final = 366
 MAX_EXPANDED_DAYS: Final = 3 * 366
 MAX_PARTICIPANTS: Final = 2_000
 
@@ -31,7 +33,11 @@ def calendars_capability(*, several: bool) -> dict[str, Any]:
 
 def calendar_capabilities(facts: CalendarFacts) -> dict[str, dict[str, Any]]:
     """URN -> the account's object, in front of a server that answered."""
-    return {CALENDARS: calendars_capability(several=facts.server not in _ONE_CALENDAR), PARSE: {}}
+    return {
+        AVAILABILITY: {"maxAvailabilityDuration": f"P{MAX_AVAILABILITY_DAYS}D"},
+        CALENDARS: calendars_capability(several=facts.server not in _ONE_CALENDAR),
+        PARSE: {},
+    }
 
 
 _ONE_CALENDAR: Final = frozenset({"cyrus"})
@@ -57,5 +63,4 @@ async def calendars_of(context: Context, account: Account) -> CalendarAccount:
 
 def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:
     """The calendar addresses of the account's owner: those that the server tells, else the address of the login."""
-    sender = None if account.outbox is None else account.outbox.senders.own
-    return Addresses.of(calendars.facts.addresses, sender or account.name)
+    return Addresses.of(calendars.facts.addresses, account.own_address)

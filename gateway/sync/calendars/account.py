@@ -15,6 +15,8 @@ from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, E
 from gateway.sync.calendars.keeper import Keeper
 from gateway.sync.calendars.notes import MOST, notes
 from gateway.sync.calendars.refresh import look
+from gateway.sync.calendars.shares import MOST as MOST_SHARES
+from gateway.sync.calendars.shares import SHARE, share_notes
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Changes, ChangeSet, Journal
 from gateway.sync.ledger import Edit as LedgerEdit
@@ -50,7 +52,7 @@ class CalendarAccount:
         self.ids = Ids(namespace)
         self.index = Index()
         self.journal = Journal(journal_keep, TYPES)
-        self.ledger = Ledger(store, f"{account_id}-calendar", (IDENTITY, NOTIFICATION))
+        self.ledger = Ledger(store, f"{account_id}-calendar", (IDENTITY, NOTIFICATION, SHARE))
         self._keep = journal_keep
         self._keeper = Keeper(store, account_id, namespace, store_retry_seconds)
         self._facts: CalendarFacts | None = None
@@ -142,8 +144,8 @@ class CalendarAccount:
                     _log.info("another writer was first; loading what it wrote")
                     self._loaded = False
                 else:
-                    if not fresh and EVENT in changes:
-                        await self._note(base, changes[EVENT])
+                    if not fresh:
+                        await self._note(base, changes)
                     return
         raise Unavailable("other writers were first each time")
 
@@ -172,24 +174,29 @@ class CalendarAccount:
             self.index = replace(self.index, settings=await self._keeper.settings())
         self._loaded = True
 
-    async def _note(self, base: Index, changes: Changes) -> None:
-        """Keep what others did (-29 §7). Notifications that cannot be kept are lost, the change itself is not."""
-        own = frozenset(map(normal_address, self.facts.addresses))
-        found = list(notes(base, self.index, changes, own))
+    async def _note(self, base: Index, changes: Mapping[str, Changes]) -> None:
+        """Keep what others did (-29 §7, RFC 9670 §3)."""
+        await self._keep_notes(SHARE, list(share_notes(base, self.index)), MOST_SHARES)
+        if EVENT in changes:
+            own = frozenset(map(normal_address, self.facts.addresses))
+            await self._keep_notes(NOTIFICATION, list(notes(base, self.index, changes[EVENT], own)), MOST)
+
+    async def _keep_notes(self, type_name: str, found: list[Record], most: int) -> None:
+        """Notifications that cannot be kept are lost, the change itself is not."""
         if not found:
             return
 
         def edit(before: Mapping[str, Mapping[str, Record]]) -> LedgerEdit:
             made = LedgerEdit()
-            for note in found[-MOST:]:
-                made.write(NOTIFICATION, note)
-            kept = sorted(before[NOTIFICATION].values(), key=lambda note: str(note["created"]))
-            for note in kept[: max(0, len(kept) + len(found) - MOST)]:
-                made.delete(NOTIFICATION, note["id"])
+            for note in found[-most:]:
+                made.write(type_name, note)
+            kept = sorted(before[type_name].values(), key=lambda note: str(note["created"]))
+            for note in kept[: max(0, len(kept) + len(found) - most)]:
+                made.delete(type_name, note["id"])
             return made
 
         try:
-            await self.keep(edit, NOTIFICATION)
+            await self.keep(edit, type_name)
         except Unavailable as error:
             _log.warning("notifications could not be kept: %s", error)
 

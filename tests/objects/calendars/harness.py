@@ -11,7 +11,8 @@ from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.jmap.request import Call, Request
 from gateway.objects import DATA_TYPES, METHODS, Blobs
-from gateway.objects.calendars.capability import CALENDARS, PARSE, calendars_capability
+from gateway.objects.calendars.capability import AVAILABILITY, CALENDARS, PARSE, calendars_capability
+from gateway.objects.principals.capability import PRINCIPALS
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
 from gateway.store.sqlite import SqliteStore
@@ -19,22 +20,24 @@ from gateway.sync.calendars.account import CalendarAccount
 from tests.sync.calendars.model import Home, ModelPort
 
 ACCOUNT = "acal"
-USING = frozenset({CORE, CALENDARS, PARSE})
+USING = frozenset({CORE, CALENDARS, PARSE, PRINCIPALS, AVAILABILITY})
 Sentence = tuple[str, dict[str, Any]]
 
 
 class Client:
     """One client of an account in front of a model home."""
 
-    def __init__(self, home: Home, account_id: str = ACCOUNT) -> None:
+    def __init__(self, home: Home, account_id: str = ACCOUNT, store: SqliteStore | None = None) -> None:
         self.home = home
-        self.store = SqliteStore(None)
+        self.store = store or SqliteStore(None)
         self.port = ModelPort(home)
         self.calendars = CalendarAccount(account_id, account_id, self.port, self.store)
         self.uploads = Uploads(self.store, 3600.0)
         self.cache = ByteCache(16_000_000)
         self.registry = Registry.build(DATA_TYPES, METHODS)
-        capabilities = {CORE: {}, CALENDARS: calendars_capability(several=True), PARSE: {}}
+        capabilities: dict[str, dict[str, Any]] = {urn: {} for urn in USING} | {
+            CALENDARS: calendars_capability(several=True)
+        }
         self.account = Account(
             account_id, "alice@example.org", True, False, capabilities, None, calendars=self.calendars
         )

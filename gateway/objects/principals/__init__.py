@@ -1,0 +1,1 @@
+"""Principals and what is shared with the user (RFC 9670)."""

@@ -1,0 +1,52 @@
+"""Whom the calendar server knows: the owner of the account first (RFC 9670 §2)."""
+
+from dataclasses import dataclass
+
+from adapters.ports.calendar_people import CalendarPrincipal, PrincipalsPort
+from adapters.ports.calendars import CalendarFacts
+from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.ids import Digester, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A principal of the server. is_owner: the account is this one's."""
+
+    id: str
+    principal: CalendarPrincipal
+    is_owner: bool
+
+    @property
+    def email(self) -> str | None:
+        """The first mail address."""
+        return self.principal.addresses[0].partition(":")[2] if self.principal.addresses else None
+
+
+def owner_id(account_id: str, facts: CalendarFacts) -> str:
+    """The id of the owner's Principal, derived from its path; from the home's where the server tells no principal."""
+    return _id(account_id, facts.owner or facts.home)
+
+
+async def people(calendars: CalendarAccount, name: str, address: str) -> list[Person]:
+    """Everybody whom the server shows to this login, each once. Raises adapters.errors.
+
+    name, address: what the owner is called, and reached at, where the server does not say.
+    """
+    facts, port = calendars.facts, calendars.port
+    shown = await port.principals() if isinstance(port, PrincipalsPort) else ()
+    own = next((principal for principal in shown if principal.path == facts.owner), None)
+    addresses = facts.addresses or ((f"mailto:{address}",) if "@" in address else ())
+    owner = CalendarPrincipal(
+        path=facts.owner or facts.home,
+        name=facts.display_name or name,
+        kind="individual" if own is None else own.kind,
+        addresses=addresses,
+        home=facts.home,
+    )
+    others = [principal for principal in shown if principal.path != owner.path]
+    found = [Person(_id(calendars.id, owner.path), owner, is_owner=True)]
+    return found + [Person(_id(calendars.id, other.path), other, is_owner=False) for other in others]
+
+
+def _id(account_id: str, path: str) -> str:
+    return to_text("p", Digester(account_id, "principal").digest(path.encode()))
