@@ -12,7 +12,7 @@ from gateway.jmap.properties import ID, Property, PropertyTable, Update
 from gateway.objects.calendars import calendar_set
 from gateway.objects.calendars import jscalendar_checks as js
 from gateway.objects.calendars.calendar_view import shown
-from gateway.objects.calendars.capability import CALENDARS, calendars_of, own_addresses
+from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_seen, own_addresses
 from gateway.objects.changes import changes_of
 from gateway.sync.calendars.index import CALENDAR
 
@@ -65,7 +65,7 @@ class CalendarType(Settable, Changeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of all Calendars, true as of this request."""
-        return (await calendars_of(context, account)).state(CALENDAR)
+        return (await calendars_seen(context, account)).state(CALENDAR)
 
     async def get(
         self,
@@ -76,7 +76,7 @@ class CalendarType(Settable, Changeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Calendar/get (-29 §4.1)."""
-        index = (await calendars_of(context, account)).index
+        index = (await calendars_seen(context, account)).index
         if ids is None:
             ids = list(index.calendars)
             if len(ids) > context.limits.max_objects_in_get:

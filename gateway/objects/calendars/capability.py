@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from adapters.ports.calendars import CalendarFacts
+from adapters.ports.calendars import CalendarFacts, TimeRange
 from gateway.context import Account, Context
 from gateway.jmap.errors import MethodError
 from gateway.objects.calendars.addresses import Addresses
@@ -59,6 +59,20 @@ async def calendars_of(context: Context, account: Account) -> CalendarAccount:
         await calendars.refresh()
         context.refreshed.add(key)
     return calendars
+
+
+async def calendars_seen(context: Context, account: Account, window: TimeRange | None = None) -> CalendarAccount:
+    """The same, for calls that need no more than the calendars and what lies in a window.
+
+    While nothing is known yet that is all there is in the index afterwards, and `context.glanced` says so.
+    """
+    calendars, key = calendars_open(account), f"{account.id}/calendars"
+    if key in context.refreshed or (key in context.glanced and window is None):
+        return calendars
+    if await calendars.glance(window, again=key in context.glanced):
+        context.glanced.add(key)
+        return calendars
+    return await calendars_of(context, account)
 
 
 def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:

@@ -24,7 +24,7 @@ from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import Update
 from gateway.objects.calendars import event_query
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.calendars.capability import CALENDARS, calendars_of, own_addresses
+from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_open, calendars_seen, own_addresses
 from gateway.objects.calendars.event_properties import COMPUTED, PROPERTIES
 from gateway.objects.calendars.event_set import Writer
 from gateway.objects.calendars.event_view import View
@@ -57,6 +57,9 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of all CalendarEvents, true as of this request."""
+        calendars = calendars_open(account)
+        if f"{account.id}/calendars" in context.glanced:  # what is asked for may have been seen already
+            return calendars.state(EVENT)
         return (await calendars_of(context, account)).state(EVENT)
 
     async def get(
@@ -68,7 +71,9 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """CalendarEvent/get (-29 §5.7)."""
-        calendars = await calendars_of(context, account)
+        calendars = calendars_open(account)
+        if ids is None or not all(split(calendars.index, event_id) for event_id in ids):
+            calendars = await calendars_of(context, account)
         if ids is None:
             ids = list(calendars.index.events)
             if len(ids) > context.limits.max_objects_in_get:
@@ -123,7 +128,9 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """CalendarEvent/query (-29 §5.11)."""
-        return event_query.run(await calendars_of(context, account), query)
+        window = event_query.glance_window(query)
+        seen = calendars_of(context, account) if window is None else calendars_seen(context, account, window)
+        return event_query.run(await seen, query)
 
     async def touched_since(
         self, context: Context, account: Account, query: Query, since_query_state: str

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from adapters.formats.jscalendar.pointer import InvalidPatch
 from adapters.formats.jscalendar.series import override_object
 from adapters.formats.jscalendar.timezones import to_utc
 from adapters.formats.jscalendar.values import JsonObject, to_datetime
+from adapters.ports.calendars import TimeRange
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import Check, boolean, id_, string
 from gateway.jmap.datatype import Query, QueryResult
@@ -114,6 +115,16 @@ _SORT: Final[Mapping[str, Callable[[_Row], Any]]] = {
     "created": lambda row: row.created,
     "updated": lambda row: row.updated,
 }
+
+
+def glance_window(query: Query) -> TimeRange | None:
+    """The stretch that all matches lie in, generous for floating times; None where the filter does not bound it."""
+    checked = query.filter
+    if checked is None or "operator" in checked or "after" not in checked or "before" not in checked:
+        return None
+    zone, day = query.arguments["timeZone"], timedelta(days=1)
+    start, end = _instant(checked["after"], zone) - day, _instant(checked["before"], zone) + day
+    return TimeRange(start.replace(tzinfo=UTC), end.replace(tzinfo=UTC)) if start < end else None
 
 
 # ------------------------------------------------------------------------------------------------- whole events

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from adapters.errors import Unavailable, Unsupported
 from adapters.formats.jscalendar.participants import normal_address
-from adapters.ports.calendars import CalendarFacts, CalendarPort
+from adapters.ports.calendars import CalendarFacts, CalendarPort, TimeRange
 from adapters.ports.watch import Watched
 from gateway.store.base import Store
 from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, Edit, Ids, Index, Place, Resource
 from gateway.sync.calendars.keeper import Keeper
 from gateway.sync.calendars.notes import MOST, notes
-from gateway.sync.calendars.refresh import look
+from gateway.sync.calendars.refresh import look, look_at
 from gateway.sync.calendars.shares import MOST as MOST_SHARES
 from gateway.sync.calendars.shares import SHARE, share_notes
 from gateway.sync.committer import RETRY_SECONDS, Superseded
@@ -58,6 +58,7 @@ class CalendarAccount:
         self._facts: CalendarFacts | None = None
         self._loaded = False
         self._fresh = True
+        self._glanced: tuple[TimeRange, ...] | None = None
         self._writing = asyncio.Lock()
         self._passes = Shared(self._pass)
 
@@ -89,6 +90,32 @@ class CalendarAccount:
         """Ask the backend what it is, again if need be. Raises adapters.errors."""
         self._facts = await self.port.open()
         return self._facts
+
+    async def glance(self, window: TimeRange | None, *, again: bool) -> bool:
+        """Look at the calendars, and what lies in a window, while nothing is known yet; the rest is read meanwhile.
+
+        Answers whether that is all that is known now: `index` has all calendars and, of the events, those that the
+        server finds in the window (None: none). False: call `refresh`. again: the calendars were glanced at for the
+        same request. There is one glance: what was seen must not change under the state that it was given out with.
+        Raises adapters.errors.
+        """
+        if self._may_glance(again=again):
+            async with self._writing:
+                if self._facts is None:
+                    await self.learn()
+                if not self._loaded:
+                    await self._load()
+                if not self._may_glance(again=again):
+                    return False
+                edit = await look_at(self.index, self.port, self.ids, window)
+                self.index, _ = edit.settle(self._facts)
+                self._glanced = (*(self._glanced or ()), *(() if window is None else (window,)))
+            self._passes.start()
+            return True
+        return False
+
+    def _may_glance(self, *, again: bool) -> bool:
+        return self._fresh and (self._glanced is None or (again and not self._glanced))
 
     async def refresh(self) -> None:
         """Return when a pass that started after this call has been committed. Raises adapters.errors."""
@@ -210,7 +237,7 @@ class CalendarAccount:
                 await self._show(index, journal, ())
             return changes
         journal = self.journal.fork()
-        record = journal.record({} if self._fresh else changes)  # nobody has a state from before the first pass
+        record = journal.record(self._first_changes(index, changes) if self._fresh else changes)
         if len(record):
             journal.append(record)
         await self._keeper.commit(index, journal, edit.touched, record if len(record) else None)
@@ -218,9 +245,27 @@ class CalendarAccount:
         await self._show(index, journal, record.types)
         return changes
 
+    def _first_changes(self, index: Index, changes: Mapping[str, Changes]) -> Mapping[str, Changes]:
+        """What the first pass tells: states from before it were given out with what was glanced at, and nothing else.
+
+        What lies in a window and was not seen there may have come since.
+        """
+        if self._glanced is None:
+            return {}
+        found = changes.get(EVENT, Changes())
+        created = [key for key in found.created if any(_touches(index, key, window) for window in self._glanced)]
+        return {**changes, EVENT: Changes(created, found.updated, [], found.destroyed)}
+
     async def _show(self, index: Index, journal: Journal, types: Iterable[str]) -> None:
         renewed = journal.epoch != self.journal.epoch
         self.index, self.journal = index, journal
         told = list(TYPES) if renewed else list(types)
         if told:
             await self._keeper.publish(journal, told)
+
+
+def _touches(index: Index, event_id: str, window: TimeRange) -> bool:
+    """Whether an event may lie in a window."""
+    entry = index.events[event_id].entry
+    before = window.end is None or entry.first < window.end.timestamp()
+    return before and (window.start is None or entry.last >= window.start.timestamp())

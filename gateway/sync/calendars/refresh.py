@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from adapters.errors import Forbidden, NotFound
-from adapters.ports.calendars import Calendar, CalendarPort, CalendarResource
+from adapters.ports.calendars import Calendar, CalendarPort, CalendarResource, TimeRange
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Edit, Held, Ids, Index, Place, Resource
 
@@ -36,6 +36,30 @@ async def look(base: Index, port: CalendarPort, ids: Ids) -> Edit:
             _log.warning("a calendar cannot be read: %s", type(error).__name__)
             edit.put_calendar(info, None if held is None else held.cursor)
     return edit
+
+
+async def look_at(base: Index, port: CalendarPort, ids: Ids, window: TimeRange | None) -> Edit:
+    """The calendars, and what the server finds in a window, as an edit of what is known. Raises adapters.errors."""
+    edit = Edit(base, ids)
+    infos = [held.info for held in base.calendars.values()]
+    if not infos:
+        infos = [info for info in await port.calendars() if is_shown(info)]
+        for info in infos:
+            edit.put_calendar(info, None)
+    if window is not None:
+        await asyncio.gather(*(_find(edit, port, info, ids.calendar(info.path), window) for info in infos))
+    return edit
+
+
+async def _find(edit: Edit, port: CalendarPort, info: Calendar, calendar_id: str, window: TimeRange) -> None:
+    try:
+        async for batch in port.find(info.path, window, "VEVENT"):
+            found: dict[str, Resource] = {}
+            await _convert(batch, found)
+            for name, resource in found.items():
+                edit.put(Place(calendar_id, name), resource)
+    except (NotFound, Forbidden) as error:
+        _log.warning("a calendar cannot be read: %s", type(error).__name__)
 
 
 def is_shown(info: Calendar) -> bool:
