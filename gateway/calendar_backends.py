@@ -10,6 +10,7 @@ from typing import Final
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from adapters.errors import AdapterError, NotFound
+from adapters.formats.jscalendar.timezones import iana_names
 from gateway.config import CalDavConfig, Config
 from gateway.config_reader import ConfigError
 from gateway.store.base import Store
@@ -52,6 +53,8 @@ class CalendarBackends:
             if backend.caldav is not None
         }
         self._shared: dict[str, _Shared] = {}
+        if self._endpoints:
+            iana_names()  # reads a list of files, once; not while somebody waits
 
     async def open(self, name: str, account_id: str, credentials: Credentials) -> tuple[CalendarAccount, Watch] | None:
         """The owner's calendars; None where there is no server, or while it does not take the login.
