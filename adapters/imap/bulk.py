@@ -35,6 +35,8 @@ _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
 }
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+_USUAL: Final = frozenset({"", "message-id", "in-reply-to", "references", "subject"})
+_SPACE: Final = " \t\n\r\x0b\x0c"  # what bytes.strip takes away
 _FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)  # as in formats.header_fields
 _FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
@@ -213,6 +215,28 @@ def _values(block: bytes, names: Sequence[bytes]) -> bytes:
 
 
 def _thread_headers(row: Row) -> ThreadHeaders:
+    """Of a block without folded lines and other oddities in one go, as most are; the values are the same."""
+    try:
+        lines = row[1].decode().split("\r\n")
+    except UnicodeDecodeError:
+        return _odd_thread_headers(row)
+    fields = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields[name.lower()] = value.strip(_SPACE)
+    if not fields.keys() <= _USUAL or "\n" in "".join(fields.values()):
+        return _odd_thread_headers(row)
+    value_of = fields.get
+    return ThreadHeaders(
+        int(row[0]),
+        value_of("message-id", ""),
+        value_of("in-reply-to", ""),
+        value_of("references", ""),
+        value_of("subject", ""),
+    )
+
+
+def _odd_thread_headers(row: Row) -> ThreadHeaders:
     values = _values(row[1], _THREAD_NAMES)
     try:
         message_id, in_reply_to, references, subject = values.decode().split("\n")

@@ -6,7 +6,7 @@ an insertion moves a few kilobytes. Nothing is ever rebuilt as a whole: neither 
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 BUCKETS = 256
 
@@ -38,15 +38,22 @@ class HashIndex:
             return []
         return list(self._numbers[key >> 56][start : bisect_right(keys, key, start)])
 
-    def firsts(self, keys: Iterable[int]) -> list[int | None]:
-        """For each key the number that was filed first under it."""
-        found: list[int | None] = []
+    def share(self, keys: Iterable[int], make: Callable[[], int]) -> int:
+        """The number that the first known key leads to, else the one that `make` gives; unknown keys lead there too."""
+        number: int | None = None
+        unknown = []
         for key in keys:
             column = self._keys[key >> 56]
             position = bisect_left(column, key)
-            known = position < len(column) and column[position] == key
-            found.append(self._numbers[key >> 56][position] if known else None)
-        return found
+            if position == len(column) or column[position] != key:
+                unknown.append(key)
+            elif number is None:
+                number = self._numbers[key >> 56][position]
+        if number is None:
+            number = make()
+        for key in unknown:
+            self.add(key, number)
+        return number
 
     def add(self, key: int, number: int) -> None:
         """File one more number under the key."""

@@ -25,7 +25,7 @@ _FOREIGN_MARKS = re.compile(
     r"\s*(?:aw|wg|sv|vs|vb|antw|doorst|tr|rif|odp|pd|res|enc|ynt|ilt)\s*(?:\[\d+\]\s*)?[:\uff1a]",
     re.IGNORECASE,
 )
-_KEY = Struct(">Q")
+_KEY = Struct(">Q24x").unpack  # the first octets of a SHA-256
 _MAX_MARKS = 8
 _MAX_REFERENCES = 128
 
@@ -135,16 +135,11 @@ class ThreadIndex:
         if not headers or not named:
             self.enter(row, self._number(self._lone(digest)))
             return
-        facts = _facts(named, base_subject(headers.subject))
-        nodes = [_node(fact) for fact in facts]
-        known = self.nodes.firsts(nodes)
-        number = next((number for number in known if number is not None), None)
-        if number is None:
-            number = self._number(self._roots.digest(facts[0]))
-        for node, found in zip(nodes, known, strict=True):
-            if found is None:
-                self.nodes.add(node, number)
-        self.enter(row, number)
+        # what identifies a Thread: any of the message ids, with the subject
+        subject = b"\0" + base_subject(headers.subject).encode("utf-8", "surrogatepass")
+        facts = [message_id.encode("utf-8", "surrogatepass") + subject for message_id in named]
+        nodes = [_KEY(sha256(fact).digest())[0] for fact in facts]
+        self.enter(row, self.nodes.share(nodes, lambda: self._number(self._roots.digest(facts[0]))))
 
     def assign_native(self, row: int, digest: bytes, native: bytes) -> None:
         """Give a row the thread that the backend says; empty where it says nothing."""
@@ -182,17 +177,7 @@ def _named(headers: ThreadHeaders) -> list[str]:
     if _SIMPLE_IDS.fullmatch(usual) and headers.message_id.count("<") <= 1:
         found = usual.replace("<", " ").replace(">", " ").split()
         if len(found) <= _MAX_REFERENCES:
-            return list(dict.fromkeys(found))
+            return found if len(found) == 1 else list(dict.fromkeys(found))
     own = message_ids(headers.message_id)[:1]
     references = message_ids(headers.references) or message_ids(headers.in_reply_to)
     return list(dict.fromkeys([*references, *own])) if references else own
-
-
-def _facts(message_ids: list[str], subject: str) -> list[bytes]:
-    """What identifies a Thread, per message id."""
-    return [f"{message_id}\0{subject}".encode("utf-8", "surrogatepass") for message_id in message_ids]
-
-
-def _node(fact: bytes) -> int:
-    key: int = _KEY.unpack_from(sha256(fact).digest())[0]
-    return key

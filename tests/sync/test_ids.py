@@ -70,7 +70,7 @@ def test_hash_index_is_a_multimap(entries: list[tuple[int, int]]) -> None:
         expected.setdefault(key, []).append(number)
     for key, numbers in expected.items():
         assert index.find(key) == numbers
-        assert index.firsts([key]) == [numbers[0]]
+        assert index.share([key], lambda: -1) == numbers[0]
     assert len(index) == len(entries)
     if entries:
         assert all(before.find(key) == numbers for key, numbers in frozen.items())

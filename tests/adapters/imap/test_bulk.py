@@ -1,18 +1,20 @@
 """The bulk reader against the tokenizer, on streams a server may send."""
 
 import calendar
+import re
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.formats.header_fields import header_fields
 from adapters.imap.bulk import Dates, FactsReader, FlagsReader, ThreadReader, fingerprint
 from adapters.imap.framer import split_responses
 from adapters.imap.keywords import FlagSets, keywords_of
 from adapters.imap.responses import Untagged, fetch_items, parse_response
 from adapters.imap.rows import FLAGS, HEADER, UID, RowReader
-from adapters.ports.mail import IdSource
+from adapters.ports.mail import IdSource, ThreadHeaders
 
 GUID = b'"1795376081.M876895P12486.vm,S=195,W=204"'
 
@@ -121,6 +123,34 @@ def test_thread_headers() -> None:
     assert (found.uid, found.message_id, found.in_reply_to) == (3, "", "<b>")
     assert found.references.split() == ["<a>", "<b>"]
     assert found.subject == "café"
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [b"Message-ID: <a@x>\r\n", b"message-id :<b@x>\r\n", b"REFERENCES:<c>\r\n", b" <d>\r\n", b"\t<e> : f\r\n",
+         b"Subject: caf\xe9\r\n", b"Subject:  Re: \xc3\xa4 \x0b\r\n", b"Subject: a\rb\x00\xc2\xa0\r\n",
+         b"In-Reply-To:\r\n", b"In-Reply-To: <g>\n", b"junk\r\n", b"Su bject: x\r\n", b"\r\n", b":\r\n", b"X-Other: y\r\n"]
+    ),
+    max_size=8,
+).map(b"".join)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(LINES)
+def test_thread_headers_like_all_header_fields(block: bytes) -> None:
+    headers = ThreadReader()
+    headers.feed(b"* 1 FETCH (UID 3 BODY[HEADER.FIELDS (SUBJECT)] {%d}\r\n%b)\r\n" % (len(block), block))
+    fields = {name.lower(): re.sub(rb"\r?\n(?=[ \t])", b"", value).strip() for name, value in header_fields(block)}
+
+    def value(name: str) -> str:
+        raw = fields.get(name, b"")
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+
+    names = ("message-id", "in-reply-to", "references", "subject")
+    assert headers.take() == [ThreadHeaders(3, *map(value, names))]
 
 
 @given(
