@@ -118,17 +118,19 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         """All messages of a folder, newest UIDs first; ascending inside a batch. Raises Conflict, NotFound."""
         reading = self._reading()
 
-        async def batch(connection: Connection, low: int, high: int) -> Arrivals:
+        async def batch(connection: Connection, wanted: Sequence[int]) -> Arrivals:
             reader = reading.facts(path, uid_validity)
-            await stream_facts(connection, seqset_text(f"{low}:{high}"), reader, reading.items)
+            await stream_facts(connection, seqset_text(f"{wanted[0]}:{wanted[-1]}"), reader, reading.items)
             return reader.take()
 
         uids = await self._read(path, uid_validity, "bulk", existing_uids)
         end, size = len(uids), FIRST_BATCH
         while end:
             start = max(0, end - size)
-            work = functools.partial(batch, low=uids[start], high=uids[end - 1])
-            yield await self._read(path, uid_validity, "bulk", work)
+            wanted = uids[start:end]
+            yield await self._read(
+                path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, lambda found: len(found.uids))
+            )
             end, size = start, BATCH
 
     async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
@@ -152,7 +154,7 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
 
         for start in range(0, len(uids), BATCH):
             wanted = uids[start : start + BATCH]
-            yield await self._read(path, uid_validity, "bulk", functools.partial(batch, wanted=wanted))
+            yield await self._read(path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, len))
 
     async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
         r"""UIDs that match and are not `\Deleted`, ascending. Raises Conflict, NotFound, Unsupported, InvalidData."""
@@ -275,6 +277,20 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         return await self._pool.run(
             path, lane, lambda c: in_folder(c, path, uid_validity, work, strict=True), repeatable=True
         )
+
+
+async def _all_of(
+    wanted: Sequence[int],
+    read: Callable[[Connection, Sequence[int]], Awaitable[Result]],
+    count: Callable[[Result], int],
+    connection: Connection,
+) -> Result:
+    """`read`, once more where some are missing: gone, or younger than the last command on this connection."""
+    found = await read(connection, wanted)
+    if count(found) < len(wanted):
+        await refresh(connection)
+        found = await read(connection, wanted)
+    return found
 
 
 def _pieces(uids: Collection[int]) -> list[list[int]]:

@@ -145,6 +145,9 @@ async def test_a_message_younger_than_the_connection(tier: Tier, account: Accoun
     client.append("INBOX", simple(79))
     streamed = [piece async for piece in mail.stream("INBOX", validity, young + 2, None)]
     assert b"".join(streamed) == tier.stored(simple(79))
+    client.append("INBOX", simple(80))
+    (batch,) = [batch async for batch in mail.thread_headers("INBOX", validity, [young, young + 3])]
+    assert [headers.uid for headers in batch] == [young, young + 3]
 
 
 @pytest.mark.parametrize("tier", PARTS_RIGHT, indirect=True)
