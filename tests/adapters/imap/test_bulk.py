@@ -129,7 +129,8 @@ LINES = st.lists(
     st.sampled_from(
         [b"Message-ID: <a@x>\r\n", b"message-id :<b@x>\r\n", b"REFERENCES:<c>\r\n", b" <d>\r\n", b"\t<e> : f\r\n",
          b"Subject: caf\xe9\r\n", b"Subject:  Re: \xc3\xa4 \x0b\r\n", b"Subject: a\rb\x00\xc2\xa0\r\n",
-         b"In-Reply-To:\r\n", b"In-Reply-To: <g>\n", b"junk\r\n", b"Su bject: x\r\n", b"\r\n", b":\r\n", b"X-Other: y\r\n"]
+         b"In-Reply-To:\r\n", b"In-Reply-To: <g>\n", b"junk\r\n", b"Su bject: x\r\n", b"\r\n", b":\r\n",
+         b"X-Other: y\r\n"]
     ),
     max_size=8,
 ).map(b"".join)  # fmt: skip
