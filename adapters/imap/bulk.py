@@ -224,7 +224,7 @@ def _thread_headers(row: Row) -> ThreadHeaders:
     for line in lines:
         name, _, value = line.partition(":")
         fields[name.lower()] = value.strip(_SPACE)
-    if not fields.keys() <= _USUAL or "\n" in "".join(fields.values()):
+    if not fields.keys() <= _USUAL or row[1].count(b"\n") >= len(lines):  # bare line feeds: lines in lines
         return _odd_thread_headers(row)
     value_of = fields.get
     return ThreadHeaders(
