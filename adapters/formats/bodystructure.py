@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from adapters.errors import InvalidData
 from adapters.formats.charsets import header_text
-from adapters.formats.mime import MAX_DEPTH, MAX_PARTS, OPAQUE, Part, describe
+from adapters.formats.mime import MAX_DEPTH, MAX_PARTS, OPAQUE, Part, describe, walk
 from adapters.formats.parameters import decode_parameters
 
 __all__ = ["Token", "is_undivided", "part_from_bodystructure"]
@@ -28,11 +28,13 @@ def part_from_bodystructure(value: Token) -> Part:
 
 
 def is_undivided(root: Part) -> bool:
-    """Whether a server found no part in a multipart message, so that only the whole message shows its text.
+    """Whether a server found nothing in a multipart, or in the message, so that only the whole message shows its text.
 
-    `parse_message` takes the body of such a message for its text; the part that the server names is empty.
+    `parse_message` takes the body of such a multipart for its text; the part that the server names is empty. Dovecot
+    says so of the multipart, Cyrus of a text part in its place.
     """
-    return root.type.startswith("multipart/") and len(root.sub_parts) == 1 and root.sub_parts[0].octets == 0
+    alone = [root, *(part.sub_parts[0] for part in walk(root) if len(part.sub_parts) == 1)]
+    return any(part.octets == 0 and not part.is_multipart for part in alone)
 
 
 class _Reader:

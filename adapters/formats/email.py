@@ -25,7 +25,7 @@ from adapters.formats.header_forms import (
     parse_header_property,
     values_by_name,
 )
-from adapters.formats.mime import Message, Part, walk
+from adapters.formats.mime import Message, Part, content_id, walk
 from adapters.formats.preview import preview
 from adapters.formats.smime.kinds import layer_of
 from adapters.formats.transfer import decode_transfer, drop_partial_tail
@@ -225,6 +225,8 @@ class _View:
         """Fill in what the tree alone did not say: headers, and the decoded size of bodies that are there whole."""
         if part.header is None:
             part.header = self.source.header(part)
+            if part.is_multipart and part.header:
+                part.cid = content_id(part.header)  # the one property of it that BODYSTRUCTURE lacks
         if part.size is None and (raw := self.source.raw(part)) is not None and len(raw) >= part.octets:
             part.size = len(decode_transfer(part.encoding, raw)[0])
 

@@ -20,6 +20,7 @@ __all__ = [
     "OPAQUE",
     "Message",
     "Part",
+    "content_id",
     "decode_charset",
     "decode_transfer",
     "describe",
@@ -131,7 +132,7 @@ def describe(
         charset=charset or None,
         disposition=disposition[0].lower() or None,
         name=disposition[1].get("filename") or params.get("name") or None,
-        cid=_content_id(cid),
+        cid=_without_brackets(cid),
         language=[tag for tag in map(str.strip, strip_comments(language).split(",")) if tag] or None,
         location="".join(location.split()) or None,  # RFC 2557 §4.4.1: folding inside of the URI is removed
         encoding=strip_comments(encoding).partition(";")[0].strip().lower() or "7bit",
@@ -139,7 +140,12 @@ def describe(
     )
 
 
-def _content_id(value: str) -> str | None:
+def content_id(header: bytes) -> str | None:
+    """The cid of a part by its header block (RFC 8621 §4.1.4)."""
+    return _part_from_header(header, "").cid
+
+
+def _without_brackets(value: str) -> str | None:
     text = strip_comments(value).strip()
     return text.removeprefix("<").removesuffix(">").strip() or None
 

@@ -1,9 +1,12 @@
 """Content transfer encodings (RFC 2045 §6), read tolerantly: nothing raises, every octet that can be had is had."""
 
 import binascii
+import re
 import string
 
-__all__ = ["decode_base64", "decode_transfer", "decoded_size", "drop_partial_tail"]
+__all__ = ["SAMPLE", "decode_base64", "decode_transfer", "decoded_size", "drop_partial_tail", "size_from_samples"]
+
+SAMPLE = 512  # octets at either end of a part from which `size_from_samples` tells its decoded size
 
 _IDENTITY = frozenset(["", "7bit", "8bit", "binary"])
 _UUENCODE = frozenset(["x-uuencode", "uuencode", "x-uue", "uue"])
@@ -35,6 +38,32 @@ def decoded_size(encoding: str, raw: bytes) -> int:
     if encoding == "base64":
         return len(raw.translate(None, _NOT_BASE64).partition(b"=")[0]) * 3 // 4
     return len(decode_transfer(encoding, raw)[0])
+
+
+_FIRST_LINE = re.compile(rb"[A-Za-z0-9+/]+\r?\n")
+
+
+def size_from_samples(octets: int, beginning: bytes, end: bytes) -> int | None:
+    """The decoded size of a long base64 body from its first and last octets.
+
+    Exact for lines of one length (RFC 2045 §6.8: encoders write them so); None where those at the ends are not.
+    """
+    if found := _FIRST_LINE.match(beginning):
+        line, digits = found.end(), len(found[0].rstrip(b"\r\n"))
+    else:  # all of it in one line, as far as can be seen
+        line, digits = 1, 1
+    first = -((len(end) - octets) // line)  # the number of lines that begin before `end`
+    rest = end[first * line - (octets - len(end)) :].rstrip()
+    ends = beginning[: len(beginning) // line * line], rest
+    if b"=" in beginning or not all(_is_regular(text, line, digits) for text in ends):
+        return None
+    return (first * digits + len(rest.translate(None, _NOT_BASE64).partition(b"=")[0])) * 3 // 4
+
+
+def _is_regular(text: bytes, line: int, digits: int) -> bool:
+    """Whether lines of `line` octets with that many digits follow one another, the last of them perhaps shorter."""
+    lines = [text[start : start + line] for start in range(0, len(text), line)]
+    return all(len(one.translate(None, _NOT_BASE64)) == digits for one in lines[:-1])
 
 
 def drop_partial_tail(encoding: str, raw: bytes) -> bytes:

@@ -64,22 +64,22 @@ def uid_of(items: Items) -> int | None:
 
 
 def section_items(wanted: Sequence[Section]) -> Part:
-    """FETCH items for the sections, each section once, with the largest limit asked of it."""
-    limits: dict[str, int | None] = {}
+    """FETCH items for the sections, each section once from each start, with the largest limit asked of it."""
+    limits: dict[tuple[str, int], int | None] = {}
     for section in wanted:
-        name = section_name(section)
-        limit = limits.get(name, section.limit)
-        limits[name] = None if limit is None or section.limit is None else max(limit, section.limit)
-    names = [f"BODY.PEEK[{name}]" + _partial(limit) for name, limit in limits.items()]
+        key = section_name(section), section.start
+        limit = limits.get(key, section.limit)
+        limits[key] = None if limit is None or section.limit is None else max(limit, section.limit)
+    names = [f"BODY.PEEK[{name}]" + _partial(start, limit) for (name, start), limit in limits.items()]
     return paren(fetch_item("UID"), *(fetch_item(name) for name in names))
 
 
 def sections(items: Items, wanted: Sequence[Section]) -> dict[Section, bytes]:
     """The octets of each section that the answer has (a part that does not exist is NIL)."""
-    contents = {_without_origin(name): value for name, value in items.items() if name.startswith(b"BODY[")}
+    contents = {_with_origin(name): value for name, value in items.items() if name.startswith(b"BODY[")}
     found: dict[Section, bytes] = {}
     for section in wanted:
-        content = contents.get(f"BODY[{section_name(section)}]".encode())
+        content = contents.get(f"BODY[{section_name(section)}]<{section.start}>".encode())
         if isinstance(content, bytes):
             found[section] = content if section.limit is None else content[: section.limit]
     return found
@@ -196,9 +196,9 @@ def _header_item(names: Iterable[str]) -> str:
     return f"BODY.PEEK[HEADER.FIELDS ({text})]" if len(text) <= _MAX_FIELD_OCTETS else "BODY.PEEK[HEADER]"
 
 
-def _partial(limit: int | None) -> str:
-    return "" if limit is None else f"<0.{max(limit, 1)}>"  # RFC 9051 §9 partial: at least one octet
+def _partial(start: int, limit: int | None) -> str:
+    return "" if limit is None else f"<{start}.{max(limit, 1)}>"  # RFC 9051 §9 partial: at least one octet
 
 
-def _without_origin(name: bytes) -> bytes:
-    return name[: name.rindex(b"<")] if name.endswith(b">") else name
+def _with_origin(name: bytes) -> bytes:
+    return name if name.endswith(b">") else name + b"<0>"

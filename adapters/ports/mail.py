@@ -180,12 +180,13 @@ class MessageData:
 class Section:
     """A piece of a message: `part_id` "1.2" (None: the whole message), its body or its MIME header.
 
-    limit: at most this many octets from the start; None for all.
+    start: the first octet; limit: at most this many octets, None for all (only from the beginning).
     """
 
     part_id: str | None
     kind: Literal["body", "mime"] = "body"
     limit: int | None = None
+    start: int = 0
 
 
 class MailPort(Protocol):

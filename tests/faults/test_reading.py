@@ -50,7 +50,7 @@ FATAL: dict[str, tuple[bytes, Action]] = {
     "an answer to nothing": (rb"^\S+ OK (List|Fetch)", Inject(b" done\r\nZ999 OK Never asked.\r\n")),
 }
 HARMLESS: dict[str, tuple[bytes, Action]] = {
-    "pauses": (IN_A_BODY, Delay(0.1)),
+    "pauses": (IN_A_FETCH, Delay(0.1)),
     "remarks": (rb"^\* LIST [^\r]*\r\n", Inject(b"* OK Still here\r\n" * 1000)),
     "an unasked BAD": (rb"^\* LIST [^\r]*\r\n", Inject(b"* BAD Invalid tag\r\n")),
     "flags that nobody asked for": (rb"\A\* OK [^\r]*\r\n", Inject(b"* 1 FETCH (FLAGS (\\Seen))\r\n")),

@@ -10,7 +10,8 @@ from adapters.formats.transfer_stream import decoded
 from adapters.ports.mail import FetchPlan
 from gateway.context import Account
 from gateway.objects.mail import blob_ids
-from gateway.objects.mail.contents import WHOLE_LIMIT
+from gateway.objects.mail.pieces import is_misread
+from gateway.objects.mail.wanted import WHOLE_LIMIT
 from gateway.store.blobs import OpenBlob, Uploads
 from gateway.sync.account import MailAccount
 
@@ -39,10 +40,10 @@ class MessageBlobs:
             return None
         if not parts:
             return OpenBlob(place.size, MESSAGE, _from(place.stream(None)))
-        if place.size <= WHOLE_LIMIT:
-            # Part numbers of a small message are the gateway's own, so its parts are cut out here as well.
+        if place.size <= WHOLE_LIMIT or is_misread(found := await place.structure(), place.size):
+            # Part numbers of such a message are the gateway's own, so its parts are cut out here as well.
             return await self._below(OpenBlob(place.size, MESSAGE, _from(place.stream(None))), parts)
-        return await self._below(await place.part(parts[0]), parts[1:])
+        return await self._below(await place.part(found, parts[0]), parts[1:])
 
     async def _below(self, blob: OpenBlob | None, parts: list[str]) -> OpenBlob | None:
         """Go down through attached messages; each of them is held in memory whole."""
@@ -106,10 +107,13 @@ class _Place:
     def stream(self, part_id: str | None) -> Callable[[], AsyncIterator[bytes]]:
         return lambda: self.mail.port.stream(self.path, self.uid_validity, self.uid, part_id)
 
-    async def part(self, part_id: str) -> OpenBlob | None:
-        """A part of a large message, decoded while it streams."""
+    async def structure(self) -> Part | None:
+        """The parts that the server finds in the message, None if it does not tell."""
         fetched = await self.mail.port.fetch(self.path, self.uid_validity, [self.uid], FetchPlan(structure=True))
-        root = fetched[self.uid].structure if self.uid in fetched else None
+        return fetched[self.uid].structure if self.uid in fetched else None
+
+    async def part(self, root: Part | None, part_id: str) -> OpenBlob | None:
+        """A part of a large message, decoded while it streams."""
         part = _leaf(root, part_id)
         if root is None or part is None:
             return None

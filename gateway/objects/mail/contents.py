@@ -5,78 +5,19 @@ here; of a large one the structure comes first and then only the pieces that are
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from adapters.errors import AdapterError, Conflict
-from adapters.formats.body_parts import needs_part_headers
-from adapters.formats.email import (
-    SMIME_LAYER,
-    BodyOptions,
-    FetchedSource,
-    body_value_parts,
-    email_properties,
-    header_fields_needed,
-    preview_part,
-    properties_from,
-)
-from adapters.formats.header_forms import header_fields
-from adapters.formats.mime import Part, has_attached_message, parse_message, walk
-from adapters.ports.mail import FetchPlan, MailPort, MessageData, Section
+from adapters.errors import Conflict
+from adapters.formats.email import email_properties
+from adapters.formats.mime import parse_message
+from adapters.ports.mail import FetchPlan, MailPort, MessageData
 from gateway.objects.mail import blob_ids
+from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure, sections_of
+from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
-
-WHOLE_LIMIT: Final = 128 * 1024
-"""Octets up to which a message whose body is wanted is fetched whole: one round trip, every size exact."""
-
-PREVIEW_OCTETS: Final = 16 * 1024
-PART_LISTS: Final = frozenset({"bodyStructure", "textBody", "htmlBody", "attachments"})
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Properties that follow from the message, and the body arguments of the call (RFC 8621 §4.2)."""
-
-    properties: tuple[str, ...]
-    options: BodyOptions
-
-    @cached_property
-    def fields(self) -> frozenset[str] | None:
-        """Header fields to fetch; None for the whole header."""
-        if self.part_headers:
-            return None
-        needed = header_fields_needed(self.properties)
-        return None if needed is None else frozenset(needed)
-
-    @cached_property
-    def bodies(self) -> bool:
-        """Whether bodies or facts about parts are wanted, rather than what a list view shows."""
-        return "bodyValues" in self.properties or bool(PART_LISTS & set(self.properties))
-
-    @cached_property
-    def structure(self) -> bool:
-        """Whether the MIME structure is needed."""
-        return self.bodies or bool({"hasAttachment", "preview", SMIME_LAYER} & set(self.properties))
-
-    @cached_property
-    def part_headers(self) -> bool:
-        """Whether the MIME header of each part is needed."""
-        return bool(PART_LISTS & set(self.properties)) and needs_part_headers(self.options.body_properties)
-
-    @cached_property
-    def sizes(self) -> bool:
-        """Whether the decoded size of each part is needed."""
-        return bool(PART_LISTS & set(self.properties)) and "size" in self.options.body_properties
-
-    def plan(self, size: int) -> FetchPlan:
-        """What to fetch first of a message of this size."""
-        if self.bodies and size <= WHOLE_LIMIT:
-            return FetchPlan(whole=True)
-        return FetchPlan(self.fields, self.structure, "preview" in self.properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +74,40 @@ async def _fetch_group(
         fetched = await port.fetch(first.path, first.uid_validity, list(by_uid), plan)
         if plan.whole:
             return {by_uid[uid]: _from_whole(by_uid[uid], data, wanted) for uid, data in fetched.items()}
+        found = await _misread(port, places, fetched, wanted) if plan.structure else {}
         pieces = await _pieces(port, first, fetched, wanted)
     except Conflict:
         return {}
-    return {by_uid[uid]: _from_pieces(by_uid[uid], data, pieces.get(uid, {}), wanted) for uid, data in fetched.items()}
+    return found | {
+        by_uid[uid]: from_pieces(by_uid[uid], data, pieces.get(uid, {}), wanted) for uid, data in fetched.items()
+    }
+
+
+async def _misread(
+    port: MailPort, places: Sequence[Place], fetched: dict[int, MessageData], wanted: Wanted
+) -> dict[str, dict[str, Any]]:
+    """Take the messages whose structure the server does not tell out of `fetched`, and apart here; one at a time."""
+    found: dict[str, dict[str, Any]] = {}
+    for place in places:
+        if place.uid in fetched and is_misread(fetched[place.uid].structure, place.size):
+            del fetched[place.uid]
+            whole = await port.fetch(place.path, place.uid_validity, [place.uid], FetchPlan(whole=True))
+            if place.uid in whole:
+                found[place.email_id] = _from_whole(place.email_id, whole[place.uid], wanted)
+    return found
+
+
+async def _pieces(
+    port: MailPort, place: Place, fetched: Mapping[int, MessageData], wanted: Wanted
+) -> dict[int, Pieces]:
+    """The second round trip: the parts of the messages that the structure pointed to."""
+    asked = {uid: sections for uid, data in fetched.items() if (sections := sections_of(data, wanted))}
+    pieces: dict[int, Pieces] = {}
+    if asked:
+        pieces |= await port.sections(place.path, place.uid_validity, asked)
+    if wanted.sizes:
+        await measure(port, place.path, place.uid_validity, fetched, pieces)
+    return pieces
 
 
 def _from_whole(email_id: str, data: MessageData, wanted: Wanted) -> dict[str, Any]:
@@ -144,68 +115,3 @@ def _from_whole(email_id: str, data: MessageData, wanted: Wanted) -> dict[str, A
     return email_properties(
         parse_message(data.message or b""), wanted.properties, wanted.options, blob_id_of=blob_id_of
     )
-
-
-async def _pieces(
-    port: MailPort, place: Place, fetched: Mapping[int, MessageData], wanted: Wanted
-) -> dict[int, dict[Section, bytes]]:
-    """The second round trip: the parts of the messages that the structure pointed to."""
-    sections = {uid: _sections(data, wanted) for uid, data in fetched.items()}
-    if wanted.sizes:
-        for uid, data in fetched.items():
-            await _fill_in_sizes(port, place, uid, data)
-    asked = {uid: pieces for uid, pieces in sections.items() if pieces}
-    return await port.sections(place.path, place.uid_validity, asked) if asked else {}
-
-
-def _sections(data: MessageData, wanted: Wanted) -> list[Section]:
-    root = data.structure
-    if root is None:
-        return []
-    limits: dict[str, int | None] = {}
-    if _preview_missing(data, wanted) and (part := preview_part(root)) is not None:
-        limits[part.section] = PREVIEW_OCTETS
-    if "bodyValues" in wanted.properties:
-        most = wanted.options.max_body_value_bytes
-        # Enough for any transfer encoding and charset: quoted-printable takes three octets for one.
-        limits |= {part.section: 4 * most + 1024 if most else None for part in body_value_parts(root, wanted.options)}
-    sections = [Section(part_id, limit=limit) for part_id, limit in limits.items()]
-    if wanted.part_headers:
-        sections += [Section(part.section, "mime") for part in walk(root) if part is not root]
-    return sections
-
-
-def _preview_missing(data: MessageData, wanted: Wanted) -> bool:
-    return "preview" in wanted.properties and data.preview is None
-
-
-async def _fill_in_sizes(port: MailPort, place: Place, uid: int, data: MessageData) -> None:
-    unknown = {part_id: part for part_id, part in _leaves(data.structure).items() if part.size is None}
-    if unknown and data.structure is not None and not has_attached_message(data.structure):
-        # A size that the server cannot tell is left to an estimate: Dovecot hangs up on some damaged parts, and says
-        # 2^64-1665 of others.
-        with contextlib.suppress(AdapterError):
-            sizes = await port.decoded_sizes(place.path, place.uid_validity, uid, list(unknown))
-            for part_id, size in sizes.items():
-                if size <= unknown[part_id].octets:
-                    unknown[part_id].size = size
-
-
-def _leaves(root: Part | None) -> dict[str, Part]:
-    return {} if root is None else {part.part_id: part for part in walk(root) if part.part_id is not None}
-
-
-def _from_pieces(email_id: str, data: MessageData, pieces: Mapping[Section, bytes], wanted: Wanted) -> dict[str, Any]:
-    root = data.structure or Part(part_id="1", section="1")
-    source = FetchedSource(
-        data.header or b"",
-        {piece.part_id or "": octets for piece, octets in pieces.items() if piece.kind == "body"},
-        {piece.part_id or "": octets for piece, octets in pieces.items() if piece.kind == "mime"},
-        root,
-    )
-    fields = header_fields(data.header or b"")
-    blob_id_of = blob_ids.of_parts(blob_ids.of_email(email_id))
-    properties = properties_from(root, fields, source, wanted.properties, wanted.options, blob_id_of=blob_id_of)
-    if data.preview is not None and "preview" in properties:
-        properties["preview"] = data.preview[:256]
-    return properties

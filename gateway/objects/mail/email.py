@@ -29,10 +29,11 @@ from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update,
 from gateway.objects.changes import changes_of
 from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
-from gateway.objects.mail.contents import Wanted, contents
+from gateway.objects.mail.contents import contents
 from gateway.objects.mail.dates import utc_date
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.order import SORTABLE
+from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
 

@@ -12,9 +12,10 @@ from gateway.jmap.checks import Check, array_of, boolean, id_, string, unsigned_
 from gateway.jmap.datatype import Query
 from gateway.objects.changes import change_set
 from gateway.objects.mail import order, selection
-from gateway.objects.mail.contents import Wanted, contents
+from gateway.objects.mail.contents import contents
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.selection import Branch, Leaf, Node
+from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
 

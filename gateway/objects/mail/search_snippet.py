@@ -15,10 +15,11 @@ from gateway.jmap.filters import check_filter, in_use
 from gateway.jmap.methods import Answer, Method
 from gateway.objects.mail import selection, smime
 from gateway.objects.mail.capability import MAIL, mail_of
-from gateway.objects.mail.contents import Wanted, contents
+from gateway.objects.mail.contents import contents
 from gateway.objects.mail.email_query import FILTER_CONDITIONS
 from gateway.objects.mail.search_text import tokens
 from gateway.objects.mail.selection import Branch, Leaf, Node
+from gateway.objects.mail.wanted import Wanted
 
 MAX_PREVIEW: Final = 255
 """Octets (RFC 8621 §5)."""

@@ -17,7 +17,8 @@ from adapters.ports.mail import FetchPlan
 from adapters.ports.signatures import SignedMessage
 from gateway.context import Account, Context
 from gateway.objects.mail import blob_ids
-from gateway.objects.mail.contents import WHOLE_LIMIT, Wanted, contents, place_of
+from gateway.objects.mail.contents import contents, place_of
+from gateway.objects.mail.wanted import WHOLE_LIMIT, Wanted
 from gateway.store.blobs import OpenBlob
 from gateway.sync.account import MailAccount
 

@@ -1,0 +1,53 @@
+"""Each rule in docs/conformance.txt names tests that exist, or why there is none."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+LINES = (TESTS.parent / "docs" / "conformance.txt").read_text(encoding="utf-8").splitlines()
+FILES: dict[str, str] = {line.split()[1]: line.split()[2] for line in LINES if line.startswith("= ")}
+ROWS = [[field.strip() for field in line.split("|")] for line in LINES if re.match(r"\d", line)]
+
+
+@cache
+def functions_of(file: str) -> frozenset[str]:
+    """The tests of a file; those of a class as Class::test."""
+    tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+    found = set()
+    for node in tree.body:
+        members = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {
+            prefix + member.name for member in members if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+    return frozenset(name for name in found if name.rpartition("::")[2].startswith("test_"))
+
+
+def test_every_rule_names_tests_that_exist_or_a_reason() -> None:
+    assert len(ROWS) > 100
+    for row in ROWS:
+        assert len(row) == 3, row
+        section, rule, tests = row
+        assert re.fullmatch(r"862[01] §\d(\.\d+)*", section), row
+        assert rule
+        if tests.startswith("-"):
+            assert len(tests) > 10, f"{section}: no reason is given"
+            continue
+        assert tests, row
+        for test in tests.split():
+            file, _, name = test.partition("::")
+            assert file in FILES, f"{section}: which file is {file}?"
+            assert name in functions_of(FILES[file]), f"{section}: there is no {name} in {FILES[file]}"
+
+
+def test_every_file_is_named_once_and_used() -> None:
+    used = {test.partition("::")[0] for _, _, tests in ROWS if not tests.startswith("-") for test in tests.split()}
+    assert used == set(FILES)
+    assert len(set(FILES.values())) == len(FILES)
+
+
+def test_every_rule_is_there_once() -> None:
+    rules = [(section, rule) for section, rule, _ in ROWS]
+    assert len(rules) == len(set(rules))
