@@ -1,8 +1,9 @@
 """Long work in the loop that others hardly notice."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -14,6 +15,33 @@ _PAUSE = 0.0005
 """Seconds for the answer that somebody else may be waiting for: a request asks the mail server between its turns."""
 _TURNS = 20
 """Turns after which work goes on even in a loop that is never idle."""
+_YOUNG = 0.03
+"""Seconds: a request that takes longer may itself be waiting for the work that would let it go first."""
+
+
+class Requests:
+    """The requests that clients wait for just now."""
+
+    def __init__(self) -> None:
+        self._begun: dict[object, float] = {}
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """A request is being answered while the context lasts."""
+        request = object()
+        self._begun[request] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._begun[request]
+
+    def waiting(self) -> bool:
+        """Whether a young one is being answered."""
+        young = time.monotonic() - _YOUNG
+        return any(begun > young for begun in self._begun.values())
+
+
+REQUESTS = Requests()
 
 
 class Shared:
@@ -61,7 +89,7 @@ async def give_way() -> None:
     for turn in range(_TURNS):
         before = time.thread_time()
         await asyncio.sleep(_PAUSE if turn else 0)
-        if time.thread_time() - before < _IDLE:
+        if time.thread_time() - before < _IDLE and not REQUESTS.waiting():
             return
 
 

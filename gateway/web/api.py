@@ -10,6 +10,7 @@ from gateway.context import Context, Login
 from gateway.jmap import dispatch
 from gateway.jmap.errors import NOT_JSON, RequestProblem
 from gateway.jmap.request import Request, parse_request
+from gateway.sync.pace import REQUESTS
 from gateway.web import bodies, compression, logs
 from gateway.web.keys import Services, services
 from gateway.web.metrics import Meters
@@ -50,7 +51,8 @@ async def execute(found: Services, login: Login, parsed: Request, state: str) ->
         request_id=logs.request_id.get() or "",
         created_ids=parsed.created_ids or {},
     )
-    response = await dispatch.run(found.registry, context, parsed, state)
+    with REQUESTS.answering():
+        response = await dispatch.run(found.registry, context, parsed, state)
     for call in parsed.method_calls:
         known = found.registry.find(call.name, None) is not None
         found.meters.calls.labels(call.name if known else "unknown").inc()

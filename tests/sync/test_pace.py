@@ -1,0 +1,56 @@
+"""Work that lets others go first."""
+
+import asyncio
+
+import pytest
+
+from gateway.sync import pace
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "_TURNS", 1_000_000)
+
+
+async def test_requests_go_first(endless: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "_YOUNG", 1000)
+    with pace.REQUESTS.answering():
+        work = asyncio.create_task(pace.give_way())
+        await asyncio.sleep(0.01)
+        assert not work.done()
+    await asyncio.wait_for(work, 10)
+
+
+async def test_a_request_that_waits_for_the_work_does_not_hold_it_up(
+    endless: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "_YOUNG", 0)
+    with pace.REQUESTS.answering():
+        await asyncio.wait_for(pace.give_way(), 10)
+
+
+async def test_work_goes_on_where_there_are_always_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "_YOUNG", 1000)
+    with pace.REQUESTS.answering():
+        await asyncio.wait_for(pace.give_way(), 10)
+
+
+async def test_a_shared_run_begins_after_the_call() -> None:
+    runs: list[str] = []
+    gate = asyncio.Event()
+
+    async def work() -> None:
+        runs.append("begun")
+        await gate.wait()
+
+    shared = pace.Shared(work)
+    first = asyncio.create_task(shared())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    later = [asyncio.create_task(shared()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert runs == ["begun"]
+    gate.set()
+    await asyncio.gather(first, *later)
+    assert runs == ["begun", "begun"]  # one for all who came while the first one ran
+    await shared.close()
