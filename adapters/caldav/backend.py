@@ -1,6 +1,6 @@
 """One login's calendars at a CalDAV server, as the port says."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from typing import Final, cast
 
@@ -11,7 +11,7 @@ from adapters.dav.bodies import element, hrefs, propfind
 from adapters.dav.connection import Answer, DavConnection, clock
 from adapters.dav.discovery import discover, properties
 from adapters.dav.errors import refusal
-from adapters.dav.hrefs import canonical, check_name, join
+from adapters.dav.hrefs import below, canonical, check_name, collection, join
 from adapters.dav.multistatus import Entry, multistatus
 from adapters.dav.names import caldav, dav
 from adapters.dav.quirks import OTHER, Quirks, recognise
@@ -86,6 +86,16 @@ class CalDavHome:
         found: list[Calendar] = []
         for home in self._homes:
             found += await self._listed(home)
+        return found
+
+    async def cursors(self) -> Mapping[str, CalendarCursor]:
+        """See CalendarPort.cursors."""
+        found: dict[str, CalendarCursor] = {}
+        for home in self._homes:
+            answer = await self._depth_one(home, listing.cursor_names(self.quirks))
+            entries, now = self._calendars_in(home, multistatus(answer.body)), clock(answer.headers.get("date"))
+            for entry in entries:
+                found[below(collection(entry.href), self.home)] = self._settled(listing.read_cursor(entry), now)
         return found
 
     async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
@@ -221,10 +231,8 @@ class CalDavHome:
         )
 
     async def _listed(self, home: str) -> list[Calendar]:
-        """PROPFIND with Depth 1 of one home. Raises Unavailable for an answer that is no listing."""
-        answer = await self.connection.request("PROPFIND", home, propfind(listing.asked(self.quirks)), {"Depth": "1"})
-        if answer.status != 207:
-            raise Unavailable(f"PROPFIND: status {answer.status} instead of a multistatus")
+        """The calendars of one home. Raises Unavailable for an answer that is no listing."""
+        answer = await self._depth_one(home, listing.asked(self.quirks))
         heard, found = self._heard.get(home, (b"", []))
         if answer.body != heard or not found:  # nearly always it says what it said before
             found = self._read_listing(home, multistatus(answer.body))
@@ -232,10 +240,20 @@ class CalDavHome:
         now = clock(answer.headers.get("date"))
         return [replace(calendar, cursor=self._settled(calendar.cursor, now)) for calendar in found]
 
-    def _read_listing(self, home: str, answer: list[Entry]) -> list[Calendar]:
+    async def _depth_one(self, home: str, names: list[str]) -> Answer:
+        answer = await self.connection.request("PROPFIND", home, propfind(names), {"Depth": "1"})
+        if answer.status != 207:
+            raise Unavailable(f"PROPFIND: status {answer.status} instead of a multistatus")
+        return answer
+
+    def _calendars_in(self, home: str, answer: list[Entry]) -> list[Entry]:
         entries = [entry for entry in answer if listing.is_calendar(entry)]
         if not entries and all(canonical(entry.href).rstrip("/") != home.rstrip("/") for entry in answer):
             raise Unavailable("a listing that does not show the home")
+        return entries
+
+    def _read_listing(self, home: str, answer: list[Entry]) -> list[Calendar]:
+        entries = self._calendars_in(home, answer)
         found = [listing.read_calendar(entry, self.home, self.owner, self._default) for entry in entries]
         self._reports |= {
             self.path(calendar.path): listing.reports(entry) for calendar, entry in zip(found, entries, strict=True)

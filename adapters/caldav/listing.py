@@ -59,12 +59,22 @@ ROWS: Final[dict[Property, Row]] = {
 
 def asked(quirks: Quirks) -> list[str]:
     """The properties of a listing."""
-    cursor = {"token": TOKEN, "ctag": CTAG}
     return [
         *(row.name for row in ROWS.values() if row.name not in quirks.loses),
-        *(cursor[name] for name in quirks.cursor),
-        *(TYPE, PRIVILEGES, OWNER, REPORTS, COMPONENTS, MAX_SIZE),
+        *cursor_names(quirks),
+        *(PRIVILEGES, OWNER, REPORTS, COMPONENTS, MAX_SIZE),
     ]
+
+
+def cursor_names(quirks: Quirks) -> list[str]:
+    """Those that tell calendars from others, and where they stand."""
+    names = {"token": TOKEN, "ctag": CTAG}
+    return [TYPE, *(names[name] for name in quirks.cursor)]
+
+
+def read_cursor(entry: Entry) -> CalendarCursor:
+    """Where a calendar stands."""
+    return CalendarCursor(entry.text(TOKEN), entry.text(CTAG))
 
 
 def is_calendar(entry: Entry) -> bool:
@@ -97,7 +107,7 @@ def read_calendar(entry: Entry, home: str, owner: str | None, default: str | Non
         owner=None if whose is None or _same(whose, owner) else canonical(whose),
         default=default is not None and _same(default, path),
         max_size=int(size) if size.isdigit() else None,
-        cursor=CalendarCursor(entry.text(TOKEN), entry.text(CTAG)),
+        cursor=read_cursor(entry),
     )
 
 

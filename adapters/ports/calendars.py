@@ -185,6 +185,10 @@ class CalendarPort(Protocol):
         """All calendars of the home with fresh cursors, true as of this call."""
         ...
 
+    async def cursors(self) -> Mapping[str, CalendarCursor]:
+        """Where all calendars of the home stand, by path: a listing without the properties, which costs less."""
+        ...
+
     async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
         """What happened in one calendar to the names that are known. None: nothing is known, everything is changed.
 

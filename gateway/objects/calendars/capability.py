@@ -51,28 +51,34 @@ def calendars_open(account: Account) -> CalendarAccount:
     return account.calendars
 
 
-async def calendars_of(context: Context, account: Account) -> CalendarAccount:
-    """The account's calendars, refreshed once per request. Raises MethodError, adapters.errors."""
+async def calendars_of(context: Context, account: Account, *, whole: bool = True) -> CalendarAccount:
+    """The account's calendars, refreshed once per request. Raises MethodError, adapters.errors.
+
+    whole: False where events alone matter, not the properties and rights of the Calendars, which cost more to list.
+    """
     calendars = calendars_open(account)
     key = f"{account.id}/calendars"
-    if key not in context.refreshed:
-        await calendars.refresh()
-        context.refreshed.add(key)
+    wanted = f"{key}/whole" if whole else key
+    if wanted not in context.refreshed:
+        await calendars.refresh(whole=whole)
+        context.refreshed |= {key, wanted}
     return calendars
 
 
-async def calendars_seen(context: Context, account: Account, window: TimeRange | None = None) -> CalendarAccount:
+async def calendars_seen(
+    context: Context, account: Account, window: TimeRange | None = None, *, whole: bool = True
+) -> CalendarAccount:
     """The same, for calls that need no more than the calendars and what lies in a window.
 
     While nothing is known yet that is all there is in the index afterwards, and `context.glanced` says so.
     """
     calendars, key = calendars_open(account), f"{account.id}/calendars"
-    if key in context.refreshed or (key in context.glanced and window is None):
+    if key in context.glanced and window is None:
         return calendars
     if await calendars.glance(window, again=key in context.glanced):
         context.glanced.add(key)
         return calendars
-    return await calendars_of(context, account)
+    return await calendars_of(context, account, whole=whole)
 
 
 def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:

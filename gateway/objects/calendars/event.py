@@ -60,7 +60,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         calendars = calendars_open(account)
         if f"{account.id}/calendars" in context.glanced:  # what is asked for may have been seen already
             return calendars.state(EVENT)
-        return (await calendars_of(context, account)).state(EVENT)
+        return (await calendars_of(context, account, whole=False)).state(EVENT)
 
     async def get(
         self,
@@ -73,7 +73,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         """CalendarEvent/get (-29 §5.7)."""
         calendars = calendars_open(account)
         if ids is None or not all(split(calendars.index, event_id) for event_id in ids):
-            calendars = await calendars_of(context, account)
+            calendars = await calendars_of(context, account, whole=False)
         if ids is None:
             ids = list(calendars.index.events)
             if len(ids) > context.limits.max_objects_in_get:
@@ -85,7 +85,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """CalendarEvent/changes (-29 §5.8): ids of stored events only."""
-        return changes_of(await calendars_of(context, account), EVENT, since_state, max_changes)
+        return changes_of(await calendars_of(context, account, whole=False), EVENT, since_state, max_changes)
 
     async def create(
         self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
@@ -109,7 +109,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         self, context: Context, from_account: Account, account: Account, copies: Mapping[str, Copy]
     ) -> Mapping[str, Mapping[str, Any] | SetError]:
         """CalendarEvent/copy (-29 §5.10)."""
-        index = (await calendars_of(context, from_account)).index
+        index = (await calendars_of(context, from_account, whole=False)).index
         records: dict[str, dict[str, Any]] = {}
         answers: dict[str, Mapping[str, Any] | SetError] = {}
         for key, one in copies.items():
@@ -129,7 +129,11 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """CalendarEvent/query (-29 §5.11)."""
         window = event_query.glance_window(query)
-        seen = calendars_of(context, account) if window is None else calendars_seen(context, account, window)
+        seen = (
+            calendars_of(context, account, whole=False)
+            if window is None
+            else calendars_seen(context, account, window, whole=False)
+        )
         return event_query.run(await seen, query)
 
     async def touched_since(
@@ -138,12 +142,12 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         """For CalendarEvent/queryChanges (-29 §5.12); of expanded queries the synthetic ids are not remembered."""
         if query.arguments["expandRecurrences"]:
             return None
-        changed = change_set(await calendars_of(context, account), EVENT, since_query_state)
+        changed = change_set(await calendars_of(context, account, whole=False), EVENT, since_query_state)
         return {*changed.created, *changed.updated, *changed.destroyed}
 
 
 async def _writer(context: Context, account: Account, arguments: Mapping[str, Any]) -> Writer:
-    calendars = await calendars_of(context, account)
+    calendars = await calendars_of(context, account, whole=False)
     own = await preferred_first(account, calendars)
     return Writer(context, account, calendars, own, schedule=arguments["sendSchedulingMessages"])
 

@@ -58,6 +58,7 @@ class CalendarAccount:
         self._facts: CalendarFacts | None = None
         self._loaded = False
         self._fresh = True
+        self._whole_wanted = False
         self._glanced: tuple[TimeRange, ...] | None = None
         self._writing = asyncio.Lock()
         self._passes = Shared(self._pass)
@@ -117,8 +118,12 @@ class CalendarAccount:
     def _may_glance(self, *, again: bool) -> bool:
         return self._fresh and (self._glanced is None or (again and not self._glanced))
 
-    async def refresh(self) -> None:
-        """Return when a pass that started after this call has been committed. Raises adapters.errors."""
+    async def refresh(self, *, whole: bool = True) -> None:
+        """Return when a pass that started after this call has been committed. Raises adapters.errors.
+
+        whole: a pass that looks also at what only a Calendar shows: its properties and rights.
+        """
+        self._whole_wanted |= whole
         await self._passes()
 
     async def close(self) -> None:
@@ -158,6 +163,7 @@ class CalendarAccount:
     # The pass
 
     async def _pass(self) -> None:
+        whole, self._whole_wanted = self._whole_wanted, False
         if self._facts is None:
             await self.learn()
         async with self._writing:
@@ -166,7 +172,7 @@ class CalendarAccount:
                     await self._load()
                 base, fresh = self.index, self._fresh
                 try:
-                    changes = await self._commit(await look(base, self.port, self.ids))
+                    changes = await self._commit(await look(base, self.port, self.ids, whole=whole))
                 except Superseded:
                     _log.info("another writer was first; loading what it wrote")
                     self._loaded = False

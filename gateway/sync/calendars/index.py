@@ -92,13 +92,17 @@ class Ids:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Everything that is known of an account's calendars. derived: what readers made of it, gone with the next one."""
+    """Everything that is known of an account's calendars.
+
+    passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one.
+    """
 
     calendars: Mapping[str, Held] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
     uids: Mapping[str, frozenset[Place]] = field(default_factory=dict)
     settings: Settings = field(default_factory=dict)
     facts: CalendarFacts | None = None
+    passed_over: frozenset[str] = frozenset()
     derived: dict[bytes, Any] = field(default_factory=dict, compare=False)
 
     def resource(self, place: Place) -> Resource | None:
@@ -125,6 +129,7 @@ class Edit:
         self._resources: dict[str, dict[str, Resource]] = {}
         self._uids: dict[str, set[Place]] = {}
         self._settings = base.settings
+        self.passed_over = base.passed_over
         self.touched: set[Place] = set()
         self.moved: set[str] = set()
         """Ids of calendars whose head differs: properties, cursor, or that came or went."""
@@ -168,11 +173,11 @@ class Edit:
             self._calendars[calendar_id] = replace(self._calendars[calendar_id], resources=resources)
         base, settings = self._base, self._settings
         if not self._uids:
-            index = Index(self._calendars, base.events, base.uids, settings, facts)
+            index = Index(self._calendars, base.events, base.uids, settings, facts, self.passed_over)
             return index, {CALENDAR: _calendar_changes(base, index)}
         uids = dict(base.uids)
         events = dict(base.events)
-        draft = Index(self._calendars, events, uids, settings, facts)
+        draft = Index(self._calendars, events, uids, settings, facts, self.passed_over)
         for uid, places in self._uids.items():
             uids[uid] = frozenset(places)
             if not places:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from adapters.errors import Forbidden, NotFound
@@ -16,13 +17,18 @@ _AT_ONCE: Final = 10
 """Resources that are converted before the event loop gets its turn."""
 
 
-async def look(base: Index, port: CalendarPort, ids: Ids) -> Edit:
+async def look(base: Index, port: CalendarPort, ids: Ids, *, whole: bool) -> Edit:
     """What the server holds now, as an edit of what is known. Raises adapters.errors.
 
-    A calendar that cannot be read costs only itself: it stays as it is known, and the next pass tries again.
+    whole: also what only a Calendar shows, its properties and rights; else that is looked at only where calendars came
+    or went. A calendar that cannot be read costs only itself: it stays as it is known, and the next pass tries again.
     """
     edit = Edit(base, ids)
-    listed = {ids.calendar(info.path): info for info in await port.calendars() if is_shown(info)}
+    listed = None if whole else await _as_known(base, port, ids)
+    if listed is None:
+        infos = await port.calendars()
+        listed = {ids.calendar(info.path): info for info in infos if is_shown(info)}
+        edit.passed_over = frozenset(info.path for info in infos if not is_shown(info))
     for calendar_id in base.calendars.keys() - listed.keys():
         edit.drop_calendar(calendar_id)
     for calendar_id, info in listed.items():
@@ -36,6 +42,18 @@ async def look(base: Index, port: CalendarPort, ids: Ids) -> Edit:
             _log.warning("a calendar cannot be read: %s", type(error).__name__)
             edit.put_calendar(info, None if held is None else held.cursor)
     return edit
+
+
+async def _as_known(base: Index, port: CalendarPort, ids: Ids) -> dict[str, Calendar] | None:
+    """The calendars that are known, with cursors of now; None where the home has others, or nothing is known."""
+    if not base.calendars:
+        return None
+    cursors = await port.cursors()
+    shown = {path: cursor for path, cursor in cursors.items() if path not in base.passed_over}
+    if {ids.calendar(path) for path in shown} != base.calendars.keys():
+        return None
+    known = {calendar_id: held.info for calendar_id, held in base.calendars.items()}
+    return {key: replace(info, cursor=shown[info.path]) for key, info in known.items()}
 
 
 async def look_at(base: Index, port: CalendarPort, ids: Ids, window: TimeRange | None) -> Edit:

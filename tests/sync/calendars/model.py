@@ -117,6 +117,10 @@ class ModelPort:
         self._enter("calendars")
         return [replace(shelf.info, cursor=shelf.cursor) for shelf in self.home.shelves.values()]
 
+    async def cursors(self) -> Mapping[str, CalendarCursor]:
+        self._enter("cursors")
+        return {path: shelf.cursor for path, shelf in self.home.shelves.items()}
+
     async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
         self._enter("changes", calendar.path)
         shelf = self._shelf(calendar.path)

@@ -83,6 +83,28 @@ async def test_nothing_is_fetched_where_nothing_moved(account: CalendarAccount, 
     assert home.calls == ["calendars", "changes work/", "fetch work/"]
 
 
+async def test_events_alone_cost_less_and_see_every_calendar(account: CalendarAccount, home: Home) -> None:
+    home.add_calendar("tasks/", "Tasks", components=["VTODO"])
+    await account.refresh()
+    home.calls.clear()
+    await account.refresh(whole=False)
+    assert home.calls == ["cursors"]
+    home.write("work/", "2.ics", event("u2"))
+    home.calls.clear()
+    await account.refresh(whole=False)
+    assert home.calls == ["cursors", "changes work/", "fetch work/"]
+    state = account.state(CALENDAR)
+    await ModelPort(home).update_calendar("work/", {"color": "#ff0000"})
+    await account.refresh(whole=False)
+    assert account.state(CALENDAR) == state
+    await account.refresh()
+    assert (await changed(account, CALENDAR, state))[1] == [calendar_id(account, "work/")]
+    home.add_calendar("new/", "New")
+    home.write("new/", "3.ics", event("u3"))
+    await account.refresh(whole=False)
+    assert account.ids.event("u3", None) in account.index.events
+
+
 async def test_a_change_of_form_only_is_no_change(account: CalendarAccount, home: Home) -> None:
     home.write("work/", "1.ics", event("u1"))
     await account.refresh()

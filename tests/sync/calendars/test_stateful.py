@@ -57,7 +57,7 @@ class Calendars(RuleBasedStateMachine):
         for path in PATHS:
             self.home.add_calendar(path, path)
         self.run(self.account.refresh())
-        self.follow()
+        self.follow(whole=True)
 
     @rule(path=paths)
     def add_calendar(self, path: str) -> None:
@@ -101,10 +101,10 @@ class Calendars(RuleBasedStateMachine):
     def store_comes_and_goes(self, down: bool) -> None:
         self.store.down = down
 
-    @rule()
-    def follow(self) -> None:
+    @rule(whole=st.booleans())
+    def follow(self, whole: bool) -> None:
         """A client brings its cache up to date, and has what is there."""
-        self.run(self.account.refresh())
+        self.run(self.account.refresh(whole=whole))
         now = shown(self.account.index)
         for name in (CALENDAR, EVENT):
             state, known = self.cache.get(name, ("", {}))
@@ -126,7 +126,7 @@ class Calendars(RuleBasedStateMachine):
             return
         other = open_account(self.home, ShakyStore())
         self.run(other.refresh())
-        self.run(self.account.refresh())
+        self.run(self.account.refresh(whole=False))  # which calendars there are is always seen
         assert shown(self.account.index) == shown(other.index)
 
     def teardown(self) -> None:
