@@ -16,7 +16,7 @@ from gateway.sync.mailboxes import Mailboxes, build
 from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
 from gateway.sync.pace import Shared
-from gateway.sync.recording import Threaded, mailbox_changes, told
+from gateway.sync.recording import following, mailbox_changes
 from gateway.sync.refresh import Pass, Refresh
 from gateway.sync.snapshot import Dirty, Snapshot
 from gateway.sync.stage import Stage
@@ -227,6 +227,10 @@ class MailAccount:
         if self.fresh:
             self._passes.start()
 
+    def _opened(self) -> None:
+        """There is a whole index."""
+        self.fresh, self._opening = False, None
+
     # The pass
 
     async def _start(self) -> None:
@@ -269,9 +273,10 @@ class MailAccount:
                 dict(identity), ThreadIndex(self._namespace), self._keep, facts.personal_prefix
             )
             if stored is not None:
-                shown = None if self.fresh else self._snapshot.journal.epoch
+                unseen = self.fresh and self._snapshot.partial is None
+                shown = None if unseen else self._snapshot.journal.epoch
                 self._snapshot = stored
-                self.fresh = False
+                self._opened()
                 if shown not in (None, stored.journal.epoch):  # what was shown while the store was away is void
                     await self._committer.publish(stored, list(TYPES))
             elif not self.fresh:
@@ -300,21 +305,11 @@ class MailAccount:
 
     async def _commit(self, facts: MailFacts, found: Pass) -> None:
         async with self.writing:
-            base, stage = self._snapshot, found.stage
-            if base.partial is not None:
-                base = replace(base, threads=base.threads.moved(base.emails.rows_in(stage.emails)))
-            mailboxes = build(stage.emails.boxes.values(), facts.personal_prefix, base.orders)
-            threaded = Threaded(base, stage, found.outcome, found.headers)
-            journal = base.journal.fork()
-            if facts.thread_ids:
-                threaded.threads.complete = True
-            record = journal.record(told(base, stage, found.outcome, mailboxes, threaded, first=self.fresh))
-            snapshot = Snapshot(stage.emails, mailboxes, threaded.threads, journal, base.orders)
-            if len(record):
-                journal.append(record)
+            stage = found.stage
+            snapshot, record = following(self._snapshot, found, facts, first=self.fresh)
             dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
             await self._store(snapshot, dirty, list(record.types), record=record if len(record) else None)
-            self.fresh = False
+            self._opened()
 
     async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:
         """Commit, then show, then tell. `writing` is held. Raises Superseded."""

@@ -1,14 +1,32 @@
 """What a pass means for clients: changes of Emails, Threads and Mailboxes for the journal."""
 
 from bisect import bisect_left
+from dataclasses import replace
 
-from adapters.ports.mail import Keywords, ThreadHeaders
+from adapters.ports.mail import Keywords, MailFacts, ThreadHeaders
 from gateway.sync.emails import Emails
-from gateway.sync.journal import Changes
-from gateway.sync.mailboxes import Box, Mailboxes
+from gateway.sync.journal import Changes, Record
+from gateway.sync.mailboxes import Box, Mailboxes, build
+from gateway.sync.refresh import Pass
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import Outcome, Stage
 from gateway.sync.thread_index import ThreadIndex
+
+
+def following(base: Snapshot, found: Pass, facts: MailFacts, *, first: bool) -> tuple[Snapshot, Record]:
+    """The snapshot after a pass, and its record in the journal, which is empty if nothing changed for clients."""
+    stage, threads = found.stage, base.threads
+    if base.partial is not None:  # it had other rows
+        threads = threads.moved(base.emails.rows_in(stage.emails))
+    mailboxes = build(stage.emails.boxes.values(), facts.personal_prefix, base.orders)
+    threaded = Threaded(replace(base, threads=threads), stage, found.outcome, found.headers)
+    if facts.thread_ids:
+        threaded.threads.complete = True
+    journal = base.journal.fork()
+    record = journal.record(told(base, stage, found.outcome, mailboxes, threaded, first=first))
+    if len(record):
+        journal.append(record)
+    return Snapshot(stage.emails, mailboxes, threaded.threads, journal, base.orders), record
 
 
 def told(
