@@ -15,6 +15,7 @@ from gateway.objects.mail.smime import SMIME
 from gateway.objects.principals.capability import PRINCIPALS
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION
+from gateway.objects.submission.mdn import MDN
 from gateway.signatures import signature_judge
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
@@ -117,7 +118,8 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
     if config.smime.enabled:
         found[SMIME] = {}  # RFC 9219 §3: it brings properties and conditions, no method
     if all(backend.submission is None for backend in config.backends.values()):
-        found.pop(SUBMISSION, None)
+        for urn in (SUBMISSION, MDN):
+            found.pop(urn, None)
     if all(backend.caldav is None for backend in config.backends.values()):
         for urn in (CALENDARS, PARSE, PRINCIPALS, AVAILABILITY):
             found.pop(urn, None)

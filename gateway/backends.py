@@ -41,6 +41,7 @@ from gateway.objects.principals.capability import OWNER, principals_capabilities
 from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
+from gateway.objects.submission.mdn import MDN
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import MailAccount
@@ -185,6 +186,7 @@ class MailBackends:
         box, offered = await self._outbox(name, shared, credentials.username, proven)
         if offered is not None:
             capabilities[SUBMISSION] = submission_capability(offered)
+            capabilities[MDN] = {}
         filters = await self._filters(name, shared, proven)
         if filters is not None and shared.filtering is not None:
             capabilities |= sieve.capabilities(shared.filtering)
