@@ -227,7 +227,6 @@ class CalDavHome:
             # Only calendars tell, and there may be none yet.
             free_busy=not self._reports or any("free-busy-query" in found for found in self._reports.values()),
             access_control="access-control" in offered,
-            no_uid_check=self.quirks.same_uid,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:

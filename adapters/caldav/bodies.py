@@ -20,15 +20,9 @@ def multiget(paths: Iterable[str], names: Iterable[str]) -> bytes:
 
 def query(component: str, window: TimeRange, names: Iterable[str]) -> bytes:
     """RFC 4791 §7.8: resources whose component overlaps the window."""
-    return _query(component, [_range(window)], names)
-
-
-def query_open_ended(component: str, names: Iterable[str]) -> bytes:
-    """Resources whose component has neither DTEND nor DURATION."""
-    lacking = [
-        element(caldav("prop-filter"), element(caldav("is-not-defined")), name=name) for name in ("DTEND", "DURATION")
-    ]
-    return _query(component, lacking, names)
+    inner = element(caldav("comp-filter"), _range(window), name=component)
+    outer = element(caldav("comp-filter"), inner, name="VCALENDAR")
+    return octets(element(caldav("calendar-query"), prop(names), element(caldav("filter"), outer)))
 
 
 def free_busy(window: TimeRange) -> bytes:
@@ -45,12 +39,6 @@ def mkcalendar(name: str | None, components: Collection[str]) -> bytes:
     if not values:
         return b""
     return octets(element(caldav("mkcalendar"), element(dav("set"), element(dav("prop"), *values))))
-
-
-def _query(component: str, conditions: list[Element], names: Iterable[str]) -> bytes:
-    inner = element(caldav("comp-filter"), *conditions, name=component)
-    outer = element(caldav("comp-filter"), inner, name="VCALENDAR")
-    return octets(element(caldav("calendar-query"), prop(names), element(caldav("filter"), outer)))
 
 
 def _range(window: TimeRange) -> Element:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Final, TypeVar
 
-from adapters.caldav.bodies import DATA, ETAG, SCHEDULE_TAG, multiget, query, query_open_ended
+from adapters.caldav.bodies import DATA, ETAG, SCHEDULE_TAG, multiget, query
 from adapters.dav.connection import DavConnection
 from adapters.dav.hrefs import check_name, member
 from adapters.dav.multistatus import Entry, Malformed
@@ -33,19 +34,17 @@ async def by_time(
     connection: DavConnection, path: str, window: TimeRange, component: str, quirks: Quirks
 ) -> AsyncIterator[Batch]:
     """The resources that overlap a window; see CalendarPort.find."""
-    seen: set[str] = set()
-    for body in _queries(window, component, quirks, [ETAG, DATA, SCHEDULE_TAG]):
-        found: dict[str, CalendarResource] = {}
-        async for entry in connection.multistatus("REPORT", path, body, depth="1"):
-            name, resource = member(entry.href, path), _resource(entry)
-            if name is not None and resource is not None and name not in seen:
-                seen.add(name)
-                found[name] = resource
-                if len(found) >= PER_BATCH:
-                    yield found
-                    found = {}
-        if found:
+    body = query(component, _asked(window, quirks), [ETAG, DATA, SCHEDULE_TAG])
+    found: dict[str, CalendarResource] = {}
+    async for entry in connection.multistatus("REPORT", path, body, depth="1"):
+        name, resource = member(entry.href, path), _resource(entry)
+        if name is not None and resource is not None:
+            found[name] = resource
+        if len(found) >= PER_BATCH:
             yield found
+            found = {}
+    if found:
+        yield found
 
 
 async def names_by_time(
@@ -53,18 +52,19 @@ async def names_by_time(
 ) -> dict[str, str]:
     """Names and ETags of those that overlap a window; see CalendarPort.names_in."""
     found = {}
-    for body in _queries(window, component, quirks, [ETAG]):
-        async for entry in connection.multistatus("REPORT", path, body, depth="1"):
-            name, etag = member(entry.href, path), entry.text(ETAG)
-            if name is not None and etag is not None:
-                found[name] = strong(etag)
+    body = query(component, _asked(window, quirks), [ETAG])
+    async for entry in connection.multistatus("REPORT", path, body, depth="1"):
+        name, etag = member(entry.href, path), entry.text(ETAG)
+        if name is not None and etag is not None:
+            found[name] = strong(etag)
     return found
 
 
-def _queries(window: TimeRange, component: str, quirks: Quirks, names: Sequence[str]) -> Iterator[bytes]:
-    yield query(component, window, names)
-    if quirks.misses_open_ended and component == "VEVENT":
-        yield query_open_ended(component, names)
+def _asked(window: TimeRange, quirks: Quirks) -> TimeRange:
+    """A window that begins early enough for a whole day to reach into the one that is meant."""
+    if window.start is None or not quirks.days_have_no_length:
+        return window
+    return TimeRange(window.start - timedelta(days=1, seconds=1), window.end)
 
 
 async def _multiget(connection: DavConnection, path: str, names: Sequence[str]) -> AsyncIterator[Batch]:

@@ -24,8 +24,8 @@ class Quirks:
     and a ctag is believed once it is so many seconds old.
     overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
-    same_uid: takes one UID under two names (RFC 4791 §5.3.2.1). moves: MOVE between collections works.
-    misses_open_ended: a time-range misses events that have neither DTEND nor DURATION (RFC 4791 §9.9).
+    moves: MOVE between collections works.
+    days_have_no_length: a time-range takes an all-day event without DTEND for one without length (RFC 4791 §9.9).
     all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
     no_remove: DAV:remove is answered with 500; an empty element does it.
     loses: properties (Clark names) that it takes, says 200, and does not keep.
@@ -42,9 +42,8 @@ class Quirks:
     overwrites: bool = False
     deletes_stale: bool = False
     alters: bool = False
-    same_uid: bool = False
     moves: bool = True
-    misses_open_ended: bool = False
+    days_have_no_length: bool = False
     all_or_nothing: bool = False
     no_remove: bool = False
     loses: frozenset[str] = frozenset()
@@ -61,7 +60,7 @@ SERVERS: Final = (
     Quirks(
         "cyrus",
         marks=(("server", r"^Cyrus-HTTP\b"),),
-        misses_open_ended=True,
+        days_have_no_length=True,
         alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
         drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),
         drops_components=frozenset({"VLOCATION", "PARTICIPANT", "VRESOURCE"}),
@@ -81,18 +80,16 @@ SERVERS: Final = (
         no_remove=True,
         schedules=False,
     ),
-    Quirks("davical", marks=(("x-davical-version", r""),), same_uid=True),
+    Quirks("davical", marks=(("x-davical-version", r""),)),
     Quirks(
         "nextcloud",
         marks=(("dav", r"\b(nextcloud-|nc-|oc-)"), ("path", r"^(/.*)?/remote\.php/dav/")),
-        same_uid=True,
         moves=False,
         keeps_quiet=True,
     ),
     Quirks(
         "sabre",
         marks=(("x-sabre-version", r""), ("dav", r"\bcalendarserver-subscribed\b")),
-        same_uid=True,
         moves=False,
         keeps_quiet=True,
     ),

@@ -52,7 +52,6 @@ class CalendarFacts:
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`). free_busy: `CalendarPort.free_busy` works.
     access_control: privileges are known and ACLs can be read (RFC 3744), see `SharingPort`.
-    no_uid_check: the server takes one UID under two names, so the caller must look itself.
     """
 
     server: str
@@ -66,7 +65,6 @@ class CalendarFacts:
     outbox: bool
     free_busy: bool
     access_control: bool
-    no_uid_check: bool
 
 
 @dataclass(frozen=True, slots=True)

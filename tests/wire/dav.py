@@ -1,6 +1,7 @@
 """A DAV server that says what a test wants: a table of answers, octets as they go over the wire."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,7 +89,9 @@ class ScriptedDav:
 
 
 @asynccontextmanager
-async def scripted_dav(table: Mapping[tuple[str, str], Reply | list[Reply]]) -> AsyncIterator[ScriptedDav]:
+async def scripted_dav(
+    table: Mapping[tuple[str, str], Reply | list[Reply]], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedDav]:
     """A scripted server for as long as the context lasts."""
     script = ScriptedDav({key: list(value) if isinstance(value, list) else [value] for key, value in table.items()})
     tasks: set[asyncio.Task[None]] = set()
@@ -98,8 +101,8 @@ async def scripted_dav(table: Mapping[tuple[str, str], Reply | list[Reply]]) -> 
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
-    script.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    script.url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield script
     finally:

@@ -176,7 +176,7 @@ async def test_fetching_what_is_gone(port: CalDav, calendar: str, event: Event) 
 
 
 async def test_time_range(port: CalDav, calendar: str, event: Event) -> None:
-    """RFC 4791 §9.9, also where Cyrus misses what has no end."""
+    """RFC 4791 §9.9, also where a day without an end has no length for Cyrus."""
     await port.create(calendar, "in.ics", event("in"))
     await port.create(calendar, "day.ics", event("day", start="20260301", end=None))
     await port.create(calendar, "out.ics", event("out", start="20270301T100000Z", end="20270301T110000Z"))
@@ -184,6 +184,8 @@ async def test_time_range(port: CalDav, calendar: str, event: Event) -> None:
     await port.create(calendar, "weekly.ics", weekly)
     assert set(await port.names_in(calendar, DAY, "VEVENT")) == {"in.ics", "day.ics", "weekly.ics"}
     assert set(await gathered(port.find(calendar, DAY, "VEVENT"))) == {"in.ics", "day.ics", "weekly.ics"}
+    noon = TimeRange(datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 13, tzinfo=UTC))
+    assert "day.ics" in await port.names_in(calendar, noon, "VEVENT")
     later = TimeRange(datetime(2027, 3, 1, tzinfo=UTC), None)
     assert {"out.ics", "weekly.ics"} <= set(await port.names_in(calendar, later, "VEVENT"))
 

@@ -1,6 +1,7 @@
 """HTTP faults, one at a time, against a scripted server."""
 
 import gzip
+import ssl
 
 import pytest
 
@@ -16,6 +17,7 @@ from adapters.errors import (
     Unavailable,
     Unsupported,
 )
+from gateway.demo.dovecot_config import TlsFiles
 from tests.wire.dav import Reply, ScriptedDav, error, etag, multistatus, scripted_dav
 
 LOGIN = Credentials("alice", password="secret")
@@ -100,6 +102,23 @@ async def test_a_slow_server(reply: Reply) -> None:
         to = connection(script, total_timeout=0.5)
         with pytest.raises(Unavailable):
             await names(to)
+        await to.close()
+
+
+async def test_tls_is_verified(tls_files: TlsFiles) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(tls_files.certificate, tls_files.key)
+    async with scripted_dav({("PROPFIND", "/c/"): Reply(body=BODY)}, server) as script:
+        for trusted in (None, ssl.create_default_context()):
+            to = DavConnection(Endpoint(script.url, ssl_context=trusted), LOGIN)
+            with pytest.raises(Unavailable):
+                await names(to)
+            await to.close()
+        assert not script.heard
+        to = DavConnection(
+            Endpoint(script.url, ssl_context=ssl.create_default_context(cafile=tls_files.authority)), LOGIN
+        )
+        assert len(await names(to)) == 50
         await to.close()
 
 

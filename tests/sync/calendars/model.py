@@ -32,7 +32,6 @@ FACTS = CalendarFacts(
     outbox=False,
     free_busy=False,
     access_control=False,
-    no_uid_check=False,
 )
 PROPERTIES: frozenset[Property] = frozenset({"name", "color", "order", "description", "time_zone", "transparent"})
 
