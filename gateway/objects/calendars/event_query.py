@@ -98,6 +98,8 @@ def _run(calendars: CalendarAccount, index: Index, query: Query) -> ListResult:
     try:
         if query.arguments["expandRecurrences"]:
             rows = list(_expanded(index, _expansion(query.filter, zone), query.filter or {}))
+            if len(index.instances) < MAX_OCCURRENCES:
+                index.instances.update(row.id for row in rows)
         else:
             rows = [_row(event) for event in index.events.values() if _matches(event, query.filter, zone)]
     except ValueError as error:  # ExpansionLimit, UnsupportedRule

@@ -27,7 +27,18 @@ class Target(NamedTuple):
         event = self.event.entry.event()
         if self.recurrence_id is None:
             return event
+        if not self.patch and "iCalendar" not in event:  # nearly all instances: nothing to be merged
+            return _plain_instance(event, self.recurrence_id)
         return override_object(event, self.recurrence_id, self.patch or {})
+
+
+def _plain_instance(event: dict[str, Any], recurrence_id: str) -> dict[str, Any]:
+    """What `override_object` makes of an event without an override."""
+    instance = {name: value for name, value in event.items() if not name.startswith("recurrence")}
+    instance |= {"start": recurrence_id, "recurrenceId": recurrence_id}
+    if event.get("timeZone"):
+        instance["recurrenceIdTimeZone"] = event["timeZone"]
+    return instance
 
 
 def split(index: Index, event_id: str) -> tuple[Event, str | None] | None:
@@ -48,8 +59,11 @@ def find(index: Index, event_id: str) -> Target | None:
     if found is None or found[1] is None:
         return None if found is None else Target(found[0])
     base, recurrence_id = found
+    event = base.entry.event()
+    if event_id in index.instances:
+        return Target(base, recurrence_id, (event.get("recurrenceOverrides") or {}).get(recurrence_id, {}))
     try:
-        patch = instance_patch(base.entry.event(), str(recurrence_id))
+        patch = instance_patch(event, str(recurrence_id))
     except ValueError:  # no date, or a rule that cannot be expanded
         return None
     return None if patch is None else Target(base, recurrence_id, patch)

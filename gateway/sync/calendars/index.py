@@ -94,7 +94,8 @@ class Ids:
 class Index:
     """Everything that is known of an account's calendars.
 
-    passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one.
+    passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one;
+    instances: synthetic ids that a query has found to exist.
     """
 
     calendars: Mapping[str, Held] = field(default_factory=dict)
@@ -104,6 +105,7 @@ class Index:
     facts: CalendarFacts | None = None
     passed_over: frozenset[str] = frozenset()
     derived: dict[bytes, Any] = field(default_factory=dict, compare=False)
+    instances: set[str] = field(default_factory=set, compare=False)
 
     def resource(self, place: Place) -> Resource | None:
         """What lies at a place."""

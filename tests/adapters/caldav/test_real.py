@@ -73,6 +73,15 @@ async def test_a_calendar_of_the_listing(port: CalDav, calendar: str) -> None:
     assert not found.cursor.moved_from(found.cursor)
 
 
+async def test_cursors_are_those_of_the_listing(port: CalDav, calendar: str, event: Event) -> None:
+    before = await port.cursors()
+    assert before == {one.path: one.cursor for one in await port.calendars()}
+    await port.create(calendar, "1.ics", event("cursor@example.org"))
+    after = await port.cursors()
+    assert after[calendar].moved_from(before[calendar])
+    assert [path for path in after if path != calendar and after[path].moved_from(before[path])] == []
+
+
 async def test_a_name_that_is_taken(port: CalDav, calendar: str) -> None:
     with pytest.raises(Conflict):
         await port.create_calendar(calendar.rstrip("/"), CalendarChanges(name="Again"))

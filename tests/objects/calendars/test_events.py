@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from adapters.errors import Conflict, Forbidden, NotFound, Unavailable
+from adapters.formats.jscalendar.series import override_object
 from adapters.ports.calendars import CalendarResource, Stored
+from gateway.objects.calendars.instances import find
 from tests.objects.calendars.harness import Client
 from tests.sync.calendars.model import Home, ModelPort, event
 
@@ -497,6 +499,17 @@ async def test_an_instance_is_shown_changed_and_removed(client: Client, home: Ho
     ):
         assert (await client.refused("update", {ids[0]: patch}))["type"] == "invalidProperties"
     assert (await client.refused("destroy", [f"{base}-20261202T100000"]))["type"] == "notFound"
+
+
+async def test_an_instance_without_an_override_is_what_the_conversion_says(client: Client, home: Home) -> None:
+    for more in ("", "X-KEPT:1\r\n", "EXDATE:20261208T100000Z\r\n"):
+        home.write("work/", "1.ics", event("u1", more=WEEKLY + MEETING + more))
+        await client.calendars.refresh()
+        base = client.calendars.ids.event("u1", None)
+        target = find(client.calendars.index, f"{base}-20261215T100000")
+        assert target is not None
+        stored = target.event.entry.event()
+        assert target.content() == override_object(stored, "2026-12-15T10:00:00", {})
 
 
 async def test_an_alert_is_acknowledged_in_the_series(client: Client, home: Home) -> None:
