@@ -16,6 +16,7 @@ from gateway.objects.principals.capability import PRINCIPALS
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION
 from gateway.objects.submission.mdn import MDN
+from gateway.pushing import Pushing
 from gateway.signatures import signature_judge
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
@@ -56,7 +57,11 @@ async def services(config: Config) -> AsyncIterator[Services]:
         judge = signature_judge(config)
         if judge is not None:
             stack.push_async_callback(judge.close)
-        logins = Logins(MailBackends(config, store, meters, judge).open, config.auth)
+        registry = Registry.build(DATA_TYPES, METHODS)
+        capabilities = _capabilities(registry, limits, config)
+        backends, push = MailBackends(config, store, meters, judge), Pushing(config, store, capabilities)
+        logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
+        push.logins = logins
         stack.push_async_callback(logins.close)
         stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
         meters.logins.set_function(lambda: len(logins))
@@ -64,12 +69,13 @@ async def services(config: Config) -> AsyncIterator[Services]:
         if store.shared:
             stack.push_async_callback(_end, asyncio.create_task(authenticator.share_failures()))
         uploads = Uploads(store, config.limits.upload_seconds)
-        registry = Registry.build(DATA_TYPES, METHODS)
+        stack.push_async_callback(push.pushers.close)
+        await push.pushers.start()
         yield Services(
             config=config,
             authenticator=authenticator,
             registry=registry,
-            capabilities=_capabilities(registry, limits, config),
+            capabilities=capabilities,
             limits=limits,
             store=store,
             uploads=uploads,

@@ -24,6 +24,7 @@ from gateway.config_reader import (
 )
 
 LISTEN: Final = Address("127.0.0.1", 8080)
+SHORTEST_KEY: Final = 32
 REDIS_URL: Final = Secret("redis://127.0.0.1:6379/0")
 
 
@@ -75,6 +76,7 @@ class Auth:
     master_separator: str = "*"
     trusted_header: str | None = None
     trusted_header_proxies: tuple[Network, ...] = ()
+    credentials_key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,14 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """[push]: hearing of changes while somebody listens."""
+    """[push]: hearing of changes while somebody listens, and telling clients that are closed."""
 
     poll_seconds: float = number(60.0, 1, 3600)
+    subscription_seconds: float = number(604_800.0, 172_800, 31_536_000)  # RFC 8620 §7.2: at least 48 hours
+    request_seconds: float = number(30.0, 0.1, 300)
+    ca_file: Path | None = None
+    vapid_key: Secret | None = None
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +286,8 @@ def _contradictions(config: Config) -> list[str]:
         url = urlsplit(config.server.public_url)
         if url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment:
             problems.append('server.public_url: must be like "https://jmap.example.org"')
+    if config.push.contact is not None and not config.push.contact.startswith(("mailto:", "https://")):
+        problems.append('push.contact: must be like "mailto:postmaster@example.org"')  # RFC 8292 §2.1
     for origin in config.cors.origins:
         parts = urlsplit(origin)
         if origin != "*" and (not parts.scheme or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
@@ -330,6 +339,8 @@ def _auth_problems(auth: Auth) -> list[str]:
             problems.append("auth.trusted_header: needs auth.trusted_header_proxies")
         if auth.master_user is None:
             problems.append("auth.trusted_header: needs auth.master_user, which opens the users' mail")
+    if auth.credentials_key is not None and len(auth.credentials_key.reveal()) < SHORTEST_KEY:
+        problems.append(f"auth.credentials_key: must have at least {SHORTEST_KEY} characters, chosen at random")
     if len(auth.master_separator) != 1:
         problems.append("auth.master_separator: must be one character")
     if not auth.basic and auth.bearer == "off" and auth.trusted_header is None:

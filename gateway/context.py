@@ -1,6 +1,6 @@
 """What one request may touch: the proven login, its accounts, the request's creation ids."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,6 +10,7 @@ from gateway.store.blobs import OpenBlob, Uploads
 from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.ledger import Record
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
 from gateway.sync.verdicts import Signatures
@@ -48,6 +49,34 @@ class Account:
         return (None if self.outbox is None else self.outbox.senders.own) or self.name
 
 
+class PushSubscriptions(Protocol):
+    """The push subscriptions that a login's credentials made (RFC 8620 §7.2). Every method raises Unavailable.
+
+    A record has the properties of a PushSubscription, and `code`, which is not to be shown.
+    """
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a subscription may live before it has to be renewed."""
+        ...
+
+    async def read(self) -> dict[str, Record]:
+        """All that have not expired, by id."""
+        ...
+
+    async def create(self, wanted: Mapping[str, Record]) -> dict[str, Record | str]:
+        """Store new ones (all properties but id) and send each its code; by key: the record, or a SetError's type."""
+        ...
+
+    async def update(self, changes: Mapping[str, Record]) -> None:
+        """Change properties, by id; ids that are not there (any more) change nothing."""
+        ...
+
+    async def destroy(self, ids: Sequence[str]) -> None:
+        """Erase subscriptions, URL and keys with them."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """A user whose credentials a backend has accepted. `primary` maps a capability URN to an account id."""
@@ -55,6 +84,7 @@ class Login:
     username: str
     accounts: Mapping[str, Account]
     primary: Mapping[str, str]
+    push: PushSubscriptions | None = None
 
 
 class BlobSource(Protocol):

@@ -19,7 +19,7 @@ OPTIONAL = {  # what else is required once an optional section is there
     "JMAPGW__BACKENDS__DEFAULT__MANAGESIEVE__HOST": "imap.example.org",
     "JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": "https://dav.example.org/",
 }
-SECRET_KEYS = {"auth.master_password", "store.url"}
+SECRET_KEYS = {"auth.credentials_key", "auth.master_password", "push.vapid_key", "store.url"}
 
 
 def leaves(kind: Any, prefix: str = "") -> dict[str, Any]:
@@ -135,6 +135,8 @@ def test_every_key_is_an_environment_variable(key: str) -> None:
         ({"AUTH__MASTER_USER": "m"}, "auth.master_user: needs auth.master_password"),
         ({"AUTH__TRUSTED_HEADER": "X-User"}, "auth.trusted_header: needs auth.trusted_header_proxies"),
         ({"AUTH__MASTER_SEPARATOR": ""}, "auth.master_separator: must be one character"),
+        ({"AUTH__CREDENTIALS_KEY": "too short"}, "auth.credentials_key: must have at least 32 characters"),
+        ({"PUSH__CONTACT": "postmaster"}, "push.contact: must be like"),
         ({"STORE__KIND": "mysql"}, "store.kind: must be one of sqlite, redis, memory"),
         ({"BACKENDS__DEFAULT__IMAP__TLS": "none"}, 'backends.default.imap.tls: "none" sends'),
         ({"BACKENDS__OTHER__USER": "%n"}, "backends.other.imap"),
@@ -213,7 +215,9 @@ def test_plaintext_only_to_this_machine_or_when_allowed() -> None:
 
 
 def test_secrets_never_show() -> None:
-    config = load(None, MINIMAL | {"JMAPGW__AUTH__MASTER_USER": "m", "JMAPGW__AUTH__MASTER_PASSWORD": "hunter2"})
+    secrets = {"AUTH__MASTER_PASSWORD": "hunter2", "AUTH__CREDENTIALS_KEY": "hunter2" * 5, "PUSH__VAPID_KEY": "hunter2"}
+    given = {f"JMAPGW__{name}": value for name, value in secrets.items()}
+    config = load(None, MINIMAL | given | {"JMAPGW__AUTH__MASTER_USER": "m"})
     for shown in (repr(config), str(redacted(config)), f"{config.auth.master_password}"):
         assert "hunter2" not in shown
     assert {key for key, value in flatten(redacted(config)).items() if value == "********"} == SECRET_KEYS

@@ -25,12 +25,15 @@ class DataType(Protocol):
 
     name: as in "Foo/get". capability: the URN that brings the type. methods: the standard methods it offers, of
     get, changes, set, copy, query, queryChanges.
+    accountless: its records belong to no account: get and set take no accountId and know no states, as those of
+    PushSubscription (RFC 8620 §7.2); hooks get None for the account, and `state` is of no use.
     """
 
     name: str
     capability: str
     methods: tuple[str, ...]
     properties: PropertyTable
+    accountless: bool = False
 
     @abstractmethod
     async def state(self, context: Any, account: Any) -> str:

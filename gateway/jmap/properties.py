@@ -39,6 +39,7 @@ class Property:
     server_set, immutable: in an update allowed only with the current value; server_set never in a create.
     references: how to find creation ids in the value; None where it holds none.
     capability: the extension that brings the property to the type, to be in `using`; None: the type's own.
+    write_only: never shown (RFC 8620 §7.2.1).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Property:
     immutable: bool = False
     references: Resolver | None = None
     capability: str | None = None
+    write_only: bool = False
 
 
 ID: Final = Property("id", id_, server_set=True, immutable=True)
@@ -97,11 +99,17 @@ class PropertyTable:
         None for all. Raises MethodError("invalidArguments") for a name that the type does not have.
         """
         if names is None:
-            return self.default
+            return tuple(name for name in self.default if self._is_known(name, using))
         unknown = [name for name in names if not self._is_known(name, using)]
         if unknown:
             raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
         return _id_first(names)
+
+    def refuse_hidden(self, names: Iterable[str]) -> None:
+        """Raises MethodError("forbidden") where one of the properties is never shown (RFC 8620 §7.2.1)."""
+        hidden = [name for name in names if (row := self.find(name)) is not None and row.write_only]
+        if hidden:
+            raise MethodError("forbidden", f"{hidden[0]} is never returned")
 
     def _is_known(self, name: str, using: Collection[str] | None) -> bool:
         row = self.find(name)

@@ -27,12 +27,12 @@ class _Standard:
 
 
 _STANDARD: Final[Mapping[str, _Standard]] = {
-    "get": _Standard(datatype.Gettable, ("state", "get"), ("get_arguments",), get.method),
+    "get": _Standard(datatype.Gettable, ("state", "get"), ("get_arguments", "accountless"), get.method),
     "changes": _Standard(datatype.Changeable, ("state", "changes"), (), changes.method),
     "set": _Standard(
         datatype.Settable,
         ("state", "get", "create", "update", "destroy", "after_set"),
-        ("get_arguments", "set_arguments", "singleton"),
+        ("get_arguments", "set_arguments", "singleton", "accountless"),
         set.method,
     ),
     "copy": _Standard(datatype.Copyable, ("state", "get", "copy"), ("get_arguments",), copy.method),

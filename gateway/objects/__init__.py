@@ -14,6 +14,7 @@ from gateway.objects.calendars.participant_identity import ParticipantIdentityTy
 from gateway.objects.calendars.share_notification import ShareNotificationType
 from gateway.objects.core import blob_copy, blob_get, blob_lookup, blob_upload
 from gateway.objects.core.blob_lookup import Referrers
+from gateway.objects.core.push_subscription import PushSubscriptionType
 from gateway.objects.mail import email_import, email_parse, references, search_snippet
 from gateway.objects.mail.blobs import MessageBlobs
 from gateway.objects.mail.capability import MAIL
@@ -32,6 +33,7 @@ from gateway.objects.submission.identity import IdentityType
 from gateway.store.blobs import OpenBlob, Uploads
 
 DATA_TYPES: Final[tuple[DataType, ...]] = (
+    PushSubscriptionType(),
     MailboxType(),
     ThreadType(),
     EmailType(),

@@ -9,9 +9,9 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from adapters.errors import AdapterError, AuthFailed
 from adapters.ports.watch import Watched
@@ -28,6 +28,30 @@ FIRST_PAUSE: Final = 1.0
 REFUSED_PAUSE: Final = 300.0
 PROVEN_SECONDS: Final = 60.0
 """A watch that held for so long has proven that the server is well: the pauses begin anew."""
+
+
+async def keep_going(once: Callable[[], Coroutine[Any, Any, bool | None]], longest: float) -> None:
+    """Do something again and again until it says that it is over; after failures with growing pauses.
+
+    longest: seconds of the longest pause.
+    """
+    pause = FIRST_PAUSE
+    while True:
+        began = time.monotonic()
+        try:
+            if await once():
+                return
+            pause = FIRST_PAUSE
+        except AuthFailed:
+            pause = REFUSED_PAUSE  # to insist would lock the user out
+        except (AdapterError, StoreUnavailable) as error:
+            log.info("work in the background ended: %s", type(error).__name__)
+        except Exception:
+            log.exception("work in the background failed")
+        if time.monotonic() - began > PROVEN_SECONDS:
+            pause = FIRST_PAUSE
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads the load
+        pause = min(2 * pause, longest)
 
 
 class Watchable(Protocol):
@@ -67,6 +91,28 @@ class Turns:
         (holder,) = await self.store.read([self._key])
         return holder in (None, self.gateway) and await self._write(Put(self._key, self.gateway, TURN_SECONDS))
 
+    async def during(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do the work for as long as the turn can be kept; wait a while where another has it.
+
+        Raises what the work raises, StoreUnavailable.
+        """
+        if not await self.take():
+            await asyncio.sleep(TURN_SECONDS / 3)
+            return None
+        working = asyncio.create_task(work())
+        try:
+            while True:
+                done, _ = await asyncio.wait([working], timeout=TURN_SECONDS / 3)
+                if done:
+                    return working.result()
+                if not await self.take():
+                    return None
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            with contextlib.suppress(StoreUnavailable):
+                await self.give_up()
+
     async def give_up(self) -> None:
         """Let another have the turn at once. Raises StoreUnavailable."""
         await self._write(Delete(self._key))
@@ -102,7 +148,7 @@ class Watch:
         """Somebody listens while the context lasts."""
         self._listeners += 1
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = asyncio.create_task(keep_going(self._once, self._poll_seconds))
         try:
             yield
         finally:
@@ -111,47 +157,11 @@ class Watch:
                 self._task.cancel()
                 self._task = None
 
-    async def _run(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
-            began = time.monotonic()
-            try:
-                await self._once()
-                pause = FIRST_PAUSE
-            except AuthFailed:
-                pause = REFUSED_PAUSE  # to insist would lock the user out
-            except (AdapterError, StoreUnavailable) as error:
-                log.info("a watch ended: %s", type(error).__name__)
-            except Exception:
-                log.exception("a watch failed")
-            if time.monotonic() - began > PROVEN_SECONDS:
-                pause = FIRST_PAUSE
-            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - only spreads the load
-            pause = min(2 * pause, self._poll_seconds)
-
     async def _once(self) -> None:
         if self._turns is None:
             await self._watch()
-        elif await self._turns.take():
-            await self._in_turn(self._turns)
         else:
-            await asyncio.sleep(TURN_SECONDS / 3)
-
-    async def _in_turn(self, turns: Turns) -> None:
-        """Watch for as long as the turn can be kept."""
-        watching = asyncio.create_task(self._watch())
-        try:
-            while True:
-                done, _ = await asyncio.wait([watching], timeout=TURN_SECONDS / 3)
-                if done:
-                    return watching.result()
-                if not await turns.take():
-                    return None
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-            with contextlib.suppress(StoreUnavailable):
-                await turns.give_up()
+            await self._turns.during(self._watch)
 
     async def _watch(self) -> None:
         """Look at each hint, and from time to time at what gives none. Ends by an error. Raises adapters.errors."""

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import orjson
+
 from gateway.config import Auth
 from gateway.config_reader import Secret
 
@@ -28,6 +30,16 @@ class Credentials:
     username: str
     login: str
     secret: Secret
+
+    def to_bytes(self) -> bytes:
+        """All of them, to be sealed."""
+        return orjson.dumps((self.scheme, self.username, self.login, self.secret.reveal()))
+
+    @classmethod
+    def from_bytes(cls, text: bytes) -> "Credentials":
+        """What `to_bytes` gave."""
+        scheme, username, login, secret = orjson.loads(text)
+        return cls(scheme, username, login, Secret(secret))
 
     def __repr__(self) -> str:
         return f"Credentials({self.scheme})"

@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from gateway.web import feed
-from gateway.web.feed import Feed, States
+from gateway.push import feed
+from gateway.push.feed import Feed, States
 from gateway.web.keys import services
 from gateway.web.problems import Refusal
 

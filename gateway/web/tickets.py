@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from aiohttp import web
 
-from gateway.config_reader import Secret
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store
 from gateway.web import addresses
 from gateway.web.credentials import Credentials
@@ -61,8 +60,7 @@ class Ticket:
 async def issue(store: Store, credentials: Credentials) -> Ticket:
     """A new ticket for these credentials. Raises StoreUnavailable."""
     ticket = Ticket(secrets.token_urlsafe(32))
-    parts = (credentials.scheme, credentials.username, credentials.login, credentials.secret.reveal())
-    sealed = _cipher(ticket).encrypt(_NONCE, orjson.dumps(parts), None)
+    sealed = _cipher(ticket).encrypt(_NONCE, credentials.to_bytes(), None)
     await store.commit(_ACCOUNT, [Put(ticket.place, sealed, SECONDS)])
     return ticket
 
@@ -97,10 +95,9 @@ def _open(ticket: Ticket, sealed: bytes) -> Credentials | None:
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see _cipher
 
     try:
-        scheme, username, login, secret = orjson.loads(_cipher(ticket).decrypt(_NONCE, sealed, None))
+        return Credentials.from_bytes(_cipher(ticket).decrypt(_NONCE, sealed, None))
     except InvalidTag:
         return None
-    return Credentials(scheme, username, login, Secret(secret))
 
 
 async def post_ticket(request: web.Request) -> web.Response:

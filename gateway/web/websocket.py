@@ -13,9 +13,10 @@ from gateway.jmap import checks, ijson
 from gateway.jmap.capabilities import CoreLimits
 from gateway.jmap.errors import NOT_JSON, NOT_REQUEST, RequestProblem
 from gateway.jmap.request import check_size, read_request
-from gateway.web import addresses, api, feed, logs, tickets
+from gateway.push import feed
+from gateway.push.feed import Feed
+from gateway.web import addresses, api, logs, tickets
 from gateway.web.credentials import Credentials
-from gateway.web.feed import Feed
 from gateway.web.keys import Services, services
 from gateway.web.problems import Refusal, problem_object, problem_of
 from gateway.web.session import session_state

@@ -31,6 +31,7 @@ class Bare:
     methods: tuple[str, ...] = ("get",)
     properties = PropertyTable([ID])
     get_arguments: tuple[Argument, ...] = ()
+    accountless = False
 
     async def state(self, context: Any, account: Any) -> str:
         return f"{context}{account}"

@@ -6,8 +6,9 @@ import json
 import aiohttp
 import pytest
 
+from gateway.push import feed
 from gateway.store.base import MISSED
-from gateway.web import event_source, feed
+from gateway.web import event_source
 from tests.web.gateway import Running, running
 
 

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from gateway.jmap.capabilities import CORE
-from gateway.web import feed, tickets
+from gateway.push import feed
+from gateway.web import tickets
 from gateway.web.session import TICKET, WEBSOCKET
 from tests.waiting import until
 from tests.web.gateway import TEST, Running, running

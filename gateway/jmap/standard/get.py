@@ -23,12 +23,14 @@ def method(data_type: Gettable) -> Method:
         return await _get(data_type, context, account, arguments)
 
     declared = (*_ARGUMENTS, *data_type.get_arguments)
-    return Method(f"{data_type.name}/get", data_type.capability, declared, handler)
+    needs_account = not data_type.accountless
+    return Method(f"{data_type.name}/get", data_type.capability, declared, handler, needs_account)
 
 
 async def _get(data_type: Gettable, context: CallContext, account: Any, arguments: Mapping[str, Any]) -> Answer:
     limit = context.limits.max_objects_in_get
     properties = data_type.properties.select(arguments["properties"], context.using)
+    data_type.properties.refuse_hidden(properties)
     ids, unknown = _ids(context, arguments["ids"])
     if ids is not None and len(ids) > limit:
         raise MethodError("requestTooLarge", f"more than {limit} ids")
@@ -38,14 +40,10 @@ async def _get(data_type: Gettable, context: CallContext, account: Any, argument
     fetched = await data_type.get(context, account, ids, properties, own)
     if len(fetched.list) > limit:  # RFC 8620 §5.1: null is for no more than maxObjectsInGet records
         raise MethodError("requestTooLarge", f"there are more than {limit}")
-    return Answer(
-        {
-            "accountId": arguments["accountId"],
-            "state": fetched.state or state,
-            "list": list(fetched.list),
-            "notFound": [*fetched.not_found, *unknown],
-        }
-    )
+    found = {"list": list(fetched.list), "notFound": [*fetched.not_found, *unknown]}
+    if data_type.accountless:
+        return Answer(found)
+    return Answer({"accountId": arguments["accountId"], "state": fetched.state or state} | found)
 
 
 def _ids(context: CallContext, given: list[str] | None) -> tuple[list[str] | None, list[str]]:

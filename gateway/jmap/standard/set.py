@@ -19,8 +19,8 @@ from gateway.jmap.patch import Patch
 from gateway.jmap.properties import Update
 from gateway.jmap.standard.common import after_writing, creation_ids, lookup_in, refusals, require_state
 
+_IF_IN_STATE: Final = Argument("ifInState", nullable(string), None)
 _ARGUMENTS: Final = (
-    Argument("ifInState", nullable(string), None),
     Argument("create", nullable(map_of(id_, object_)), None),
     Argument("update", nullable(map_of(id_or_reference, object_)), None),
     Argument("destroy", nullable(array_of(id_or_reference)), None),
@@ -34,7 +34,10 @@ def method(data_type: Settable) -> Method:
         return await _set(data_type, context, account, arguments)
 
     declared = (*_ARGUMENTS, *data_type.set_arguments)
-    return Method(f"{data_type.name}/set", data_type.capability, declared, handler, writes=True)
+    needs_account = not data_type.accountless
+    if needs_account:
+        declared = (_IF_IN_STATE, *declared)
+    return Method(f"{data_type.name}/set", data_type.capability, declared, handler, needs_account, writes=True)
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ async def _set(data_type: Settable, context: CallContext, account: Any, argument
     if len(create) + len(update) + len(destroy) > context.limits.max_objects_in_set:
         raise MethodError("requestTooLarge", f"more than {context.limits.max_objects_in_set} records")
     old_state = await data_type.state(context, account)
-    require_state(arguments["ifInState"], old_state)
+    require_state(arguments.get("ifInState"), old_state)
     own = {argument.name: arguments[argument.name] for argument in data_type.set_arguments}
     run = _Run(data_type, context, account, own)
     await _create_all(run, create)
@@ -72,6 +75,8 @@ async def _set(data_type: Settable, context: CallContext, account: Any, argument
     with after_writing(bool(result.created or result.updated or result.destroyed)):
         then = await data_type.after_set(context, account, result, own)
         new_state = await data_type.state(context, account)
+    if data_type.accountless:
+        return Answer(_outcome(run), then)
     answer = {"accountId": arguments["accountId"], "oldState": old_state, "newState": new_state}
     return Answer(answer | _outcome(run), then)
 

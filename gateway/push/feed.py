@@ -8,7 +8,7 @@ import asyncio
 import base64
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
 import orjson
@@ -78,10 +78,8 @@ class Feed:
         for account in self._login.accounts.values():
             seen = self.seen.setdefault(account.id, {})
             is_new = not seen
-            for types, source in ((TYPES, account.mail), (CALENDAR_JOURNAL, account.calendars)):
-                wanted = [name for name in types if self._wants(name)]
-                if source is not None and wanted:
-                    await self._catch_up_with(account.id, source, wanted, seen, is_new=is_new)
+            for source, wanted in _sources(account, self._types):
+                await self._catch_up_with(account.id, source, wanted, seen, is_new=is_new)
 
     async def _catch_up_with(
         self, account_id: str, source: "_Source", names: list[str], seen: dict[str, str], *, is_new: bool
@@ -118,7 +116,7 @@ class Feed:
         return changed
 
     def _wants(self, name: str) -> bool:
-        return self._types is None or name in self._types
+        return _wants(self._types, name)
 
     def _hear(self, account: str, message: bytes) -> None:
         if message == MISSED:
@@ -132,6 +130,29 @@ class Feed:
         if states:
             self._changed.setdefault(account, {}).update(states)
             self._event.set()
+
+
+async def current(login: Login, types: Types) -> States:
+    """The states as of now; none of what cannot be reached."""
+    found: States = {}
+    for account in login.accounts.values():
+        for source, wanted in _sources(account, types):
+            with contextlib.suppress(AdapterError):
+                await source.refresh()
+                found.setdefault(account.id, {}).update({name: source.state(name) for name in wanted})
+    return found
+
+
+def _sources(account: Account, types: Types) -> Iterator[tuple[_Source, list[str]]]:
+    """What has states of the types in this account, and which."""
+    for names, source in ((TYPES, account.mail), (CALENDAR_JOURNAL, account.calendars)):
+        wanted = [name for name in names if _wants(types, name)]
+        if source is not None and wanted:
+            yield source, wanted
+
+
+def _wants(types: Types, name: str) -> bool:
+    return types is None or name in types
 
 
 def encode(seen: States) -> str:

@@ -1,0 +1,206 @@
+"""The push subscriptions of all owners: what a client asks of its own, and who pushes to them."""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from adapters.errors import Unavailable
+from gateway.push.feed import current
+from gateway.push.pusher import Access, Pusher, Tools
+from gateway.push.records import Records, owners
+from gateway.push.sender import Sender
+from gateway.push.vapid import VapidKey
+from gateway.store.base import Store, StoreUnavailable
+from gateway.sync.ledger import Record
+from gateway.sync.watch import keep_going
+
+MOST: Final = 50
+"""Subscriptions of one owner."""
+CREATIONS: Final = 100
+"""Subscriptions that one owner may make within an hour: each is a request to a place that he chose."""
+HOUR: Final = 3600.0
+
+Reopen = Callable[[Mapping[str, Any]], Access | None]
+"""The note of an owner -> access without him; None where the operator gave no means to have it."""
+
+
+class Pushers:
+    """All that is pushed by this gateway. longest: seconds that a subscription lives unless it is renewed."""
+
+    def __init__(self, store: Store, sender: Sender, key: VapidKey, reopen: Reopen, longest: float) -> None:
+        self.longest = longest
+        self.key = key
+        self.sender = sender
+        self.creations: dict[str, deque[float]] = {}
+        self._tools = Tools(store, sender, key, secrets.token_bytes(12))
+        self._reopen = reopen
+        self._pushers: dict[str, tuple[Pusher, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Go on with what was subscribed before, where access can be had; once the store answers."""
+        try:
+            await self._resume()
+        except StoreUnavailable:
+            self.spawn(keep_going(self._resume, HOUR))
+
+    async def ready(self) -> None:
+        """Have the key that the session tells of, if the store answers."""
+        if not self.key.public:
+            with contextlib.suppress(StoreUnavailable):
+                await self.key.load()
+
+    async def close(self) -> None:
+        """End all tasks."""
+        tasks = [*self._tasks, *(task for _, task in self._pushers.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.sender.close()
+
+    def met(self, access: Access) -> "Subscriptions":
+        """An owner's credentials were just proven; what he can do with his subscriptions."""
+        if not self._is_served(access):
+            self.spawn(self._take_up(access))
+        return Subscriptions(self, access, self._records(access.owner))
+
+    async def begin(self, access: Access) -> None:
+        """Push to an owner's verified subscriptions, unless that is done. Raises Unavailable, StoreUnavailable."""
+        if self._is_served(access):
+            return
+        pusher = Pusher(access, self._records(access.owner), self._tools)
+        if not await pusher.active() or self._is_served(access):
+            return
+        before = self._pushers.get(access.owner)
+        if before is not None:
+            before[1].cancel()
+        task = asyncio.create_task(pusher.run())
+        self._pushers[access.owner] = pusher, task
+        task.add_done_callback(lambda _: self._ended(access.owner, pusher))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something in the background."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _records(self, owner: str) -> Records:
+        return Records(self._tools.store, owner, time.time)
+
+    def _is_served(self, access: Access) -> bool:
+        """Whether somebody pushes for the owner already, with credentials that are as good as these."""
+        pusher, task = self._pushers.get(access.owner, (None, None))
+        if pusher is None or task is None or task.done():
+            return False
+        return pusher.access.binding or pusher.access.secret == access.secret
+
+    async def _resume(self) -> bool:
+        await self.key.load(make=False)  # it is made for the first who logs in: an idle gateway has no use for it
+        for note in (await owners(self._tools.store)).values():
+            access = self._reopen(note)
+            if access is not None:
+                await self.begin(access)
+        return True
+
+    async def _take_up(self, access: Access) -> None:
+        with contextlib.suppress(Unavailable, StoreUnavailable):  # tried again with the next login
+            await self.begin(access)
+
+    def _ended(self, owner: str, pusher: Pusher) -> None:
+        if owner in self._pushers and self._pushers[owner][0] is pusher:
+            del self._pushers[owner]
+
+
+class Subscriptions:
+    """See gateway.context.PushSubscriptions."""
+
+    def __init__(self, pushers: Pushers, access: Access, records: Records) -> None:
+        self.longest = pushers.longest
+        self._pushers = pushers
+        self._access = access
+        self._records = records
+
+    async def read(self) -> dict[str, Record]:
+        """See gateway.context.PushSubscriptions."""
+        return await self._records.read()
+
+    async def create(self, wanted: Mapping[str, Record]) -> dict[str, Record | str]:
+        """See gateway.context.PushSubscriptions."""
+        server_key = await self._server_key()
+        refused: dict[str, Record | str] = {}
+        made: dict[str, Record] = {}
+        for key, record in wanted.items():
+            if not self._may_create():
+                refused[key] = "rateLimit"
+                continue
+            secret = {"code": secrets.token_urlsafe(24), "serverKey": server_key}
+            made[key] = {**record, "id": "p" + secrets.token_hex(12), **secret}
+        stored: dict[str, Record] = {}
+
+        def edit(before: Mapping[str, Record]) -> Mapping[str, Record]:
+            stored.clear()
+            stored.update(list(made.items())[: max(0, MOST - len(before))])
+            return {record["id"]: record for record in stored.values()}
+
+        await self._records.commit(edit, self._access.note())
+        for record in stored.values():
+            self._pushers.spawn(self._verify(record))
+        return refused | dict.fromkeys(made, "overQuota") | stored
+
+    async def update(self, changes: Mapping[str, Record]) -> None:
+        """See gateway.context.PushSubscriptions."""
+
+        def edit(before: Mapping[str, Record]) -> Mapping[str, Record]:
+            return {name: before[name] | changed for name, changed in changes.items() if name in before}
+
+        before = await self._records.read()
+        for name, changed in changes.items():
+            if name in before and "verificationCode" in changed:
+                await self._remember_now(before[name] | changed)
+        await self._records.commit(edit)
+        with contextlib.suppress(Unavailable, StoreUnavailable):
+            await self._pushers.begin(self._access)
+
+    async def destroy(self, ids: Sequence[str]) -> None:
+        """See gateway.context.PushSubscriptions."""
+        await self._records.erase(ids)
+
+    async def _remember_now(self, record: Record) -> None:
+        """What changes from now on is to be told to a subscription that is being verified."""
+        types = None if record["types"] is None else frozenset(record["types"])
+        try:
+            async with self._access.use() as login:
+                await self._records.saw(record, await current(login, types))
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
+
+    async def _verify(self, record: Record) -> None:
+        """RFC 8620 §7.2.2: at once, and nothing else before the code came back; so this is not tried again."""
+        message = {
+            "@type": "PushVerification",
+            "pushSubscriptionId": record["id"],
+            "verificationCode": record["code"],
+        }
+        outcome = await self._pushers.sender.send(record, orjson.dumps(message))
+        if outcome.kind == "gone":
+            await self._records.erase([record["id"]])
+
+    async def _server_key(self) -> str:
+        try:
+            return await self._pushers.key.load()
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
+
+    def _may_create(self) -> bool:
+        times = self._pushers.creations.setdefault(self._access.owner, deque(maxlen=CREATIONS))
+        now = time.monotonic()
+        if len(times) == CREATIONS and now - times[0] < HOUR:
+            return False
+        times.append(now)
+        return True

@@ -1,0 +1,85 @@
+"""Composition of what is pushed: whose credentials reach an owner's accounts while no client is there.
+
+While the gateway runs they are the client's own, held in memory; after a restart those that were sealed, where the
+operator gave a key, or the master user's; else the subscriptions rest until their owner logs in.
+"""
+
+import base64
+import functools
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any
+
+from gateway.config import Config
+from gateway.context import Login
+from gateway.push.pusher import Access
+from gateway.push.sender import Sender
+from gateway.push.subscriptions import Pushers
+from gateway.push.vapid import VAPID, VapidKey
+from gateway.store.base import Store
+from gateway.vault import Vault
+from gateway.web.credentials import Credentials
+from gateway.web.logins import Logins, Opened
+
+
+class Pushing:
+    """Push subscriptions, tied to the logins. capabilities: of the session; the VAPID key is entered there.
+
+    logins: to be set before anything is opened. Raises ConfigError.
+    """
+
+    logins: Logins
+
+    def __init__(self, config: Config, store: Store, capabilities: dict[str, dict[str, object]]) -> None:
+        self._auth = config.auth
+        self._vault = None if config.auth.credentials_key is None else Vault(config.auth.credentials_key)
+
+        def advertise(key: str) -> None:
+            capabilities[VAPID] = {"applicationServerKey": key}  # RFC 9749 §3
+
+        key = VapidKey(store, config.push.vapid_key, config.push.contact, advertise)
+        sender = Sender(key, config.push.ca_file, config.egress.networks, config.push.request_seconds)
+        self.pushers = Pushers(store, sender, key, self._reopen, config.push.subscription_seconds)
+
+    async def open(self, opening: Callable[[Credentials], Awaitable[Opened]], credentials: Credentials) -> Opened:
+        """A login that knows its push subscriptions. Raises what `opening` raises."""
+        opened = await opening(credentials)
+        await self.pushers.ready()
+        push = self.pushers.met(self._access(credentials, _owner(credentials.username, credentials.login)))
+        return replace(opened, login=replace(opened.login, push=push))
+
+    def _access(self, credentials: Credentials, owner: str) -> Access:
+        return Access(
+            owner=owner,
+            use=functools.partial(self._use, credentials),
+            secret=self.logins.fingerprint(credentials),
+            binding=credentials.scheme == "password" and credentials.login == credentials.username,
+            note=functools.partial(self._note, credentials, owner),
+        )
+
+    def _use(self, credentials: Credentials) -> AbstractAsyncContextManager[Login]:
+        return self.logins.use(credentials)
+
+    def _note(self, credentials: Credentials, owner: str) -> Mapping[str, Any]:
+        note = {"username": credentials.username, "login": credentials.login}
+        if self._vault is not None:
+            note["sealed"] = base64.b64encode(self._vault.seal(credentials.to_bytes(), f"push/{owner}")).decode()
+        return note
+
+    def _reopen(self, note: Mapping[str, Any]) -> Access | None:
+        owner = _owner(note["username"], note["login"])
+        if self._vault is not None and "sealed" in note:
+            text = self._vault.open(base64.b64decode(note["sealed"]), f"push/{owner}")
+            if text is not None:
+                return self._access(Credentials.from_bytes(text), owner)
+        master, secret = self._auth.master_user, self._auth.master_password
+        if master is None or secret is None:
+            return None
+        return self._access(Credentials("password", note["username"], master, secret), owner)
+
+
+def _owner(username: str, login: str) -> str:
+    """Stands for whose credentials they are: the user's own and the master user's are not the same."""
+    return hashlib.sha256(f"{username}\0{login}".encode()).hexdigest()[:32]
