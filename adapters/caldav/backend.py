@@ -24,6 +24,7 @@ from adapters.ports.calendars import (
     CalendarCursor,
     CalendarDelta,
     CalendarFacts,
+    CalendarResource,
     Names,
     Property,
     Stored,
@@ -102,9 +103,15 @@ class CalDavHome:
         """See CalendarPort.changes."""
         path = self.path(calendar.path)
         trusted = not self.quirks.settles and "sync-collection" in self._reports.get(path, ())
-        found = await delta(self.connection, path, None if since is None else since.token, known, reports=trusted)
+        token = None if since is None else since.token
+        found = await delta(self.connection, path, token, known, reports=trusted, along=bodies.DATA)
         # The ctag is the listing's, which is older than the report: what came in between is found again, not lost.
-        return CalendarDelta(CalendarCursor(found.token, calendar.cursor.ctag), found.changed, found.removed)
+        cursor = CalendarCursor(found.token, calendar.cursor.ctag)
+        resources = {
+            name: CalendarResource(found.changed[name], undressed(text.encode(), self.quirks))
+            for name, text in found.along.items()
+        }
+        return CalendarDelta(cursor, found.changed, found.removed, resources)
 
     def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[reading.Batch]:
         """See CalendarPort.fetch."""

@@ -11,9 +11,9 @@ from adapters.dav.bodies import propfind, sync_collection
 from adapters.dav.connection import DavConnection
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import canonical, member
-from adapters.dav.multistatus import Entry, Multistatus
+from adapters.dav.multistatus import Entry, Malformed, Multistatus
 from adapters.dav.names import dav
-from adapters.errors import AdapterError, NotFound, Unavailable
+from adapters.errors import AdapterError, NotFound, TooLarge, Unavailable
 
 _ETAG: Final = dav("getetag")
 _TYPE: Final = dav("resourcetype")
@@ -25,11 +25,15 @@ _TOKEN_REFUSED: Final = frozenset({400, 403, 405, 409, 410, 412, 415, 501})
 
 @dataclass(slots=True)
 class Delta:
-    """Names of one collection; see `adapters.ports.calendars.CalendarDelta`. token: None where there is none."""
+    """Names of one collection; see `adapters.ports.calendars.CalendarDelta`. token: None where there is none.
+
+    along: name -> text of the property that was asked for along with the ETags, as far as the server gave it.
+    """
 
     token: str | None
     changed: dict[str, str]
     removed: frozenset[str]
+    along: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -39,19 +43,27 @@ class _Seen:
     etags: dict[str, str] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     unclear: set[str] = field(default_factory=set)
+    along: dict[str, str] = field(default_factory=dict)
     itself: bool = False
 
 
 async def delta(
-    connection: DavConnection, path: str, token: str | None, known: Mapping[str, str], *, reports: bool
+    connection: DavConnection,
+    path: str,
+    token: str | None,
+    known: Mapping[str, str],
+    *,
+    reports: bool,
+    along: str | None = None,
 ) -> Delta:
     """How the collection at `path` moved since `token`, or as compared with `known`.
 
-    reports: the server has sync-collection (RFC 6578) and its tokens can be relied on.
+    reports: the server has sync-collection (RFC 6578) and its tokens can be relied on. along: a property (Clark name)
+    that is asked for too where only a part of the collection is expected; not every server gives it.
     Raises NotFound, Forbidden, Unavailable, AuthFailed.
     """
     if reports:
-        found = await _since(connection, path, token, known) if token is not None else None
+        found = await _since(connection, path, token, known, along) if token is not None else None
         found = found or await _from_start(connection, path, known)
         if found is not None:
             return found
@@ -63,12 +75,18 @@ def strong(etag: str) -> str:
     return etag.strip().removeprefix("W/")
 
 
-async def _since(connection: DavConnection, path: str, token: str, known: Mapping[str, str]) -> Delta | None:
+async def _since(
+    connection: DavConnection, path: str, token: str, known: Mapping[str, str], along: str | None
+) -> Delta | None:
     """The incremental answer; None where the token is not honoured, or the answer shows that it was not."""
     try:
-        seen, after = await _report(connection, path, token)
+        seen, after = await _report(connection, path, token, along)
     except AdapterError as error:
-        if refusal(error).status in _TOKEN_REFUSED:
+        refused = refusal(error).status in _TOKEN_REFUSED
+        token_refused = refused and "valid-sync-token" in refusal(error).conditions
+        if along is not None and not token_refused and (refused or isinstance(error, (TooLarge, Malformed))):
+            return await _since(connection, path, token, known, None)  # what was asked for along may be the trouble
+        if refused:
             return None
         raise
     repeated = sum(1 for name, etag in seen.etags.items() if known.get(name) == etag)
@@ -77,13 +95,14 @@ async def _since(connection: DavConnection, path: str, token: str, known: Mappin
         # everything, but not what is gone (seen: DAViCal).
         return None
     changed = {name: etag for name, etag in seen.etags.items() if known.get(name) != etag}
-    return Delta(after, changed, frozenset(seen.gone & known.keys()))
+    along_with = {name: text for name, text in seen.along.items() if name in changed}
+    return Delta(after, changed, frozenset(seen.gone & known.keys()), along_with)
 
 
 async def _from_start(connection: DavConnection, path: str, known: Mapping[str, str]) -> Delta | None:
     """The initial synchronization (RFC 6578 §3.4) is a full listing; None where the server cannot do it."""
     try:
-        seen, after = await _report(connection, path, None)
+        seen, after = await _report(connection, path, None, None)
     except AdapterError as error:
         if refusal(error).status in _TOKEN_REFUSED:
             return None
@@ -97,7 +116,7 @@ async def _listed(connection: DavConnection, path: str, known: Mapping[str, str]
     """PROPFIND with Depth 1: the whole collection."""
     seen = _Seen()
     async for entry in connection.multistatus("PROPFIND", path, propfind([_ETAG, _TYPE]), depth="1"):
-        _take(entry, path, seen)
+        _take(entry, path, seen, None)
     if not seen.itself:
         raise Unavailable("a listing that does not show the collection itself")
     return _compared(seen, known, None)
@@ -108,16 +127,18 @@ def _compared(seen: _Seen, known: Mapping[str, str], token: str | None) -> Delta
     return Delta(token, changed, frozenset(known.keys() - seen.etags.keys() - seen.unclear))
 
 
-async def _report(connection: DavConnection, path: str, token: str | None) -> tuple[_Seen, str | None]:
+async def _report(
+    connection: DavConnection, path: str, token: str | None, along: str | None
+) -> tuple[_Seen, str | None]:
     """sync-collection, page after page (RFC 6578 §3.6), and the token after it."""
     seen = _Seen()
     for _ in range(_MOST_PAGES):
         about = Multistatus()
         truncated = False
-        body = sync_collection(token, [_ETAG])
+        body = sync_collection(token, [_ETAG] if along is None else [_ETAG, along])
         async for entry in connection.multistatus("REPORT", path, body, depth="0", about=about):  # RFC 6578 §3.2
             truncated = truncated or (entry.status == 507 and canonical(entry.href) in {path, path.rstrip("/")})
-            _take(entry, path, seen)
+            _take(entry, path, seen, along)
         if not truncated:
             return seen, about.sync_token
         if about.sync_token in {None, token}:
@@ -126,7 +147,7 @@ async def _report(connection: DavConnection, path: str, token: str | None) -> tu
     raise Unavailable("sync-collection does not come to an end")
 
 
-def _take(entry: Entry, path: str, seen: _Seen) -> None:
+def _take(entry: Entry, path: str, seen: _Seen, along: str | None) -> None:
     """One response. What is neither there nor gone for certain is unclear, and stays as it was known."""
     if canonical(entry.href) in {path, path.rstrip("/")}:
         if entry.status in {404, 410}:  # Xandikos says it inside a 207
@@ -141,8 +162,12 @@ def _take(entry: Entry, path: str, seen: _Seen) -> None:
     if entry.status in {404, 410}:
         seen.gone.add(name)
         seen.etags.pop(name, None)
+        seen.along.pop(name, None)
     elif etag is not None:
         seen.etags[name] = strong(etag)
         seen.gone.discard(name)
+        text = None if along is None else entry.text(along)
+        if text is not None:
+            seen.along[name] = text
     else:
         seen.unclear.add(name)

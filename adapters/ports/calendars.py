@@ -11,7 +11,7 @@ it lies elsewhere), and a **name**, the one path segment of a resource in its ca
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypedDict
 
@@ -136,12 +136,14 @@ class CalendarDelta:
     """How one calendar moved.
 
     cursor: where it stands after this delta. changed: new names, and known ones with another ETag. removed: known
-    names that are gone; only such as the server said to be gone, or left out of a complete listing.
+    names that are gone; only such as the server said to be gone, or left out of a complete listing. resources: those
+    of the changed ones that came along with the answer; the others must be fetched.
     """
 
     cursor: CalendarCursor
     changed: Names
     removed: frozenset[str]
+    resources: Mapping[str, "CalendarResource"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

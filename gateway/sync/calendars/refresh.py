@@ -90,7 +90,10 @@ async def _follow(edit: Edit, port: CalendarPort, info: Calendar, held: Held | N
     """Enter what happened in one calendar."""
     known = {} if held is None else held.names
     delta = await port.changes(info, None if held is None else held.cursor, known)
-    found = await fetch(port, info.path, delta.changed.keys()) if delta.changed else {}
+    found: dict[str, Resource] = {}
+    await _convert(delta.resources, found)
+    missing = delta.changed.keys() - found.keys()
+    found |= await fetch(port, info.path, missing) if missing else {}
     # What went away between the listing and the fetch is left for the next pass, as the old cursor says.
     complete = found.keys() == delta.changed.keys()
     edit.put_calendar(info, delta.cursor if complete else (None if held is None else held.cursor))

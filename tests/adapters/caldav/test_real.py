@@ -26,6 +26,10 @@ async def gathered(batches: AsyncIterator[Mapping[str, CalendarResource]]) -> di
     return {name: resource async for batch in batches for name, resource in batch.items()}
 
 
+async def values(port: CalDav, path: str, name: str) -> list[CalendarResource]:
+    return list((await gathered(port.fetch(path, [name]))).values())
+
+
 async def listed(port: CalDav, path: str) -> Calendar:
     return next(calendar for calendar in await port.calendars() if calendar.path == path)
 
@@ -146,6 +150,10 @@ async def test_changes_by_others(
     third = await port.changes(await listed(port, calendar), second.cursor, second.changed)
     assert set(third.changed) == {"a.ics"}
     assert third.removed == {"c.ics"}
+    (came,) = third.resources.values() or await values(port, calendar, "a.ics")
+    assert b"LOCATION:There" in came.data
+    assert came.etag == third.changed["a.ics"]
+    assert bool(third.resources) == (server.name != "xandikos")
     assert not (await listed(port, calendar)).cursor.moved_from(third.cursor)
 
 

@@ -31,6 +31,61 @@ async def test_an_incremental_answer() -> None:
     assert requests == 1
 
 
+DATA = "{urn:ietf:params:xml:ns:caldav}calendar-data"
+
+
+def with_data(name: str, value: str, text: str) -> str:
+    return found(f"/c/{name}", f'<D:getetag>"{value}"</D:getetag><C:calendar-data>{text}</C:calendar-data>')
+
+
+async def along(reports: list[Reply]) -> tuple[Delta, list[bytes]]:
+    """The delta where the data is asked for along, and what was asked."""
+    async with scripted_dav({("REPORT", "/c/"): reports, ("PROPFIND", "/c/"): LISTING}) as script:
+        connection = DavConnection(Endpoint(script.url, read_timeout=0.5), Credentials("a", password="b"))
+        try:
+            found = await delta(connection, "/c/", "old", KNOWN, reports=True, along=DATA)
+            return found, [request.body for request in script.heard]
+        finally:
+            await connection.close()
+
+
+async def test_data_that_comes_along() -> None:
+    answer = multistatus(
+        with_data("a.ics", "2", "A"), with_data("b.ics", "1", "own"), etag("/c/x.ics", "1"), extra=token("n")
+    )
+    found_along, asked = await along([Reply(body=answer)])
+    assert found_along == Delta("n", {"a.ics": '"2"', "x.ics": '"1"'}, frozenset(), {"a.ics": "A"})
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Reply(body=multistatus(with_data("a.ics", "2", "bad\x0b"))),
+        Reply(body=multistatus(with_data("a.ics", "2", "x" * 10_100_000))),
+        Reply(403),
+        Reply(400),
+    ],
+)
+async def test_data_that_is_trouble_is_not_asked_for_again(trouble: Reply) -> None:
+    plain = Reply(body=multistatus(etag("/c/a.ics", "2"), extra=token("n")))
+    found_along, asked = await along([trouble, plain])
+    assert found_along == Delta("n", {"a.ics": '"2"'}, frozenset())
+    assert [b"calendar-data" in body for body in asked] == [True, False]
+
+
+async def test_a_whole_listing_asks_for_no_data() -> None:
+    initial = Reply(body=multistatus(*UNCHANGED[:3], etag("/c/e.ics", "1"), extra=token("new")))
+    found_along, asked = await along([Reply(403, error("D:valid-sync-token")), initial])
+    assert found_along == Delta("new", {"e.ics": '"1"'}, frozenset({"d.ics"}))
+    assert [b"calendar-data" in body for body in asked] == [True, False]
+
+
+async def test_an_outage_is_not_asked_again() -> None:
+    with pytest.raises(Unavailable):
+        await along([Reply(503), Reply(body=multistatus(extra=token("n")))])
+
+
 async def test_nothing_happened() -> None:
     found, requests = await moved(Reply(body=multistatus(extra=token("new"))))
     assert (found, requests) == (Delta("new", {}, frozenset()), 1)
