@@ -85,6 +85,16 @@ class Arrivals:
     def select(self, rows: Sequence[int]) -> "Arrivals":
         """Some of the entries, by their places."""
         threads = self.thread_ids
+        if isinstance(rows, range) and rows.step == 1:
+            at = slice(rows.start, rows.stop)
+            return Arrivals(
+                self.uids[at],
+                self.native_ids[at],
+                self.received[at],
+                self.sizes[at],
+                self.keywords[at],
+                None if threads is None else threads[at],
+            )
         return Arrivals(
             uids=array("I", [self.uids[row] for row in rows]),
             native_ids=[self.native_ids[row] for row in rows],

@@ -111,11 +111,18 @@ class Copies:
             at = 0
         self._insert(at, entries)
 
+    def insert(self, uids: "array[int]", rows: "array[int]", flags: "array[int]") -> None:
+        """Enter columns of UIDs that `lacks` was true of."""
+        if uids:
+            self._own()
+            self._put(bisect_left(self.uids, uids[0]), uids, rows, flags)
+
     def _insert(self, at: int, entries: list[tuple[int, int, int]]) -> None:
         uids, rows, flags = zip(*entries, strict=True)
-        self.uids[at:at] = array("I", uids)
-        self.rows[at:at] = array("I", rows)
-        self.flags[at:at] = array("I", flags)
+        self._put(at, array("I", uids), array("I", rows), array("I", flags))
+
+    def _put(self, at: int, uids: "array[int]", rows: "array[int]", flags: "array[int]") -> None:
+        self.uids[at:at], self.rows[at:at], self.flags[at:at] = uids, rows, flags
         self._shifted(at)
 
     def _shifted(self, position: int) -> None:

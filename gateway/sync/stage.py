@@ -6,7 +6,7 @@ only `settle` decides what happened to an Email, hence a move is an update and a
 
 import asyncio
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from adapters.ports.mail import Arrivals, Folder, FolderStatus, Keywords
@@ -114,45 +114,42 @@ class Stage:
         """Enter arrivals[start:stop]; a UID that is known already only gets its flags."""
         contents = self._contents(number)
         self.own("digests", "received_at", "size", "flag_set", "box", "uid")
-        first, places = len(self.emails), range(start, stop)
+        first, left = len(self.emails), list(range(start, stop))
         if not self._fingerprints and contents.lacks(arrivals.uids[start:stop]):
-            self._arrive_singly(number, arrivals, self._arrive_at_once(number, arrivals, places))
-        else:
-            self._arrive_singly(number, arrivals, places)
+            left = self._arrive_at_once(number, arrivals, start, stop)
+        self._arrive_singly(number, arrivals, left)
         new = range(first // CHUNK, -(-len(self.emails) // CHUNK)) if len(self.emails) > first else ()
         self.dirty.facts.update(new)
         self.dirty.places.update(new)
         self.dirty.flags.update(new)
 
-    def _arrive_at_once(self, number: int, arrivals: Arrivals, places: Sequence[int]) -> Sequence[int]:
-        """Enter those of the arrivals that are new Emails, column by column; returns the others."""
-        emails, digest, natives = self.emails, self._digester.digest, arrivals.native_ids
-        digests = [digest(natives[at]) for at in places]
+    def _arrive_at_once(self, number: int, arrivals: Arrivals, start: int, stop: int) -> list[int]:
+        """Enter those of arrivals[start:stop] that are new Emails, column by column; returns the others' places."""
+        emails, new = self.emails, arrivals.select(range(start, stop))
+        digests = list(map(self._digester.digest, new.native_ids))
         first = len(emails)
         others = emails.by_digest.add_new(map(ids.key_of, digests), first)
         if others:
             taken = set(others)
             left = [place for place in range(len(digests)) if place not in taken]
-            digests, others = [digests[place] for place in left], [places[place] for place in others]
-            places = [places[place] for place in left]
-        flags = array("I", map(emails.flag_sets.number, [arrivals.keywords[at] for at in places]))
-        uids = array("I", [arrivals.uids[at] for at in places])
-        rows = range(first, first + len(uids))
+            digests, new = [digests[place] for place in left], new.select(left)
+        rows = array("I", range(first, first + len(digests)))
+        flags = array("I", map(emails.flag_sets.number, new.keywords))
         emails.digests += b"".join(digests)
-        emails.received_at.extend([arrivals.received[at] for at in places])
-        emails.size.extend([arrivals.sizes[at] for at in places])
+        emails.received_at.extend(new.received)
+        emails.size.extend(new.sizes)
         emails.flag_set.extend(flags)
-        emails.box.extend([number] * len(uids))
-        emails.uid.extend(uids)
-        emails.alive += len(uids)
-        self._contents(number).add(list(zip(uids, rows, flags, strict=True)))
+        emails.box.extend([number] * len(rows))
+        emails.uid.extend(new.uids)
+        emails.alive += len(rows)
+        self._contents(number).insert(new.uids, rows, flags)
         if self._recording:
             self._before.update(dict.fromkeys(rows, _NOWHERE))
         if self.threads is not None:
-            natives = [arrivals.thread_ids[at] if arrivals.thread_ids else b"" for at in places]
-            for row, own, thread in zip(rows, digests, natives, strict=True):
-                self.threads.assign_native(row, own, thread)
-        return others
+            natives = new.thread_ids or [b""] * len(rows)
+            for row, digest, thread in zip(rows, digests, natives, strict=True):
+                self.threads.assign_native(row, digest, thread)
+        return [start + place for place in others]
 
     def _arrive_singly(self, number: int, arrivals: Arrivals, places: Iterable[int]) -> None:
         contents = self._contents(number)
