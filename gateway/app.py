@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 
 from gateway.backends import MailBackends
 from gateway.config import Config, StoreConfig
+from gateway.context import Context, Login
 from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS, Blobs
 from gateway.objects.calendars.capability import AVAILABILITY, CALENDARS, PARSE
+from gateway.objects.mail.email_push import EMAIL_PUSH
 from gateway.objects.mail.smime import SMIME
 from gateway.objects.principals.capability import PRINCIPALS
 from gateway.objects.sieve import capability as sieve
@@ -59,7 +61,14 @@ async def services(config: Config) -> AsyncIterator[Services]:
             stack.push_async_callback(judge.close)
         registry = Registry.build(DATA_TYPES, METHODS)
         capabilities = _capabilities(registry, limits, config)
-        backends, push = MailBackends(config, store, meters, judge), Pushing(config, store, capabilities)
+        uploads, cache = Uploads(store, config.limits.upload_seconds), ByteCache(config.limits.cache_bytes)
+        blobs = Blobs(uploads)
+
+        def make_context(login: Login) -> Context:
+            return Context(login, frozenset(capabilities), limits, uploads, blobs, cache, request_id="")
+
+        backends = MailBackends(config, store, meters, judge)
+        push = Pushing(config, store, capabilities, make_context)
         logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
         push.logins = logins
         stack.push_async_callback(logins.close)
@@ -68,7 +77,6 @@ async def services(config: Config) -> AsyncIterator[Services]:
         authenticator = Authenticator(config, logins, store)
         if store.shared:
             stack.push_async_callback(_end, asyncio.create_task(authenticator.share_failures()))
-        uploads = Uploads(store, config.limits.upload_seconds)
         stack.push_async_callback(push.pushers.close)
         await push.pushers.start()
         yield Services(
@@ -79,8 +87,8 @@ async def services(config: Config) -> AsyncIterator[Services]:
             limits=limits,
             store=store,
             uploads=uploads,
-            cache=ByteCache(config.limits.cache_bytes),
-            blobs=Blobs(uploads),
+            cache=cache,
+            blobs=blobs,
             meters=meters,
             probe=probe,
             api_slots=Slots("maxConcurrentRequests", limits.max_concurrent_requests),
@@ -121,6 +129,7 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
             found[urn] = dict(value)
         else:
             found.pop(urn, None)
+    found[EMAIL_PUSH] = {}  # draft-ietf-jmap-emailpush-03 §2.1: it brings a property, no method
     if config.smime.enabled:
         found[SMIME] = {}  # RFC 9219 §3: it brings properties and conditions, no method
     if all(backend.submission is None for backend in config.backends.values()):

@@ -36,6 +36,7 @@ from gateway.objects import REFERRERS
 from gateway.objects.calendars.capability import calendar_capabilities
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
+from gateway.objects.mail.email_push import EMAIL_PUSH
 from gateway.objects.mail.smime import SMIME
 from gateway.objects.principals.capability import OWNER, principals_capabilities
 from gateway.objects.quota.quota import QUOTA, has_limits
@@ -217,7 +218,7 @@ class MailBackends:
     def _capabilities(self, port: OnceProbed) -> dict[str, dict[str, Any]]:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""
         blob = blob_capability(self._config.limits.max_size_upload, REFERRERS)
-        found = {CORE: {}, MAIL: mail_capability(), BLOB: blob}
+        found = {CORE: {}, MAIL: mail_capability(), BLOB: blob, EMAIL_PUSH: {}}
         found |= {} if self._judge is None else {SMIME: {}}
         return found | {QUOTA: {}} if port.has_limits else found
 

@@ -7,18 +7,21 @@ operator gave a key, or the master user's; else the subscriptions rest until the
 import base64
 import functools
 import hashlib
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any
 
 from gateway.config import Config
-from gateway.context import Login
-from gateway.push.pusher import Access
+from gateway.context import Context, Login
+from gateway.objects.mail.email_push import new_emails
+from gateway.push.pusher import Access, Tools
 from gateway.push.sender import Sender
 from gateway.push.subscriptions import Pushers
 from gateway.push.vapid import VAPID, VapidKey
 from gateway.store.base import Store
+from gateway.sync.ledger import Record
 from gateway.vault import Vault
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Logins, Opened
@@ -27,12 +30,21 @@ from gateway.web.logins import Logins, Opened
 class Pushing:
     """Push subscriptions, tied to the logins. capabilities: of the session; the VAPID key is entered there.
 
+    make_context: for what is asked of the objects on behalf of a login.
+
     logins: to be set before anything is opened. Raises ConfigError.
     """
 
     logins: Logins
 
-    def __init__(self, config: Config, store: Store, capabilities: dict[str, dict[str, object]]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        capabilities: dict[str, dict[str, object]],
+        make_context: Callable[[Login], Context],
+    ) -> None:
+        self._make_context = make_context
         self._auth = config.auth
         self._vault = None if config.auth.credentials_key is None else Vault(config.auth.credentials_key)
 
@@ -41,7 +53,8 @@ class Pushing:
 
         key = VapidKey(store, config.push.vapid_key, config.push.contact, advertise)
         sender = Sender(key, config.push.ca_file, config.egress.networks, config.push.request_seconds)
-        self.pushers = Pushers(store, sender, key, self._reopen, config.push.subscription_seconds)
+        tools = Tools(store, sender, key, secrets.token_bytes(12), self._new_emails)
+        self.pushers = Pushers(tools, self._reopen, config.push.subscription_seconds)
 
     async def open(self, opening: Callable[[Credentials], Awaitable[Opened]], credentials: Credentials) -> Opened:
         """A login that knows its push subscriptions. Raises what `opening` raises."""
@@ -58,6 +71,12 @@ class Pushing:
             binding=credentials.scheme == "password" and credentials.login == credentials.username,
             note=functools.partial(self._note, credentials, owner),
         )
+
+    async def _new_emails(self, login: Login, account_id: str, config: Record, since: str) -> tuple[list[Record], str]:
+        account = login.accounts.get(account_id)
+        if account is None:
+            return [], since
+        return await new_emails(self._make_context(login), account, config, since)
 
     def _use(self, credentials: Credentials) -> AbstractAsyncContextManager[Login]:
         return self.logins.use(credentials)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS
+from gateway.objects.mail.email_push import EMAIL_PUSH
 from gateway.objects.mail.smime import SMIME
 from gateway.push.vapid import VAPID
 from gateway.web.session import WEBSOCKET
@@ -40,7 +41,7 @@ def test_the_rows_bring_exactly_the_registered_types() -> None:
             brought[f"urn:ietf:params:jmap:{capability}"] = set(types.split())
     registry = Registry.build(DATA_TYPES, METHODS)
     # a transport, and an extension of Email: they bring no types
-    registered: dict[str, set[str]] = {WEBSOCKET: set(), SMIME: set(), VAPID: set()}
+    registered: dict[str, set[str]] = {urn: set() for urn in (WEBSOCKET, SMIME, VAPID, EMAIL_PUSH)}
     for name in registry.names():
         method = registry.find(name, None)
         assert method is not None

@@ -1,6 +1,6 @@
 """PatchObjects (RFC 8620 §5.3): syntax, application to the current record, validation of the outcome."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, Final
@@ -10,7 +10,7 @@ import orjson
 from gateway.jmap import pointer
 from gateway.jmap.arguments import REQUIRED
 from gateway.jmap.errors import SetError
-from gateway.jmap.properties import Lookup, PropertyTable, UnknownReference, Update, refuse
+from gateway.jmap.properties import Lookup, Property, PropertyTable, UnknownReference, Update, refuse
 
 Patch = list[tuple[tuple[str, ...], Any]]
 """(path, value) pairs; a path has at least one token, the first of which names a property."""
@@ -66,8 +66,12 @@ def resolve(table: PropertyTable, patch: Patch, lookup: Lookup) -> Patch:
     return _without_clashes(resolved)
 
 
-def apply(table: PropertyTable, current: Mapping[str, Any], patch: Patch) -> Update:
+def apply(
+    table: PropertyTable, current: Mapping[str, Any], patch: Patch, using: Collection[str] | None = None
+) -> Update:
     """The update that the patch makes of the current record (which has at least the properties it names).
+
+    using: as for `PropertyTable.select`.
 
     Raises SetError: invalidPatch when a path does not fit the record, invalidProperties when the outcome is not
     allowed.
@@ -84,7 +88,8 @@ def apply(table: PropertyTable, current: Mapping[str, Any], patch: Patch) -> Upd
     changed = frozenset(
         name for name in names(patch) if not _same(patched.get(name, _ABSENT), before.get(name, _ABSENT))
     )
-    _validate(table, patched, names(patch), changed)
+    known = {name: table.find(name) if table.is_known(name, using) else None for name in sorted(names(patch))}
+    _validate(known, patched, changed)
     return Update(str(current["id"]), before, patched, changed)
 
 
@@ -119,10 +124,9 @@ def _set_inside(patched: dict[str, Any], path: tuple[str, ...], value: Any) -> N
         parent[path[-1]] = value
 
 
-def _validate(table: PropertyTable, patched: Mapping[str, Any], named: frozenset[str], changed: frozenset[str]) -> None:
+def _validate(known: Mapping[str, Property | None], patched: Mapping[str, Any], changed: frozenset[str]) -> None:
     wrong: dict[str, str] = {}
-    for name in sorted(named):
-        row = table.find(name)
+    for name, row in known.items():
         if row is None:
             wrong[name] = "is unknown"
         elif name not in changed:

@@ -99,8 +99,8 @@ class PropertyTable:
         None for all. Raises MethodError("invalidArguments") for a name that the type does not have.
         """
         if names is None:
-            return tuple(name for name in self.default if self._is_known(name, using))
-        unknown = [name for name in names if not self._is_known(name, using)]
+            return tuple(name for name in self.default if self.is_known(name, using))
+        unknown = [name for name in names if not self.is_known(name, using)]
         if unknown:
             raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
         return _id_first(names)
@@ -111,7 +111,8 @@ class PropertyTable:
         if hidden:
             raise MethodError("forbidden", f"{hidden[0]} is never returned")
 
-    def _is_known(self, name: str, using: Collection[str] | None) -> bool:
+    def is_known(self, name: str, using: Collection[str] | None) -> bool:
+        """Whether the type has the property, for a request that is using these capabilities (RFC 8620 §1.8)."""
         row = self.find(name)
         return row is not None and (row.capability is None or using is None or row.capability in using)
 
@@ -129,19 +130,22 @@ class PropertyTable:
             raise SetError("invalidProperties", "refers to a record that was not created", bad)
         return resolved
 
-    def check(self, record: Mapping[str, Any]) -> None:
-        """Check the values that a client gave for a new record.
+    def check(self, record: Mapping[str, Any], using: Collection[str] | None = None) -> None:
+        """Check the values that a client gave for a new record. using: as for `select`.
 
         Raises SetError("invalidProperties") naming every property that is wrong, unknown or the server's.
         """
-        refuse(self._faults(record))
+        refuse(self._faults(record, using))
 
-    def complete(self, record: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Check a record to be created: (the record with all defaults, the defaults that were filled in).
+    def complete(
+        self, record: Mapping[str, Any], using: Collection[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Check a record to be created: (the record with all defaults, the defaults that were filled in and are shown).
 
+        using: as for `select`.
         Raises SetError("invalidProperties") as `check`, also for what is missing.
         """
-        wrong = self._faults(record)
+        wrong = self._faults(record, using)
         defaults: dict[str, Any] = {}
         for row in self._rows.values():
             if row.name in record or row.server_set:
@@ -151,12 +155,12 @@ class PropertyTable:
             elif not row.omittable:
                 wrong[row.name] = "is missing"
         refuse(wrong)
-        return {**record, **defaults}, defaults
+        return {**record, **defaults}, {name: value for name, value in defaults.items() if self.is_known(name, using)}
 
-    def _faults(self, record: Mapping[str, Any]) -> dict[str, str]:
+    def _faults(self, record: Mapping[str, Any], using: Collection[str] | None) -> dict[str, str]:
         wrong: dict[str, str] = {}
         for name, value in record.items():
-            row = self.find(name)
+            row = self.find(name) if self.is_known(name, using) else None
             fault = "is unknown" if row is None else "is set by the server" if row.server_set else row.check(value)
             if fault:
                 wrong[name] = fault

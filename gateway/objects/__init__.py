@@ -19,6 +19,7 @@ from gateway.objects.mail import email_import, email_parse, references, search_s
 from gateway.objects.mail.blobs import MessageBlobs
 from gateway.objects.mail.capability import MAIL
 from gateway.objects.mail.email import EmailType
+from gateway.objects.mail.email_push import EmailPushExtension
 from gateway.objects.mail.mailbox import MailboxType
 from gateway.objects.mail.thread import ThreadType
 from gateway.objects.principals.principal import PrincipalType
@@ -33,7 +34,7 @@ from gateway.objects.submission.identity import IdentityType
 from gateway.store.blobs import OpenBlob, Uploads
 
 DATA_TYPES: Final[tuple[DataType, ...]] = (
-    PushSubscriptionType(),
+    PushSubscriptionType([EmailPushExtension()]),
     MailboxType(),
     ThreadType(),
     EmailType(),

@@ -2,20 +2,18 @@
 
 import asyncio
 import contextlib
-import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 import orjson
 
+from gateway.push import email_push
 from gateway.push.feed import States
 from gateway.push.records import Records
 from gateway.push.sender import Outcome, Sender
 from gateway.store.base import StoreUnavailable
 from gateway.sync.ledger import Record
-
-log = logging.getLogger(__name__)
 
 FIRST_PAUSE: Final = 5.0
 """Seconds before a message that failed is tried again; doubled each time, up to LONGEST_PAUSE."""
@@ -26,6 +24,18 @@ QUICKEST: Final = 1.0
 
 ROOM: Final = 3993
 """Octets of a message, as `formats.web_push.MAX_PLAINTEXT`; also where nothing is encrypted (RFC 8030 §7.2)."""
+
+
+EMAILS: Final = "EmailPush"
+
+NewEmails = Callable[[str, Record, str], Awaitable[tuple[list[Record], str]]]
+"""(account id, EmailPushConfig, state of Email) -> the new Emails since, and the state now. Raises MethodError,
+adapters.errors."""
+
+
+def emails_wanted(record: Record) -> dict[str, Record]:
+    """The EmailPushConfigs of a subscription by account id."""
+    return record.get("emailPush") or {}
 
 
 class Pace:
@@ -52,16 +62,19 @@ class Pace:
 class Courier:
     """Brings one verified subscription its messages. What happens while it must wait is coalesced.
 
-    seen: what the subscription has been told, or need not be told.
+    seen: what the subscription has been told, or need not be told; under EMAILS the state of Email up to which it was
+    told of new ones.
     """
 
-    def __init__(self, record: Record, seen: States, sender: Sender, records: Records) -> None:
+    def __init__(self, record: Record, seen: States, sender: Sender, records: Records, new_emails: NewEmails) -> None:
         self.record = record
         self._types: frozenset[str] | None = None
         self._seen = seen
         self._sender = sender
         self._records = records
+        self._new_emails = new_emails
         self._pending: States = {}
+        self._mail: dict[str, str] = {}
         self._news = asyncio.Event()
         self._pace = Pace()
         self.renew(record)
@@ -78,11 +91,15 @@ class Courier:
             for name, state in types.items():
                 if (self._types is None or name in self._types) and told.get(name) != state:
                     self._pending.setdefault(account, {})[name] = state
-        if self._pending:
+        for account in emails_wanted(self.record):
+            now = states.get(account, {}).get("Email")
+            if now is not None and self._seen.setdefault(account, {}).setdefault(EMAILS, now) != now:
+                self._mail[account] = now
+        if self._pending or self._mail:
             self._news.set()
 
-    async def run(self) -> None:
-        """Until the subscription is gone or has expired; then it is erased."""
+    async def run(self) -> bool:
+        """Until the subscription is gone or has expired; then it is erased. Raises adapters.errors, MethodError."""
         while True:
             await self._news.wait()
             if self._records.seconds_left(self.record) <= 0:  # RFC 8620 §7.2: no request after this time
@@ -92,6 +109,7 @@ class Courier:
                 break
             await asyncio.sleep(self._pace.after(outcome))
         await self._records.erase([self.record["id"]])
+        return True
 
     async def _deliver(self) -> Outcome:
         """Send what there is, a message at a time, until one is not taken."""
@@ -101,8 +119,28 @@ class Courier:
             if outcome.kind != "taken":
                 return outcome
             await self._told(states)
-        if not self._pending:
+        for account in list(self._mail):
+            outcome = await self._deliver_emails(account)
+            if outcome.kind != "taken":
+                return outcome
+        if not self._pending and not self._mail:
             self._news.clear()
+        return Outcome("taken")
+
+    async def _deliver_emails(self, account: str) -> Outcome:
+        """Tell of the new Emails of an account (draft-ietf-jmap-emailpush-03 §3)."""
+        noted = self._mail[account]
+        config = emails_wanted(self.record).get(account)
+        if config is not None:
+            emails, state = await self._new_emails(account, config, self._seen[account][EMAILS])
+            for body in email_push.messages(account, emails, state, ROOM):
+                outcome = await self._sender.send(self.record, body, config.get("urgency", "normal"))
+                if outcome.kind != "taken":
+                    return outcome
+            self._seen[account][EMAILS] = state
+            await self._remember()
+        if self._mail[account] == noted:  # else more came meanwhile
+            del self._mail[account]
         return Outcome("taken")
 
     async def _told(self, states: States) -> None:
@@ -114,6 +152,9 @@ class Courier:
                     del rest[name]
             if not rest:
                 self._pending.pop(account, None)
+        await self._remember()
+
+    async def _remember(self) -> None:
         with contextlib.suppress(StoreUnavailable):  # it is told again after a restart
             await self._records.saw(self.record, self._seen)
 

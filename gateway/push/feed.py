@@ -18,7 +18,7 @@ from gateway.context import Account, Login
 from gateway.store.base import MISSED, Store
 from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
-from gateway.sync.journal import TYPES
+from gateway.sync.journal import PUSHED
 from gateway.sync.watch import Watch
 
 States = dict[str, dict[str, str]]
@@ -145,7 +145,7 @@ async def current(login: Login, types: Types) -> States:
 
 def _sources(account: Account, types: Types) -> Iterator[tuple[_Source, list[str]]]:
     """What has states of the types in this account, and which."""
-    for names, source in ((TYPES, account.mail), (CALENDAR_JOURNAL, account.calendars)):
+    for names, source in ((PUSHED, account.mail), (CALENDAR_JOURNAL, account.calendars)):
         wanted = [name for name in names if _wants(types, name)]
         if source is not None and wanted:
             yield source, wanted

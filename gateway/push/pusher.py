@@ -4,16 +4,17 @@ An owner is who made subscriptions with the same credentials. Among gateways on 
 """
 
 import asyncio
+import functools
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from adapters.errors import AuthFailed
 from gateway.context import Login
-from gateway.push.courier import Courier
+from gateway.push.courier import EMAILS, Courier, emails_wanted
 from gateway.push.feed import Feed, States, Types
 from gateway.push.records import Records, is_verified
 from gateway.push.sender import Sender
@@ -49,12 +50,13 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all pushers share. gateway: stands for this gateway among those on the store."""
+    """What all pushers share. gateway: stands for this gateway among those on the store. new_emails: as `NewEmails`."""
 
     store: Store
     sender: Sender
     key: VapidKey
     gateway: bytes
+    new_emails: Callable[[Login, str, Record, str], Awaitable[tuple[list[Record], str]]]
 
 
 class Pusher:
@@ -100,17 +102,17 @@ class Pusher:
     async def _push(self) -> None:
         """Push until the subscriptions want other types, or none is left. Raises adapters.errors, StoreUnavailable."""
         records = await self.active()
-        types = _wanted(records)
+        types = wanted(records.values())
         seen = await self._records.seen()
         start: States = {}
         for states in (seen.get(record_id, {}) for record_id in records):
             for account, told in states.items():
-                start.setdefault(account, {}).update(told)
+                start.setdefault(account, {}).update({name: told[name] for name in told.keys() - {EMAILS}})
         store = self._tools.store
         async with (
             self.access.use() as login,
             Feed.open(store, login, types, start) as news,
-            _Couriers(self._tools.sender, self._records) as couriers,
+            _Couriers(self._courier_of(login)) as couriers,
         ):
             changed = asyncio.Event()
 
@@ -127,20 +129,29 @@ class Pusher:
                     if changed.is_set():
                         changed.clear()
                         records = await self.active()
-                        if not records or _wanted(records) != types:
+                        if not records or wanted(records.values()) != types:
                             return
                         couriers.renew(records, {}, news.seen)
                     if time.monotonic() >= proven + PROOF_SECONDS:
                         async with self.access.use():
                             proven = time.monotonic()
 
+    def _courier_of(self, login: Login) -> "_Hire":
+        def hire(record: Record, seen: States) -> Courier:
+            new_emails = functools.partial(self._tools.new_emails, login)
+            return Courier(record, seen, self._tools.sender, self._records, new_emails)
+
+        return hire
+
+
+_Hire = Callable[[Record, States], Courier]
+
 
 class _Couriers:
     """The couriers of one owner, each a task, while the context lasts."""
 
-    def __init__(self, sender: Sender, records: Records) -> None:
-        self._sender = sender
-        self._records = records
+    def __init__(self, hire: _Hire) -> None:
+        self._hire = hire
         self._at_work: dict[str, tuple[Courier, asyncio.Task[None]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -164,11 +175,9 @@ class _Couriers:
                 self._at_work[record_id][0].renew(record)
                 continue
             told = seen.get(record_id, now)
-            courier = Courier(
-                record, {account: dict(types) for account, types in told.items()}, self._sender, self._records
-            )
+            courier = self._hire(record, {account: dict(types) for account, types in told.items()})
             courier.note(now)
-            self._at_work[record_id] = courier, asyncio.create_task(courier.run())
+            self._at_work[record_id] = courier, asyncio.create_task(keep_going(courier.run, LONGEST_PAUSE))
 
     async def _dismiss(self, record_id: str) -> None:
         _, task = self._at_work.pop(record_id)
@@ -176,8 +185,11 @@ class _Couriers:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _wanted(records: Mapping[str, Record]) -> Types:
-    """The types that any of the subscriptions is to be told of."""
-    if any(record["types"] is None for record in records.values()):
-        return None
-    return frozenset(name for record in records.values() for name in record["types"])
+def wanted(records: Iterable[Record]) -> Types:
+    """The types whose states any of the subscriptions needs."""
+    types: set[str] = set()
+    for record in records:
+        if record["types"] is None:
+            return None
+        types.update(record["types"], ["Email"] if emails_wanted(record) else [])
+    return frozenset(types)

@@ -11,12 +11,11 @@ from typing import Any, Final
 import orjson
 
 from adapters.errors import Unavailable
+from gateway.push.courier import EMAILS, emails_wanted
 from gateway.push.feed import current
-from gateway.push.pusher import Access, Pusher, Tools
+from gateway.push.pusher import Access, Pusher, Tools, wanted
 from gateway.push.records import Records, owners
-from gateway.push.sender import Sender
-from gateway.push.vapid import VapidKey
-from gateway.store.base import Store, StoreUnavailable
+from gateway.store.base import StoreUnavailable
 from gateway.sync.ledger import Record
 from gateway.sync.watch import keep_going
 
@@ -33,12 +32,12 @@ Reopen = Callable[[Mapping[str, Any]], Access | None]
 class Pushers:
     """All that is pushed by this gateway. longest: seconds that a subscription lives unless it is renewed."""
 
-    def __init__(self, store: Store, sender: Sender, key: VapidKey, reopen: Reopen, longest: float) -> None:
+    def __init__(self, tools: Tools, reopen: Reopen, longest: float) -> None:
         self.longest = longest
-        self.key = key
-        self.sender = sender
+        self.key = tools.key
+        self.sender = tools.sender
         self.creations: dict[str, deque[float]] = {}
-        self._tools = Tools(store, sender, key, secrets.token_bytes(12))
+        self._tools = tools
         self._reopen = reopen
         self._pushers: dict[str, tuple[Pusher, asyncio.Task[None]]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -173,10 +172,12 @@ class Subscriptions:
 
     async def _remember_now(self, record: Record) -> None:
         """What changes from now on is to be told to a subscription that is being verified."""
-        types = None if record["types"] is None else frozenset(record["types"])
         try:
             async with self._access.use() as login:
-                await self._records.saw(record, await current(login, types))
+                states = await current(login, wanted([record]))
+            for account in emails_wanted(record).keys() & states.keys():
+                states[account][EMAILS] = states[account]["Email"]
+            await self._records.saw(record, states)
         except StoreUnavailable as error:
             raise Unavailable("the store does not answer") from error
 

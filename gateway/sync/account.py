@@ -11,7 +11,7 @@ from gateway.store.base import Store
 from gateway.sync import ids, orders
 from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
 from gateway.sync.emails import Emails
-from gateway.sync.journal import TYPES, Changes, ChangeSet, Journal, Record
+from gateway.sync.journal import DELIVERY, PUSHED, Changes, ChangeSet, Journal, Record
 from gateway.sync.mailboxes import Mailboxes, build
 from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
@@ -94,7 +94,7 @@ class MailAccount:
         return self._snapshot.journal
 
     def state(self, *type_names: str) -> str:
-        """The state string of "Mailbox", "Thread" or "Email", or of several of them together."""
+        """The state string of "Mailbox", "Thread", "Email" or "EmailDelivery", or of several of them together."""
         return self._snapshot.journal.state(*type_names)
 
     def changes(self, type_name: str, since: str, max_changes: int | None = None) -> ChangeSet:
@@ -278,7 +278,7 @@ class MailAccount:
                 self._snapshot = stored
                 self._opened()
                 if shown not in (None, stored.journal.epoch):  # what was shown while the store was away is void
-                    await self._committer.publish(stored, list(TYPES))
+                    await self._committer.publish(stored, list(PUSHED))
             elif not self.fresh:
                 # what another writer wrote cannot be read: what is in memory counts, under a new epoch
                 self._snapshot = self._forked()
@@ -313,10 +313,11 @@ class MailAccount:
 
     async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:
         """Commit, then show, then tell. `writing` is held. Raises Superseded."""
-        epoch = self._snapshot.journal.epoch
+        before, journal = self._snapshot.journal, snapshot.journal
         await self._committer.commit(snapshot, dirty, record)
         self._snapshot = snapshot
-        changed = list(TYPES) if snapshot.journal.epoch != epoch else types
+        delivered = journal.heads[DELIVERY] != before.heads[DELIVERY]
+        changed = list(PUSHED) if journal.epoch != before.epoch else [*types, *([DELIVERY] if delivered else [])]
         if changed:
             await self._committer.publish(snapshot, changed)
 

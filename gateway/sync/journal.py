@@ -15,6 +15,10 @@ from itertools import islice
 
 TYPES = ("Mailbox", "Thread", "Email")
 """The types of mail."""
+DELIVERY = "EmailDelivery"
+"""Has a state and nothing else: it changes when an Email is added (RFC 8621 §1.5)."""
+PUSHED = (*TYPES, DELIVERY)
+"""What has states to be pushed."""
 COUNTS = ["totalEmails", "unreadEmails", "totalThreads", "unreadThreads"]
 """The properties that `updated_properties` names when nothing else of a Mailbox changed (RFC 8621 §2.2)."""
 
@@ -77,11 +81,12 @@ class Journal:
     def __init__(self, keep: int = 10_000, types: tuple[str, ...] = TYPES) -> None:
         self._keep = keep
         self._types = types
+        self._states = (*types, DELIVERY) if "Email" in types else types
         self._held = 0
         self.records: list[Record] = []
         self.epoch = ""
         self.seq = 0
-        self.heads = dict.fromkeys(types, 0)
+        self.heads = dict.fromkeys(self._states, 0)
         self.floors = dict.fromkeys(types, 0)
         self.past: dict[str, int] = {}
         self.renew()
@@ -92,7 +97,7 @@ class Journal:
         self.past = {}
         self.records = []
         self._held = 0
-        self.heads = dict.fromkeys(self._types, self.seq)
+        self.heads = dict.fromkeys(self._states, self.seq)
         self.floors = dict.fromkeys(self._types, self.seq)
 
     def branch(self) -> None:
@@ -127,6 +132,8 @@ class Journal:
         self.records.append(record)
         for name in record.types:
             self.heads[name] = record.seq
+        if "Email" in record.types and record.types["Email"].created:
+            self.heads[DELIVERY] = record.seq
         self._held += len(record)
         trimmed = 0
         while self._held > self._keep:

@@ -10,7 +10,7 @@ from gateway.sync.copies import Copies
 from gateway.sync.emails import Emails
 from gateway.sync.flag_sets import FlagSets
 from gateway.sync.hash_index import HashIndex
-from gateway.sync.journal import Changes, Journal, Record
+from gateway.sync.journal import DELIVERY, Changes, Journal, Record
 from gateway.sync.mailboxes import Box, build
 from gateway.sync.orders import Orders
 from gateway.sync.snapshot import Snapshot
@@ -142,7 +142,7 @@ class _Loader:
         journal = Journal(keep)
         head = self._head
         journal.epoch, journal.seq, journal.past = head["epoch"], head["seq"], head["past"]
-        journal.heads, journal.floors = head["heads"], head["floors"]
+        journal.heads, journal.floors = {DELIVERY: 0} | head["heads"], head["floors"]
         records = []
         for name, value in sorted(self._spaces[persist.JOURNAL].items()):
             document = unseal_json(value)

@@ -1,7 +1,7 @@
 """A gateway that pushes to a service on loopback, in front of Dovecot."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -57,23 +57,24 @@ def imap(dovecot: Dovecot, user: User) -> Iterator[ImapClient]:
         yield client
 
 
-async def ask(jmap: JmapClient, name: str, **arguments: Any) -> Any:
+async def ask(jmap: JmapClient, name: str, using: Sequence[str] = (CORE,), **arguments: Any) -> Any:
     """The response to a call that takes no accountId; of an error its arguments."""
-    response = await jmap.request([[name, arguments, "0"]], [CORE, *EXTRA.get(name, ())])
+    response = await jmap.request([[name, arguments, "0"]], using)
     return response["methodResponses"][0][1]
 
 
-EXTRA: dict[str, tuple[str, ...]] = {}
-
-
 async def subscribe(
-    jmap: JmapClient, service: PushService, subscriber: Subscriber | None = None, **properties: Any
+    jmap: JmapClient,
+    service: PushService,
+    subscriber: Subscriber | None = None,
+    using: Sequence[str] = (CORE,),
+    **properties: Any,
 ) -> str:
     """A verified subscription: its id."""
     record = {"deviceClientId": "a889-ffea-910", "url": service.url()} | properties
     if subscriber is not None:
         record["keys"] = subscriber.keys
-    made = (await ask(jmap, "PushSubscription/set", create={"s": record}))["created"]["s"]
+    made = (await ask(jmap, "PushSubscription/set", using, create={"s": record}))["created"]["s"]
     message = read(await service.next(), subscriber)
     assert message["@type"] == "PushVerification"
     assert message["pushSubscriptionId"] == made["id"]

@@ -72,7 +72,7 @@ class Mail:
 
     def __init__(self) -> None:
         self.refreshed = 0
-        self.states = {"Email": "e-5", "Mailbox": "e-5", "Thread": "e-2"}
+        self.states = {"Email": "e-5", "Mailbox": "e-5", "Thread": "e-2", "EmailDelivery": "e-2"}
 
     async def refresh(self) -> None:
         self.refreshed += 1
@@ -85,7 +85,7 @@ async def test_a_returning_client_is_told_what_it_missed() -> None:
     async with running() as gateway:
         mail = Mail()
         gateway.backend.mail = mail
-        last = feed.encode({"Aalice": {"Email": "e-1", "Thread": "e-2"}})
+        last = feed.encode({"Aalice": {"Email": "e-1", "Thread": "e-2", "EmailDelivery": "e-2"}})
         headers = gateway.auth() | {"Last-Event-ID": last}
         async with gateway.http.get(url(gateway, closeafter="state"), headers=headers) as response:
             await event(response)

@@ -121,7 +121,7 @@ async def _create_wave(run: _Run, wave: Mapping[str, Mapping[str, Any]]) -> None
     defaults: dict[str, dict[str, Any]] = {}
     for key, record in wave.items():
         try:
-            records[key], defaults[key] = table.complete(table.resolve(record, lookup))
+            records[key], defaults[key] = table.complete(table.resolve(record, lookup), run.context.using)
         except SetError as error:
             run.not_created[key] = error
     if not records:
@@ -187,7 +187,7 @@ async def _applied(run: _Run, parsed: Mapping[str, Patch]) -> dict[str, Update]:
         try:
             if record_id not in records:
                 raise SetError("notFound")  # noqa: TRY301 - one place that collects them all
-            applied[record_id] = patches.apply(table, records[record_id], patch)
+            applied[record_id] = patches.apply(table, records[record_id], patch, run.context.using)
         except SetError as error:
             run.not_updated[record_id] = error
     return applied

@@ -4,7 +4,7 @@ import hmac
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from gateway.context import Context, PushSubscriptions
@@ -44,19 +44,25 @@ def _types(value: Any) -> str | None:
 
 _KEYS: Final = {"p256dh": _text, "auth": _text}
 
-PROPERTIES: Final = PropertyTable(
-    [
-        ID,
-        Property("deviceClientId", _text, immutable=True),
-        Property("url", _url, immutable=True, write_only=True),
-        Property("keys", nullable(record(_KEYS, frozenset(_KEYS))), default=None, immutable=True, write_only=True),
-        Property("verificationCode", nullable(_text), default=None),
-        Property("expires", nullable(utc_date), default=None),
-        Property("types", nullable(_types), default=None),
-    ],
-    # RFC 8620 §7.2.1: all properties but url and keys
-    default=["id", "deviceClientId", "verificationCode", "expires", "types"],
+PROPERTIES: Final = (
+    ID,
+    Property("deviceClientId", _text, immutable=True),
+    Property("url", _url, immutable=True, write_only=True),
+    Property("keys", nullable(record(_KEYS, frozenset(_KEYS))), default=None, immutable=True, write_only=True),
+    Property("verificationCode", nullable(_text), default=None),
+    Property("expires", nullable(utc_date), default=None),
+    Property("types", nullable(_types), default=None),
 )
+
+
+class Extension(Protocol):
+    """A property that another specification adds."""
+
+    property: Property
+
+    def check(self, context: Context, value: Any) -> None:
+        """Look at a value other than null that is of the right shape. Raises SetError."""
+        ...
 
 
 class PushSubscriptionType(Settable):
@@ -65,8 +71,13 @@ class PushSubscriptionType(Settable):
     name = "PushSubscription"
     capability = CORE
     methods = ("get", "set")
-    properties = PROPERTIES
     accountless = True
+
+    def __init__(self, extensions: Sequence[Extension] = ()) -> None:
+        self._extensions = {extension.property.name: extension for extension in extensions}
+        rows = [*PROPERTIES, *(extension.property for extension in extensions)]
+        # RFC 8620 §7.2.1: all properties but url and keys
+        self.properties = PropertyTable(rows, default=[row.name for row in rows if not row.write_only])
 
     async def state(self, context: Context, account: None) -> str:
         """There is none that a client could see (RFC 8620 §7.2.1, §7.2.2)."""
@@ -83,7 +94,7 @@ class PushSubscriptionType(Settable):
         """PushSubscription/get (RFC 8620 §7.2.1): only those that the same credentials made."""
         found = await _own(context).read()
         wanted = list(found) if ids is None else ids
-        shown = [{name: found[key][name] for name in properties} for key in wanted if key in found]
+        shown = [{name: found[key].get(name) for name in properties} for key in wanted if key in found]
         return Fetched(shown, [key for key in wanted if key not in found])
 
     async def create(
@@ -95,6 +106,7 @@ class PushSubscriptionType(Settable):
         wanted: dict[str, Record] = {}
         for key, given in records.items():
             try:
+                self._check(context, given)
                 wanted[key] = _checked(given) | {"expires": _expiry(given["expires"], own.longest)}
             except SetError as error:
                 answers[key] = error
@@ -117,6 +129,7 @@ class PushSubscriptionType(Settable):
         for record_id, update in updates.items():
             before = current.get(record_id)
             try:
+                self._check(context, {name: update.patched[name] for name in update.changed})
                 changes[record_id] = _changed(before, update, own.longest)
             except SetError as error:
                 answers[record_id] = error
@@ -134,6 +147,11 @@ class PushSubscriptionType(Settable):
         found = await own.read()
         await own.destroy([record_id for record_id in ids if record_id in found])
         return {record_id: SetError("notFound") for record_id in ids if record_id not in found}
+
+    def _check(self, context: Context, values: Mapping[str, Any]) -> None:
+        for name, extension in self._extensions.items():
+            if values.get(name) is not None:
+                extension.check(context, values[name])
 
 
 def _own(context: Context) -> PushSubscriptions:

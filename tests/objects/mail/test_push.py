@@ -44,6 +44,24 @@ async def test_new_mail_is_told_to_an_event_source(tier: Tier, jmap: JmapClient,
         assert len(answer["created"]) == 1
 
 
+async def test_email_delivery_is_told_of_new_mail_only(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
+    """RFC 8621 §1.5: its state changes whenever an Email is added, and upon nothing else."""
+    imap.append("INBOX", MESSAGE)
+    (email_id,) = (await jmap.call("Email/query"))["ids"]
+    url = jmap.session["eventSourceUrl"]
+    for name, value in {"types": "EmailDelivery,Mailbox", "closeafter": "no", "ping": "0"}.items():
+        url = url.replace(f"{{{name}}}", value)
+    async with jmap.http.get(url) as response:
+        assert b"connected" in await response.content.readline()
+        await jmap.call("Email/set", update={email_id: {"keywords/$seen": True}})
+        assert set((await state_event(response))["changed"][jmap.account]) == {"Mailbox"}
+        await asyncio.to_thread(imap.append, "INBOX", MESSAGE)
+        while "EmailDelivery" not in (await state_event(response))["changed"][jmap.account]:
+            pass  # some servers tell of a flag twice
+        await jmap.call("Email/set", destroy=[email_id])
+        assert set((await state_event(response))["changed"][jmap.account]) == {"Mailbox"}
+
+
 async def test_a_flag_is_told_over_websocket(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
     imap.append("INBOX", MESSAGE)
     known = await states(jmap)
