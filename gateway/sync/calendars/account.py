@@ -26,6 +26,8 @@ from gateway.sync.pace import Shared
 _log: Final = logging.getLogger(__name__)
 
 JOURNAL_KEEP: Final = 10_000
+REST_SECONDS: Final = 0.2
+"""After a glance: the answer that it was for comes before the rest is read."""
 _ATTEMPTS: Final = 3
 
 
@@ -58,6 +60,7 @@ class CalendarAccount:
         self._facts: CalendarFacts | None = None
         self._loaded = False
         self._fresh = True
+        self._rest: asyncio.TimerHandle | None = None
         self._whole_wanted = False
         self._glanced: tuple[TimeRange, ...] | None = None
         self._writing = asyncio.Lock()
@@ -111,7 +114,8 @@ class CalendarAccount:
                 edit = await look_at(self.index, self.port, self.ids, window)
                 self.index, _ = edit.settle(self._facts)
                 self._glanced = (*(self._glanced or ()), *(() if window is None else (window,)))
-            self._passes.start()
+            loop = asyncio.get_running_loop()
+            self._rest = self._rest or loop.call_later(REST_SECONDS, self._passes.start)
             return True
         return False
 
@@ -128,6 +132,8 @@ class CalendarAccount:
 
     async def close(self) -> None:
         """Stop all work. The port and the store are the caller's."""
+        if self._rest is not None:
+            self._rest.cancel()
         await self._passes.close()
 
     async def advance(self, changes: Mapping[Place, Resource | None]) -> None:
@@ -164,6 +170,8 @@ class CalendarAccount:
 
     async def _pass(self) -> None:
         whole, self._whole_wanted = self._whole_wanted, False
+        if self._rest is not None:
+            self._rest.cancel()
         if self._facts is None:
             await self.learn()
         async with self._writing:

@@ -11,6 +11,7 @@ from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from gateway.demo.radicale import Radicale
 from gateway.objects.calendars.capability import CALENDARS, PARSE
+from gateway.sync.calendars import account
 from gateway.sync.calendars.index import Ids
 from tests.client import CORE, JmapClient, jmap_client
 from tests.gateway import running_gateway
@@ -21,6 +22,12 @@ from tests.servers.users import User, fresh_user
 from tests.servers.xandikos import USER, Xandikos
 
 USING = (CORE, CALENDARS, PARSE)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a glance leaves to be read is read at once, not while another test runs."""
+    monkeypatch.setattr(account, "REST_SECONDS", 0.0)
 
 
 @dataclass
