@@ -97,9 +97,11 @@ class PropertyTable:
 
         using: the capabilities of the request, without which what extensions bring is not there (RFC 8620 §1.8);
         None for all. Raises MethodError("invalidArguments") for a name that the type does not have.
+        Where the client asked for none in particular the answer `is` the table's `default`, unless some are left out.
         """
         if names is None:
-            return tuple(name for name in self.default if self.is_known(name, using))
+            known = tuple(name for name in self.default if self.is_known(name, using))
+            return known if len(known) < len(self.default) else self.default
         unknown = [name for name in names if not self.is_known(name, using)]
         if unknown:
             raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
