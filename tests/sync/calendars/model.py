@@ -1,6 +1,7 @@
 """A CalDAV home in dictionaries: implements CalendarPort as a careful server would, and fails on demand."""
 
 import hashlib
+import itertools
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -38,15 +39,19 @@ PROPERTIES: frozenset[Property] = frozenset({"name", "color", "order", "descript
 
 @dataclass
 class Shelf:
-    """One calendar: its head, its resources, and a log of what happened to which name."""
+    """One calendar: its head, its resources, and a log of what happened to which name.
+
+    life: a calendar that is made anew at the same path has other tokens.
+    """
 
     info: Calendar
+    life: int = field(default_factory=itertools.count().__next__)
     resources: dict[str, CalendarResource] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
     @property
     def cursor(self) -> CalendarCursor:
-        return CalendarCursor(f"t{len(self.log)}", None)
+        return CalendarCursor(f"t{self.life}-{len(self.log)}", None)
 
 
 class Home:
