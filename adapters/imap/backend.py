@@ -95,7 +95,7 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         self._sentinel = Sentinel(self._pool, self._nature)
         return self._nature.facts
 
-    async def folders(self) -> list[Folder]:
+    async def folders(self) -> Sequence[Folder]:
         """All personal folders with fresh numbers, see `sentinel`. Raises Unavailable, AuthFailed."""
         if self._sentinel is None:
             raise Unavailable("not open")

@@ -85,6 +85,17 @@ class Dialogue:
         """
         return await self.outcome(self.ask(name, parts), timeout, patient=patient)
 
+    async def commands(self, *commands: tuple[str, *tuple[Part, ...]]) -> list[Completion]:
+        """Run commands (name, parts…) that leave in one write. Raises the first error, the others unanswered."""
+        asked = [self.ask(name, parts) for name, *parts in commands]
+        try:
+            return [await self.outcome(pending, None) for pending in asked]
+        except BaseException:
+            for pending in asked:
+                if not pending.future.done():
+                    self._abandon(pending, self._timeout)
+            raise
+
     def hand_back(self, raw: bytes) -> None:
         """Whole raw responses that a bulk consumer did not want: dispatched as if no command were in progress."""
         for _, pieces in split_responses(raw):

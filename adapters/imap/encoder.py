@@ -156,7 +156,10 @@ def literal(content: bytes | AsyncIterable[bytes], size: int | None = None, *, b
 
 def paren(*parts: Part) -> Part:
     """A parenthesised list."""
-    return Part((b"(", *_joined(parts), b")"), path=next((p.path for p in parts if p.path is not None), None))
+    inside = tuple(_joined(parts))
+    if all(isinstance(segment, bytes) for segment in inside):
+        inside = (b"".join(segment for segment in inside if isinstance(segment, bytes)),)
+    return Part((b"(", *inside, b")"), path=next((p.path for p in parts if p.path is not None), None))
 
 
 def seqset(numbers: Iterable[int]) -> Part:

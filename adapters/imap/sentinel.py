@@ -4,8 +4,10 @@ A server opens every mailbox whose STATUS it is asked for, unless the connection
 EXAMINEd, LIST and then LIST … RETURN (STATUS …) of the real ones cost a fraction of a millisecond. Virtual mailboxes
 are never asked, for their STATUS reads every message of the account.
 
-The NOOP that brings the held mailbox up to date must be answered before its STATUS is asked: Dovecot puts the work of
-pipelined commands off to the last of them and answers a STATUS of the selected mailbox from what the session knows.
+A server may answer a STATUS of the held mailbox from what the session knows of it, so NOOP must bring that up to date.
+Mostly nothing has happened there: LIST and NOOP leave together, and a NOOP that brings no news says that what LIST said
+still stands. Otherwise LIST is asked again, after the NOOP was answered: Dovecot puts the work of pipelined commands
+off to the last of them.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from adapters.errors import AdapterError, Unavailable
@@ -41,6 +44,7 @@ from adapters.ports.mail import Folder, FolderStatus
 RIGHTS_SECONDS: Final = 300.0
 
 Status = dict[bytes, Value]
+Command = tuple[str, *tuple[Part, ...]]
 
 
 @dataclass(slots=True)
@@ -94,8 +98,8 @@ class Sentinel:
         self._answered: list[Untagged] = []
         self._folders: list[Folder] = []  # what that meant
 
-    async def folders(self) -> list[Folder]:
-        """All personal folders, true as of this call. Raises Unavailable, AuthFailed."""
+    async def folders(self) -> Sequence[Folder]:
+        """All personal folders, true as of this call; the very same list where nothing moved. Raises Unavailable."""
         try:
             seen = await self._listing()
         except REFUSALS:
@@ -108,7 +112,7 @@ class Sentinel:
             self._answered = seen.responses
         real = ((folder.path, folder.status) for folder in self._folders if folder.status is not None)
         await self._pin(largest(real, self._pinned))
-        return list(self._folders)
+        return self._folders
 
     async def _understood(self, seen: _Pass) -> list[Folder]:
         statuses = {
@@ -150,9 +154,7 @@ class Sentinel:
         due = self._nature.acl and self._clock() >= self._rights_until
         at_once = self._all_real and self._nature.lists_status
         if at_once:
-            await refresh(connection, same=False)
-            (listing,) = self._list(connection, paren(*map(atom, self._items(connection))))
-            answered = (await listing).untagged
+            answered = await self._list_at_once(connection)
             if answered == self._answered and not due:
                 return None
             seen.add(answered)
@@ -174,15 +176,29 @@ class Sentinel:
             self._rights_until = self._clock() + RIGHTS_SECONDS
         return seen
 
-    def _list(self, connection: Connection, status_items: Part | None = None) -> list[Awaitable[Completion]]:
+    async def _list_at_once(self, connection: Connection) -> list[Untagged]:
+        """Everything with its STATUS: in one round trip where the held mailbox is as it was."""
+        listing = self._listing_of(connection, tuple(self._items(connection)))
+        news: list[Untagged] = []
+        undo = connection.on_unsolicited(news.append)
+        try:
+            listed, noop = await connection.commands(listing, ("NOOP",))
+        finally:
+            undo()
+        if not news and not noop.untagged and noop.code is None:  # [HIGHESTMODSEQ] is news as well
+            return listed.untagged
+        if any(response.name == b"NO" for response in news):
+            await refresh(connection, same=False)
+        return (await connection.command(*listing)).untagged
+
+    def _list(self, connection: Connection) -> list[Awaitable[Completion]]:
+        if self._nature.lists_status:
+            return [connection.command(*self._listing_of(connection))]
         everything = (string(""), mailbox("*"))
-        if not self._nature.lists_status:
-            return [connection.command("LIST", *everything), connection.command("LSUB", *everything)]
-        wanted = ["SUBSCRIBED", "CHILDREN"]
-        if {b"SPECIAL-USE", b"IMAP4REV2"} & connection.capabilities:
-            wanted.append("SPECIAL-USE")
-        returning = [*map(atom, wanted), *([] if status_items is None else [atom("STATUS"), status_items])]
-        return [connection.command("LIST", *everything, atom("RETURN"), paren(*returning))]
+        return [connection.command("LIST", *everything), connection.command("LSUB", *everything)]
+
+    def _listing_of(self, connection: Connection, status_items: tuple[str, ...] = ()) -> Command:
+        return _listing(bool({b"SPECIAL-USE", b"IMAP4REV2"} & connection.capabilities), status_items)
 
     def _status(self, connection: Connection) -> list[Awaitable[Completion]]:
         items = paren(*map(atom, self._items(connection)))
@@ -242,6 +258,14 @@ class Sentinel:
             await self._pool.run(path, "bulk", examine)
         except REFUSALS:
             return
+
+
+@lru_cache(16)
+def _listing(special_use: bool, status_items: tuple[str, ...]) -> Command:
+    """LIST of everything that LIST-EXTENDED can tell, and the STATUS of each if wanted (RFC 5819)."""
+    wanted = ["SUBSCRIBED", "CHILDREN", *(["SPECIAL-USE"] if special_use else [])]
+    status = (atom("STATUS"), paren(*map(atom, status_items))) if status_items else ()
+    return "LIST", string(""), mailbox("*"), atom("RETURN"), paren(*map(atom, wanted), *status)
 
 
 def _list_names(connection: Connection, paths: Sequence[str], returning: Part) -> list[Awaitable[Completion]]:

@@ -206,8 +206,11 @@ class MailPort(Protocol):
         """Prove the credentials and learn the backend's powers. Raises AuthFailed, Unavailable."""
         ...
 
-    async def folders(self) -> list[Folder]:
-        """All folders of the login's personal namespace with fresh STATUS, true as of this call."""
+    async def folders(self) -> Sequence[Folder]:
+        """All folders of the login's personal namespace with fresh STATUS, true as of this call.
+
+        A backend may give the very same sequence as before where nothing in it changed.
+        """
         ...
 
     async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:

@@ -13,6 +13,9 @@ MAX_DEPTH: Final = 100
 # An empty array is two octets in the text and some sixty in memory: a request of megabytes of them is no request.
 MAX_CONTAINERS: Final = 500_000
 
+# Likewise strings of no octets: each costs some seventy in memory, and time.
+MAX_STRINGS: Final = 500_000
+
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 # U+FDD0..U+FDEF and the last two code points of every plane, as UTF-8.
@@ -30,7 +33,7 @@ def loads(body: bytes, max_depth: int = MAX_DEPTH) -> Any:
 
     Refused with NotIJSON: whatever is not JSON in UTF-8 (also a byte order mark, NaN, Infinity, unpaired
     surrogates, numbers beyond a double), repeated member names, noncharacters, more than `max_depth` levels, more
-    than MAX_CONTAINERS arrays and objects.
+    than MAX_CONTAINERS arrays and objects, more than MAX_STRINGS strings (names included).
     Integers beyond 64 bits come out as floats.
     """
     structure = _without_strings(body)
@@ -57,6 +60,8 @@ def _without_strings(text: bytes) -> bytes:
     """JSON with all strings taken out, quotes included. Of what is not JSON it makes something no longer."""
     if b"\\" in text:  # escaped backslashes first: what remains before a quote then escapes it
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if text.count(b'"') > 2 * MAX_STRINGS:
+        raise NotIJSON(f"more than {MAX_STRINGS} strings")
     return b"".join(text.split(b'"')[::2])
 
 

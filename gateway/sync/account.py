@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from adapters.errors import Unavailable
-from adapters.ports.mail import MailFacts, MailPort
+from adapters.ports.mail import Folder, MailFacts, MailPort
 from gateway.store.base import Store
 from gateway.sync import ids, orders
 from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
@@ -71,6 +71,7 @@ class MailAccount:
         self._loaded = False
         self.fresh = True
         self._renames: list[tuple[str, str]] = []
+        self._calm: tuple[Sequence[Folder], Emails] | None = None  # a listing that says that these are all up to date
         self._snapshot = self._nothing()
 
     @property
@@ -288,13 +289,11 @@ class MailAccount:
             self._loaded = True
 
     async def _refresh(self, facts: MailFacts) -> None:
+        listing = await self.port.folders()
         base = self._nothing() if self.fresh else self._snapshot
-        renames, self._renames = self._renames, []
-        try:
-            found = await Refresh(base, self.port, facts, self._namespace, fresh=self.fresh, renames=renames).run()
-        except BaseException:
-            self._renames[:0] = renames
-            raise
+        found = None
+        if self._renames or self._calm is None or self._calm[0] is not listing or self._calm[1] is not base.emails:
+            found = await self._compare(facts, base, listing)
         if found is not None:
             await self._commit(facts, found)
         elif self._committer.overdue():
@@ -302,6 +301,17 @@ class MailAccount:
                 await self._store(self._forked(), Dirty(), [])
         elif not await self._committer.is_current():
             raise Superseded  # what only the store holds may have changed
+
+    async def _compare(self, facts: MailFacts, base: Snapshot, listing: Sequence[Folder]) -> Pass | None:
+        renames, self._renames = self._renames, []
+        try:
+            refresh = Refresh(base, self.port, facts, self._namespace, fresh=self.fresh, renames=renames)
+            found = await refresh.run(listing)
+        except BaseException:
+            self._renames[:0] = renames
+            raise
+        self._calm = (listing, base.emails) if found is None and refresh.calm else None
+        return found
 
     async def _commit(self, facts: MailFacts, found: Pass) -> None:
         async with self.writing:

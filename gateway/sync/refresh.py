@@ -36,6 +36,7 @@ class Refresh:
 
     base: the committed state. fresh: it is empty because nothing was stored, so nothing has to be remembered.
     renames: what this gateway has renamed since, in order.
+    calm: whether the last listing alone told that nothing happened, so that the same one will tell the same again.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Refresh:
         self._namespace = namespace
         self._digester = ids.Digester(namespace, facts.id_source)
         self._fingerprints = facts.id_source == "fingerprint"
+        self.calm = False
         self._restless = False
         self._stage = Stage(
             base.emails,
@@ -64,11 +66,14 @@ class Refresh:
         for path, target in renames:
             self._rename(path, target)
 
-    async def run(self) -> Pass | None:
-        """Look until the backend holds still; None if nothing at all happened. Raises adapters.errors.*."""
-        for _ in range(ROUNDS):
+    async def run(self, listing: Sequence[Folder]) -> Pass | None:
+        """Look until the backend holds still; None if nothing at all happened. Raises adapters.errors.*.
+
+        listing: the port's folders as of now.
+        """
+        for turn in range(ROUNDS):
             self._restless = False
-            acted = await self._round()
+            acted = await self._round(await self._port.folders() if turn else listing)
             # An Email that lost its last copy may have been moved to a folder that was looked at before, and a long
             # stream is overtaken by new mail: look again, so that a move is never a destroy and a create.
             if not acted or not (self._restless or self._stage.has_orphans()):
@@ -92,13 +97,13 @@ class Refresh:
             if name == path or (delimiter and name.startswith(path + delimiter)):
                 self._stage.put_box(replace(box, folder=replace(box.folder, path=target + name[len(path) :])))
 
-    async def _match(self) -> folders.Matching:
-        listing = [folder for folder in await self._port.folders() if not folder.virtual]
-        return folders.match(self._stage.emails.boxes.values(), folders.unique(listing))
+    def _match(self, listing: Sequence[Folder]) -> folders.Matching:
+        real = [folder for folder in listing if not folder.virtual]
+        return folders.match(self._stage.emails.boxes.values(), folders.unique(real))
 
-    async def _round(self) -> bool:
-        """One snapshot of the folders and all deltas since; whether there was anything to do."""
-        matching = await self._match()
+    async def _round(self, listing: Sequence[Folder]) -> bool:
+        """All deltas since one snapshot of the folders; whether there was anything to do."""
+        matching = self._match(listing)
         acted = False
         for box in matching.gone:
             self._stage.drop_box(box.number)
@@ -114,6 +119,7 @@ class Refresh:
                     matching.created.append(folder)
                 elif folders.moved(folder.status, box.cursor):
                     moved.append((folder, box))
+        self.calm = not (moved or matching.gone or matching.doubtful or matching.created)
         acted |= await self._apply_deltas(moved)
         for folder, box in matching.doubtful:
             await self._resolve(folder, box)
@@ -162,7 +168,7 @@ class Refresh:
 
         The cursors stay where they are: the next pass looks at all that happened.
         """
-        matching = await self._match()
+        matching = self._match(await self._port.folders())
         for folder, box in matching.same:
             if folder.status is None or box.cursor is None or not folders.moved(folder.status, box.cursor):
                 continue

@@ -32,7 +32,9 @@ async def post_api(request: web.Request) -> web.Response:
             body = await bodies.whole(request, found.limits.max_size_request, server.body_seconds)
             try:
                 async with asyncio.timeout(server.request_seconds):
-                    parsed = parse_request(body, found.limits, found.capabilities)
+                    parsed = await bodies.parsed(
+                        body, lambda body: parse_request(body, found.limits, found.capabilities)
+                    )
                     response = await execute(found, login, parsed, session_state(request, login))
             except TimeoutError:
                 raise unavailable("The request took too long and was given up.") from None

@@ -10,12 +10,11 @@ import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from gateway.jmap import checks, ijson
-from gateway.jmap.capabilities import CoreLimits
 from gateway.jmap.errors import NOT_JSON, NOT_REQUEST, RequestProblem
 from gateway.jmap.request import check_size, read_request
 from gateway.push import feed
 from gateway.push.feed import Feed
-from gateway.web import addresses, api, logs, tickets
+from gateway.web import addresses, api, bodies, logs, tickets
 from gateway.web.credentials import Credentials
 from gateway.web.keys import Services, services
 from gateway.web.problems import Refusal, problem_object, problem_of
@@ -119,7 +118,9 @@ class _Conversation:
     async def _take(self, text: str, tasks: asyncio.TaskGroup) -> None:
         value: dict[str, Any] = {}
         try:
-            value = _parse(text, self._found.limits)
+            body = text.encode()
+            check_size(len(body), self._found.limits)
+            value = await bodies.parsed(body, _parse)
             await self._act(value, tasks)
         except RequestProblem as problem:
             await self._refuse(problem, value.get("id"))
@@ -229,10 +230,8 @@ class _Conversation:
         await self._socket.close(code=WSCloseCode.POLICY_VIOLATION)
 
 
-def _parse(text: str, limits: CoreLimits) -> dict[str, Any]:
+def _parse(body: bytes) -> dict[str, Any]:
     """The object in a message. Raises RequestProblem."""
-    body = text.encode()
-    check_size(len(body), limits)
     try:
         value = ijson.loads(body)
     except ijson.NotIJSON as error:

@@ -11,14 +11,14 @@ class Table:
 
     rows: list[str] = field(default_factory=list)
 
-    def ratio(self, what: str, ours: Sequence[float], base: Sequence[float], bar: float, base_name: str) -> None:
-        """Seconds against seconds of interleaved runs: less is better."""
+    def ratio(
+        self, what: str, ours: Sequence[float], base: Sequence[float], bar: float, base_name: str, block: int = 1
+    ) -> None:
+        """Seconds against seconds of interleaved runs, so many of each in turn: less is better."""
         ratio = statistics.median(ours) / statistics.median(base)
-        pairs = [one / other for one, other in zip(ours, base, strict=False)]
-        shown = f"{_ms(ours)} : {_ms(base)} ms {base_name}"
-        self._add(
-            what, f"{ratio:.2f}", f"<= {bar:g}", ratio <= bar, f"{shown}; pairs {min(pairs):.2f}-{max(pairs):.2f}"
-        )
+        turns = [one / other for one, other in zip(_medians(ours, block), _medians(base, block), strict=False)]
+        shown = f"{_ms(ours)} : {_ms(base)} ms {base_name}; turns {min(turns):.2f}-{max(turns):.2f}"
+        self._add(what, f"{ratio:.2f}", f"<= {bar:g}", ratio <= bar, shown)
 
     def rate(self, what: str, ours: Sequence[float], base: Sequence[float], bar: float, base_name: str) -> None:
         """Per second against per second: more is better."""
@@ -42,6 +42,10 @@ class Table:
         row = f"{mark} {what:<58}{figure:>8} {bar:>8}   {detail}"
         self.rows.append(row)
         print(row, flush=True)
+
+
+def _medians(values: Sequence[float], block: int) -> list[float]:
+    return [statistics.median(values[start : start + block]) for start in range(0, len(values), block)]
 
 
 def _ms(values: Sequence[float]) -> str:

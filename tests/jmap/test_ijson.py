@@ -155,3 +155,10 @@ def test_the_number_of_arrays_and_objects_is_bounded() -> None:
     ijson.loads(b"[" + b",".join(items[1:]) + b"]")
     with pytest.raises(ijson.NotIJSON):
         ijson.loads(b"[" + b",".join(items) + b"]")
+
+
+def test_the_number_of_strings_is_bounded() -> None:
+    items = [b'""'] * (ijson.MAX_STRINGS - 1) + [rb'"\"\\"']
+    ijson.loads(b"[" + b",".join(items) + b"]")
+    with pytest.raises(ijson.NotIJSON):
+        ijson.loads(b"[" + b",".join([*items, b'""']) + b"]")

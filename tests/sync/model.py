@@ -155,6 +155,7 @@ class ModelPort:
         self.failing: int | None = None
         self.meddle: Callable[[str], None] = lambda _call: None
         self.calls: list[str] = []
+        self._listing: list[Folder] = []
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -168,8 +169,15 @@ class ModelPort:
         self._call("open")
         return MailFacts(self.source, self.native_threads, "", "/")
 
-    async def folders(self) -> list[Folder]:
+    async def folders(self) -> Sequence[Folder]:
+        """The very same listing where nothing in it changed, as the port allows."""
         self._call("folders")
+        listing = self._listing_now()
+        if listing != self._listing:
+            self._listing = listing
+        return self._listing
+
+    def _listing_now(self) -> list[Folder]:
         return [
             Folder(
                 path=path,

@@ -3,13 +3,18 @@
 import asyncio
 import gzip
 import json
+import threading
 import zlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import brotli
 import pytest
 
 from gateway.jmap.capabilities import CORE
+from gateway.jmap.request import Request, parse_request
+from gateway.web import bodies
+from tests.waiting import until
 from tests.web.gateway import TEST, raw, running
 
 JSON = {"Content-Type": "application/json"}
@@ -258,3 +263,25 @@ async def test_methods_not_allowed() -> None:
                 assert response.status == 405
                 assert response.content_type == "application/problem+json"
                 assert response.headers["Allow"]
+
+
+async def test_a_large_request_is_parsed_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While its body is parsed others are answered: parsing goes on only after another request had its answer."""
+    parsing, answered = threading.Event(), threading.Event()
+
+    def parse_when_answered(body: bytes, *rest: Any) -> Request:
+        parsing.set()
+        assert answered.wait(10)
+        return parse_request(body, *rest)
+
+    async with running() as gateway:
+        monkeypatch.setattr("gateway.web.api.parse_request", parse_when_answered)
+        large = json.dumps({"using": [CORE], "methodCalls": [["Core/echo", {"a": "x" * bodies.LARGE}, "c1"]]})
+        headers = gateway.auth() | JSON
+        slow = asyncio.create_task(gateway.http.post(f"{gateway.url}/jmap/api", data=large, headers=headers))
+        await until(parsing.is_set)
+        async with gateway.http.get(f"{gateway.url}/jmap/session", headers=gateway.auth()) as response:
+            assert response.status == 200
+        answered.set()
+        async with await slow as response:
+            assert response.status == 200

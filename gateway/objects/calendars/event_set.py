@@ -5,6 +5,8 @@ from functools import partial
 from typing import Any, Final
 
 from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
+from adapters.formats.jscalendar.pointer import make_patch, tokens
+from adapters.formats.jscalendar.series import inherited, override_object
 from adapters.formats.jscalendar.write import write_text
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError, set_error
@@ -16,7 +18,6 @@ from gateway.objects.calendars.calendar_view import is_shared, rights_of, zone_o
 from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
-from gateway.objects.calendars.instance_changes import base_path, with_instance
 from gateway.objects.calendars.instances import Target, find
 from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
@@ -185,10 +186,10 @@ class Writer:
             if event.get("isDraft") is False:
                 del event["isDraft"]
         else:
-            event = with_instance(stored, target.recurrence_id, changes)
+            event = _with_instance(stored, target.recurrence_id, changes)
         if "participants" in event and "participants" not in stored:
             rules.with_organizer(event, self._own)
-        paths = [base_path(change.path, target.recurrence_id) for change in changes]
+        paths = [_base_path(change.path, target.recurrence_id) for change in changes]
         rules.revised(event, stored, self._own, essential=any(map(rules.is_essential, paths)))
         self._check(event, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1})
         self._scheduling.plan(stored, event)
@@ -290,6 +291,41 @@ class Writer:
         told = {name: value for name, value in shown.items() if known.get(name, _ABSENT) != value}
         gone = [name for name, value in known.items() if value is not None and name not in {*shown, *COMPUTED}]
         return told | dict.fromkeys(name for name in gone if name not in METADATA)
+
+
+def _with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change]) -> Values:
+    """The event with an instance changed: what is new about it becomes its override."""
+    overrides = dict(stored.get("recurrenceOverrides") or {})
+    patch = overrides.get(recurrence_id) or {}
+    if patch.get("excluded") is True:
+        raise Conflict("the instance was removed")
+    has_alerts = any(tokens(pointer)[0] == "alerts" for pointer in patch)
+    to_base = [change for change in changes if not has_alerts and _acknowledges(change)]  # -29 §6.2, §6.3
+    base = applied(stored, to_base)
+    rest = [change for change in changes if change not in to_base]
+    instance = applied(override_object(base, recurrence_id, patch), rest)
+    new = make_patch(inherited(base, recurrence_id), instance)
+    for name in ("recurrenceId", "recurrenceIdTimeZone"):
+        new.pop(name, None)
+    if new or recurrence_id in overrides:
+        overrides[recurrence_id] = new
+        base["recurrenceOverrides"] = overrides
+    return base
+
+
+def _acknowledges(change: Change) -> bool:
+    """Whether a change dismisses or snoozes an alert."""
+    if change.path[0] != "alerts" or len(change.path) < 2:
+        return False
+    if len(change.path) == 3:
+        return change.path[2] == "acknowledged"
+    related = change.value.get("relatedTo") if isinstance(change.value, dict) else None
+    return any("snooze" in (relation.get("relation") or {}) for relation in (related or {}).values())
+
+
+def _base_path(path: tuple[str, ...], recurrence_id: str | None) -> tuple[str, ...]:
+    """Where a change of an instance stands in the event."""
+    return path if recurrence_id is None else ("recurrenceOverrides", recurrence_id, "/".join(path))
 
 
 def _common_zone(held: Iterable[Held]) -> str | None:

@@ -219,7 +219,7 @@ def _in_mailbox(account: MailAccount, mailbox_id: str) -> Mask:
 
 
 def _in_mailbox_other_than(account: MailAccount, mailbox_ids: Sequence[str]) -> Mask:
-    others = [_in_mailbox(account, box) for box in account.mailboxes if box not in set(mailbox_ids)]
+    others = [_in_mailbox(account, box) for box in account.mailboxes.keys() - set(mailbox_ids)]
     return _union(others, len(account.emails))
 
 

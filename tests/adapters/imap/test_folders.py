@@ -21,6 +21,7 @@ from adapters.imap.folders import (
 )
 from adapters.imap.responses import Untagged, parse_response
 from adapters.imap.sentinel import Sentinel
+from adapters.imap.streams import Wire
 from adapters.ports.mail import FolderStatus
 from tests.adapters.imap.mailboxes import Tier, folder_named, opened, simple
 from tests.servers.cyrus import Cyrus
@@ -239,6 +240,58 @@ async def test_the_largest_mailbox_goes(tier: Tier) -> None:
                 paths = {folder.path for folder in await mail.folders()}
                 assert not paths & {"Work", "Play"}
                 assert "INBOX" in paths
+
+
+async def test_what_happens_in_the_held_mailbox(tier: Tier) -> None:
+    """Its STATUS is the session's view of it, which is never older than the call."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.append("INBOX", simple(0))
+        async with opened(tier, user) as mail:
+
+            async def told() -> FolderStatus:
+                status = (await folder_named(mail, "INBOX")).status
+                assert status is not None
+                return status
+
+            await told()
+            for number in range(1, 3):
+                before = await told()
+                client.append("INBOX", simple(number))
+                arrived = await told()
+                assert (arrived.messages, arrived.uid_next) == (before.messages + 1, before.uid_next + 1)
+                client.flag("INBOX", before.uid_next, "+FLAGS", "\\Flagged")
+                flagged = await told()
+                assert not flagged.highest_modseq or flagged.highest_modseq > arrived.highest_modseq
+                client.delete("INBOX", client.uids("INBOX")[0])
+                left = await told()
+                assert left.messages == before.messages
+                assert not left.highest_modseq or left.highest_modseq > flagged.highest_modseq
+
+
+async def test_a_listing_is_one_round_trip(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the server lists with STATUS and nothing happened; and it is the very same list then."""
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        client.append("INBOX", simple(1))
+        async with opened(tier, user) as mail:
+            for _ in range(3):
+                before = await mail.folders()
+            writes: list[Wire] = []
+            flush = Wire._flush
+
+            def counted(wire: Wire) -> None:
+                writes.append(wire)
+                flush(wire)
+
+            monkeypatch.setattr(Wire, "_flush", counted)
+            same = await mail.folders()
+            assert same == before
+            if tier.name in ("dovecot", "cyrus"):
+                assert same is before
+                assert len(writes) == 1
+            client.append("INBOX", simple(2))
+            assert await mail.folders() != before
 
 
 async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:
