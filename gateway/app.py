@@ -18,12 +18,14 @@ from gateway.objects.principals.capability import PRINCIPALS
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION
 from gateway.objects.submission.mdn import MDN
+from gateway.postman import Postman
 from gateway.pushing import Pushing
 from gateway.signatures import signature_judge
 from gateway.store.base import Store
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
 from gateway.store.sqlite import SqliteStore
+from gateway.unattended import Unattended
 from gateway.web import logs, server
 from gateway.web.auth import Authenticator
 from gateway.web.keys import Services
@@ -67,10 +69,11 @@ async def services(config: Config) -> AsyncIterator[Services]:
         def make_context(login: Login) -> Context:
             return Context(login, frozenset(capabilities), limits, uploads, blobs, cache, request_id="")
 
-        backends = MailBackends(config, store, meters, judge)
+        postman = Postman(store, Unattended(config.auth), lasting=config.store.kind != "memory")
+        backends = MailBackends(config, store, meters, judge, postman.hold)
         push = Pushing(config, store, capabilities, make_context)
         logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
-        push.logins = logins
+        push.logins = postman.logins = logins
         stack.push_async_callback(logins.close)
         stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
         meters.logins.set_function(lambda: len(logins))
@@ -79,6 +82,8 @@ async def services(config: Config) -> AsyncIterator[Services]:
             stack.push_async_callback(_end, asyncio.create_task(authenticator.share_failures()))
         stack.push_async_callback(push.pushers.close)
         await push.pushers.start()
+        if postman.is_there:
+            stack.push_async_callback(_end, asyncio.create_task(postman.run()))
         yield Services(
             config=config,
             authenticator=authenticator,

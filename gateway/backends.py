@@ -6,7 +6,7 @@ import math
 import secrets
 import ssl
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -46,6 +46,7 @@ from gateway.objects.submission.mdn import MDN
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import MailAccount
+from gateway.sync.held import Hold
 from gateway.sync.outbox import Outbox, Senders, outbox
 from gateway.sync.scripts import Scripts
 from gateway.sync.verdicts import Signatures, Verdicts
@@ -138,10 +139,21 @@ class _Submission:
 
 
 class MailBackends:
-    """Opens logins: proves credentials at the mail server, shares one MailAccount per owner."""
+    """Opens logins: proves credentials at the mail server, shares one MailAccount per owner.
 
-    def __init__(self, config: Config, store: Store, meters: Meters, judge: SignatureJudge | None = None) -> None:
+    hold: how the messages of a login may wait to be sent.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        meters: Meters,
+        judge: SignatureJudge | None = None,
+        hold: Callable[[Credentials], Hold | None] = lambda _: None,
+    ) -> None:
         self._config = config
+        self._hold = hold
         self._judge = judge
         self._store = store
         self._meters = meters
@@ -184,9 +196,10 @@ class MailBackends:
         shared = await self._prove(name, account_id, proven)
         shared.holders.append(proven)
         capabilities = self._capabilities(shared.port)
-        box, offered = await self._outbox(name, shared, credentials.username, proven)
+        hold = self._hold(credentials)
+        box, offered = await self._outbox(name, shared, credentials.username, proven, hold)
         if offered is not None:
-            capabilities[SUBMISSION] = submission_capability(offered)
+            capabilities[SUBMISSION] = submission_capability(offered, hold)
             capabilities[MDN] = {}
         filters = await self._filters(name, shared, proven)
         if filters is not None and shared.filtering is not None:
@@ -230,7 +243,7 @@ class MailBackends:
         return Signatures(self._judge, verdicts, smime.cache_seconds, smime.max_message_size)
 
     async def _outbox(
-        self, name: str, shared: _Shared, username: str, credentials: ImapCredentials
+        self, name: str, shared: _Shared, username: str, credentials: ImapCredentials, hold: Hold | None
     ) -> tuple[Outbox | None, SubmissionFacts | None]:
         """What this login can send with, and what the server offers; (None, None) where it cannot send."""
         submission = self._submission.get(name)
@@ -245,7 +258,7 @@ class MailBackends:
             return None, None
         if shared.outbox is None:
             shared.outbox = outbox(port, senders, offered, self._store, shared.mail.id)
-        return replace(shared.outbox, port=port, senders=senders, offered=offered), offered
+        return replace(shared.outbox, port=port, senders=senders, offered=offered, hold=hold), offered
 
     async def _filters(self, name: str, shared: _Shared, credentials: ImapCredentials) -> SieveFilters | None:
         """This login at the ManageSieve server; None where there is none, or while it does not take the login."""

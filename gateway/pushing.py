@@ -4,7 +4,6 @@ While the gateway runs they are the client's own, held in memory; after a restar
 operator gave a key, or the master user's; else the subscriptions rest until their owner logs in.
 """
 
-import base64
 import functools
 import hashlib
 import secrets
@@ -22,7 +21,7 @@ from gateway.push.subscriptions import Pushers
 from gateway.push.vapid import VAPID, VapidKey
 from gateway.store.base import Store
 from gateway.sync.ledger import Record
-from gateway.vault import Vault
+from gateway.unattended import Unattended
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Logins, Opened
 
@@ -45,8 +44,7 @@ class Pushing:
         make_context: Callable[[Login], Context],
     ) -> None:
         self._make_context = make_context
-        self._auth = config.auth
-        self._vault = None if config.auth.credentials_key is None else Vault(config.auth.credentials_key)
+        self._unattended = Unattended(config.auth)
 
         def advertise(key: str) -> None:
             capabilities[VAPID] = {"applicationServerKey": key}  # RFC 9749 §3
@@ -82,21 +80,12 @@ class Pushing:
         return self.logins.use(credentials)
 
     def _note(self, credentials: Credentials, owner: str) -> Mapping[str, Any]:
-        note = {"username": credentials.username, "login": credentials.login}
-        if self._vault is not None:
-            note["sealed"] = base64.b64encode(self._vault.seal(credentials.to_bytes(), f"push/{owner}")).decode()
-        return note
+        return self._unattended.note(credentials, f"push/{owner}")
 
     def _reopen(self, note: Mapping[str, Any]) -> Access | None:
         owner = _owner(note["username"], note["login"])
-        if self._vault is not None and "sealed" in note:
-            text = self._vault.open(base64.b64decode(note["sealed"]), f"push/{owner}")
-            if text is not None:
-                return self._access(Credentials.from_bytes(text), owner)
-        master, secret = self._auth.master_user, self._auth.master_password
-        if master is None or secret is None:
-            return None
-        return self._access(Credentials("password", note["username"], master, secret), owner)
+        credentials = self._unattended.credentials(note, f"push/{owner}")
+        return None if credentials is None else self._access(credentials, owner)
 
 
 def _owner(username: str, login: str) -> str:

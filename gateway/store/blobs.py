@@ -82,6 +82,11 @@ class Uploads:
             yield wanted
             start += len(wanted)
 
+    @staticmethod
+    def removal(account: str, blob: Blob) -> Write:
+        """The write that ends a blob before its time; it lies in the account's partition."""
+        return _delete_pieces(account, blob.upload)
+
     async def copy(self, source: str, target: str, blob: Blob) -> Blob:
         """Copy a blob into another account (RFC 8620 §6.3)."""
         async with self.writer(target, blob.size) as writer:

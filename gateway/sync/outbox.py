@@ -7,12 +7,16 @@ from typing import Final
 
 from adapters.ports.submission import SubmissionFacts, SubmissionPort
 from gateway.store.base import Store
+from gateway.sync.held import Hold
 from gateway.sync.ledger import Ledger, Record
 
 IDENTITY: Final = "Identity"
 SUBMISSION: Final = "EmailSubmission"
 INTENT: Final = "SubmissionIntent"
 """A submission that is under way, written before the server hears of it. Its id is the hash of what is sent."""
+
+HELD: Final = "HeldSubmission"
+"""A submission that waits for its time at the gateway; its id is that of the EmailSubmission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Outbox:
     in_flight: what is being handed over in this process, by the id of its intent.
 
     email_ids: submission id -> Email id, also of those destroyed since, for onSuccessUpdateEmail.
+
+    hold: how messages wait at the gateway; None where they cannot.
     """
 
     port: SubmissionPort
@@ -49,6 +55,7 @@ class Outbox:
     ledger: Ledger
     in_flight: "dict[str, asyncio.Task[Record]]" = field(default_factory=dict)
     email_ids: dict[str, str] = field(default_factory=dict)
+    hold: Hold | None = None
 
     def remember(self, submission_id: str, email_id: str) -> None:
         """Keep the Email of a submission in mind."""

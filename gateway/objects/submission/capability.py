@@ -8,6 +8,7 @@ from gateway.jmap.datatype import Changes
 from gateway.jmap.errors import MethodError
 from gateway.objects.changes import ledger_changes
 from gateway.sync.account import MailAccount
+from gateway.sync.held import Hold
 from gateway.sync.outbox import Outbox
 
 SUBMISSION: Final = "urn:ietf:params:jmap:submission"
@@ -35,10 +36,12 @@ PARAMETERS: Final = {
 """Envelope parameters that are passed on -> the extension that must be offered."""
 
 
-def submission_capability(facts: SubmissionFacts) -> dict[str, Any]:
-    """The account's object. Nothing is sent later than at once, so maxDelayedSend is 0."""
+def submission_capability(facts: SubmissionFacts, hold: Hold | None) -> dict[str, Any]:
+    """The account's object. hold: how messages may wait, if they may."""
     offered = {name: list(facts.extensions[name]) for name in _USEFUL if name in facts.extensions}
-    return {"maxDelayedSend": 0, "submissionExtensions": offered}
+    if hold is not None:
+        offered["FUTURERELEASE"] = []  # RFC 4865: by the gateway itself, whatever the server can
+    return {"maxDelayedSend": 0 if hold is None else hold.most, "submissionExtensions": offered}
 
 
 def outbox_of(account: Account) -> Outbox:

@@ -1,6 +1,8 @@
 """EmailSubmission (RFC 8621 §7)."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +30,8 @@ from gateway.jmap.standard.common import refusals
 from gateway.objects.results import ListResult
 from gateway.objects.submission.capability import SUBMISSION as CAPABILITY
 from gateway.objects.submission.capability import changes_of, mail_of, outbox_of
+from gateway.objects.submission.delay import due_of, without_hold
+from gateway.objects.submission.delayed import cancel, keep
 from gateway.objects.submission.envelope import check_envelope, envelope_of
 from gateway.objects.submission.handover import Order, hand_over, settle
 from gateway.objects.submission.identity import identities
@@ -139,8 +143,11 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
     async def update(
         self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]
     ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
-        """Nothing that was handed over can be taken back."""
-        return dict.fromkeys(updates, SetError("cannotUnsend", "the message has been sent"))
+        """undoStatus may become "canceled" as long as the message waits (RFC 8621 §7.5)."""
+        wrong = SetError("invalidProperties", 'undoStatus can only become "canceled"', ["undoStatus"])
+        refused = {key: wrong for key, update in updates.items() if update.patched.get("undoStatus") != "canceled"}
+        canceled = [key for key in updates if key not in refused]
+        return refused | (await cancel(outbox_of(account), account.id, canceled) if canceled else {})
 
     async def destroy(
         self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]
@@ -186,7 +193,12 @@ async def _send(box: Outbox, mail: MailAccount, known: Mapping[str, Record], wan
         raise SetError("invalidProperties", "there is no such Identity", ["identityId"])
     letter = await letter_of(mail, wanted["emailId"])
     envelope = envelope_of(wanted["envelope"], letter, identity["email"], box.senders)
-    submission = await hand_over(box, Order(wanted["identityId"], wanted["emailId"], envelope, letter))
+    order = Order(wanted["identityId"], wanted["emailId"], envelope, letter)
+    due = due_of(box, envelope, time.time())
+    if due is None or box.hold is None:
+        submission = await hand_over(box, replace(order, envelope=without_hold(envelope)))
+    else:
+        submission = await keep(box, mail.id, box.hold, order, due)
     box.remember(submission["id"], submission["emailId"])
     return submission
 

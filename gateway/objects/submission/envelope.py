@@ -66,6 +66,11 @@ def to_json(envelope: SmtpEnvelope) -> dict[str, Any]:
     return {"mailFrom": address(envelope.mail_from), "rcptTo": [address(one) for one in envelope.rcpt_to]}
 
 
+def from_json(value: Mapping[str, Any]) -> SmtpEnvelope:
+    """From the property of an EmailSubmission."""
+    return SmtpEnvelope(_address(value["mailFrom"]), [_address(one) for one in value["rcptTo"]])
+
+
 def _address(item: Mapping[str, Any]) -> SmtpAddress:
     return SmtpAddress(item["email"], dict(item.get("parameters") or {}))
 

@@ -63,12 +63,13 @@ async def hand_over(box: Outbox, order: Order) -> Record:
     task = box.in_flight.get(key)
     if task is None:
         task = box.in_flight[key] = asyncio.create_task(_hand_over(box, order, key))
-        task.add_done_callback(lambda done: _landed(box, key, done))
+        task.add_done_callback(lambda done: landed(box, key, done))
     # A request that ends, by its time limit or because the client is gone, does not end what is on its way.
     return dict(await asyncio.shield(task))
 
 
-def _landed(box: Outbox, key: str, task: "asyncio.Task[Record]") -> None:
+def landed(box: Outbox, key: str, task: "asyncio.Task[Record]") -> None:
+    """What was in flight is so no more."""
     box.in_flight.pop(key, None)
     if not task.cancelled():
         task.exception()  # whoever waits has it; if nobody does any more, that is no fault
@@ -82,11 +83,11 @@ async def settle(box: Outbox) -> None:
         if key not in box.in_flight and time.time() - intent["at"] > ORPHAN_SECONDS
     ]
     for intent in abandoned:
-        await _conclude(box, intent, intent["submission"])
+        await conclude(box, intent, intent["submission"])
 
 
 async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
-    _check(box, order)
+    check(box, order.envelope, order.letter.octets.size)
     intent, earlier = await _intend(box, order, key)
     if earlier is not None:
         return earlier
@@ -96,7 +97,7 @@ async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
         outcome = await box.port.submit(order.envelope, order.letter.octets)
     except Uncertain as error:
         log.warning("the outcome of submission %s is unknown: %s", submission["id"], error)
-        return await _conclude(box, intent, submission)
+        return await conclude(box, intent, submission)
     except AdapterError as error:
         await _withdraw(box, key)
         raise of_error(error) from error
@@ -104,29 +105,29 @@ async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
     if refused is not None:
         await _withdraw(box, key)
         raise refused
-    return await _conclude(box, intent, {**submission, "deliveryStatus": delivery_status(outcome, order.envelope)})
+    return await conclude(box, intent, {**submission, "deliveryStatus": delivery_status(outcome, order.envelope)})
 
 
-def _check(box: Outbox, order: Order) -> None:
+def check(box: Outbox, envelope: SmtpEnvelope, size: int) -> None:
     """Raises SetError for what the server cannot take by its own words."""
-    check_parameters(order.envelope, box.offered)
+    check_parameters(envelope, box.offered)
     most = box.offered.max_size
-    if most is not None and order.letter.octets.size > most:
+    if most is not None and size > most:
         raise SetError("tooLarge", maxSize=most)  # RFC 8621 §7.5
 
 
 async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record | None]:
     """Store the intent; or the submission that this one repeats."""
     now = time.time()
-    wanted: Record = {"id": key, "at": now, "submission": _submission(order, key, now)}
+    wanted: Record = {"id": key, "at": now, "submission": submission_of(order, key, now)}
     found: list[Record] = []
 
     def edit(before: Records) -> Edit:
         found.clear()
         made = Edit()
-        recent = [one for one in before[SUBMISSION].values() if one["key"] == key and now - one["at"] < SAME_SECONDS]
-        if recent:
-            found.append(recent[0])
+        earlier = repeated(before, key, now)
+        if earlier is not None:
+            found.append(earlier)
         elif key in before[INTENT]:
             # Of another process, which is at it or has died: either way it is not to be sent a second time.
             found.append(before[INTENT][key]["submission"])
@@ -139,7 +140,15 @@ async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record |
     return wanted, found[0] if found else None
 
 
-def _submission(order: Order, key: str, now: float) -> Record:
+def repeated(before: Records, key: str, now: float) -> Record | None:
+    """The submission of the same order a short time ago, unless that was canceled."""
+    for one in before[SUBMISSION].values():
+        if one["key"] == key and now - one["at"] < SAME_SECONDS and one["undoStatus"] != "canceled":
+            return one
+    return None
+
+
+def submission_of(order: Order, key: str, now: float) -> Record:
     """The record, as it is if the outcome never becomes known."""
     return {
         "id": ids.to_text("s", secrets.token_bytes(ids.DIGEST_SIZE)),
@@ -147,8 +156,8 @@ def _submission(order: Order, key: str, now: float) -> Record:
         "emailId": order.email_id,
         "threadId": order.letter.thread_id,
         "envelope": to_json(order.envelope),
-        "sendAt": datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "undoStatus": "final",  # RFC 8621 §7: always, where nothing can be unsent
+        "sendAt": utc_date(now),
+        "undoStatus": "final",  # RFC 8621 §7: once it is not held any more
         "deliveryStatus": delivery_status(None, order.envelope),
         "dsnBlobIds": [],
         "mdnBlobIds": [],
@@ -157,7 +166,12 @@ def _submission(order: Order, key: str, now: float) -> Record:
     }
 
 
-async def _conclude(box: Outbox, intent: Record, submission: Record) -> Record:
+def utc_date(seconds: float) -> str:
+    """A UTCDate of seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def conclude(box: Outbox, intent: Record, submission: Record) -> Record:
     """The intent becomes the submission. The message has been sent: that this can't be stored is no failure of it."""
 
     def edit(before: Records) -> Edit:
@@ -173,13 +187,18 @@ async def _conclude(box: Outbox, intent: Record, submission: Record) -> Record:
 
 
 def _finish(made: Edit, before: Records, intent: Record, submission: Record) -> None:
-    made.write(SUBMISSION, submission)
+    if "held" not in intent or submission["id"] in before[SUBMISSION]:  # one that was destroyed meanwhile stays so
+        made.write(SUBMISSION, submission)
     if intent["id"] in before[INTENT]:
         made.delete(INTENT, intent["id"])
-    oldest = sorted(before[SUBMISSION].values(), key=lambda one: one["at"])
+    oldest = sorted((one for one in before[SUBMISSION].values() if one["undoStatus"] != "pending"), key=_age)
     for one in oldest[: max(0, len(oldest) + 1 - KEPT)]:
         if one["id"] != submission["id"]:
             made.delete(SUBMISSION, one["id"])
+
+
+def _age(submission: Record) -> float:
+    return float(submission["at"])
 
 
 async def _withdraw(box: Outbox, key: str) -> None:

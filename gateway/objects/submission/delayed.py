@@ -1,0 +1,190 @@
+"""Messages that wait at the gateway until it is time to send them (RFC 8621 §7, sendAt; RFC 4865).
+
+What waits is the message as it was: its octets and its record are in the store before the client is answered. Whoever
+finds that its time has come turns what is held into an intent; that commit decides who sends it, and from there on it
+is handed over like any other message: never twice.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from adapters.errors import AdapterError
+from adapters.ports.submission import Uncertain
+from gateway.jmap.errors import SetError
+from gateway.objects.submission.delay import without_hold
+from gateway.objects.submission.envelope import from_json
+from gateway.objects.submission.handover import (
+    Order,
+    Records,
+    check,
+    conclude,
+    landed,
+    repeated,
+    submission_of,
+    utc_date,
+)
+from gateway.objects.submission.replies import delivery_status, of_error, refusal
+from gateway.sync.held import Entry, HeldMessages, Hold
+from gateway.sync.ledger import Edit, Record
+from gateway.sync.outbox import HELD, INTENT, SUBMISSION, Outbox
+
+log = logging.getLogger(__name__)
+
+MOST_HELD: Final = 100
+"""Messages of one account that wait at once."""
+
+GIVE_UP_SECONDS: Final = 5 * 86_400.0
+"""How long after its time a message is tried (RFC 5321 §4.5.4.1: 4 to 5 days)."""
+
+RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0)
+
+_QUEUED: Final = "250 2.0.0 held by the gateway until its time"
+
+
+async def keep(box: Outbox, account_id: str, hold: Hold, order: Order, due: float) -> Record:
+    """Hold a message back; one that waits already is not held twice. Raises SetError, AdapterError."""
+    check(box, without_hold(order.envelope), order.letter.octets.size)
+    now = time.time()
+    submission = {
+        **submission_of(order, order.key, now),
+        "sendAt": utc_date(due),
+        "undoStatus": "pending",
+        "deliveryStatus": {one.email: _status(_QUEUED, "queued") for one in order.envelope.rcpt_to},
+    }
+    kept = await hold.messages.put(account_id, order.letter.octets, due - now + GIVE_UP_SECONDS + 86_400.0)
+    held = {"id": submission["id"], "due": due, "first": due, "tries": 0, "kept": kept, "submission": submission}
+    found = [submission]
+
+    def edit(before: Records) -> Edit:
+        earlier = repeated(before, order.key, now)
+        found[:] = [earlier or submission]
+        if earlier is not None:
+            return Edit()
+        if len(before[HELD]) >= MOST_HELD:
+            raise SetError("overQuota", f"{MOST_HELD} messages wait already")
+        made = Edit()
+        made.write(SUBMISSION, submission)
+        made.write(HELD, held)
+        return made
+
+    # The entry comes first: one that is there for nothing does no harm, a message without one would never be sent.
+    await hold.messages.enter(Entry(account_id, submission["id"], due, hold.ticket()))
+    await box.ledger.commit(edit, [SUBMISSION, HELD])
+    if found[0] is not submission:
+        await hold.messages.drop(account_id, kept)
+    return found[0]
+
+
+async def cancel(box: Outbox, account_id: str, ids: Sequence[str]) -> dict[str, dict[str, Any] | SetError]:
+    """Take messages back that have not been handed over (RFC 8621 §7: undoStatus)."""
+    gone: dict[str, Record] = {}
+
+    def edit(before: Records) -> Edit:
+        made = Edit()
+        gone.clear()
+        for key in ids:
+            if key in before[HELD] and key in before[SUBMISSION]:
+                gone[key] = before[HELD][key]
+                made.delete(HELD, key)
+                made.write(SUBMISSION, {**before[SUBMISSION][key], "undoStatus": "canceled", "deliveryStatus": None})
+        return made
+
+    await box.ledger.commit(edit, [HELD, SUBMISSION])
+    for held in gone.values():
+        if box.hold is not None:
+            await box.hold.messages.drop(account_id, held["kept"])
+    late = SetError("cannotUnsend", "the message has been sent, or is being sent")
+    return {key: {"deliveryStatus": None} if key in gone else late for key in ids}
+
+
+async def release(box: Outbox, messages: HeldMessages, entry: Entry) -> float | None:
+    """Send a message whose time has come. When it is to be tried again; None where it is over. Raises AdapterError."""
+    intent = await _claim(box, entry.id)
+    if intent is None or isinstance(intent, float):
+        return intent
+    task = asyncio.create_task(_submit(box, messages, entry.account, intent))
+    key = intent["id"]
+    box.in_flight[key] = task
+    task.add_done_callback(lambda done: landed(box, key, done))
+    submission = await asyncio.shield(task)
+    return float(submission["due"]) if "due" in submission else None
+
+
+async def _claim(box: Outbox, submission_id: str) -> Record | float | None:
+    """The intent to send, when it is not yet due its time, None where nothing is held any more."""
+    found: list[Record | float | None] = []
+
+    def edit(before: Records) -> Edit:
+        found[:] = [None]
+        held = before[HELD].get(submission_id)
+        if held is None:
+            return Edit()
+        if held["due"] > time.time() + 1:
+            found[:] = [float(held["due"])]
+            return Edit()
+        submission = held["submission"]
+        status = delivery_status(None, from_json(submission["envelope"]))
+        final = {**submission, "undoStatus": "final", "deliveryStatus": status}
+        intent = {"id": submission["key"], "at": time.time(), "submission": final, "held": held}
+        found[:] = [intent]
+        made = Edit()
+        made.delete(HELD, submission_id)
+        made.write(INTENT, intent)
+        return made
+
+    await box.ledger.commit(edit, [HELD, INTENT])
+    return found[0]
+
+
+async def _submit(box: Outbox, messages: HeldMessages, account_id: str, intent: Record) -> Record:
+    """The EmailSubmission, or what is held again."""
+    submission, held = intent["submission"], intent["held"]
+    envelope = without_hold(from_json(submission["envelope"]))
+    octets = messages.octets(account_id, held["kept"])
+    try:
+        outcome = await box.port.submit(envelope, octets)
+    except Uncertain as error:
+        log.warning("the outcome of submission %s is unknown: %s", submission["id"], error)
+        return await _over(box, messages, account_id, intent, submission["deliveryStatus"])
+    except AdapterError as error:
+        return await _failed(box, messages, account_id, intent, of_error(error))
+    refused = refusal(outcome, envelope, box.offered.max_size or octets.size)
+    if refused is not None:
+        return await _failed(box, messages, account_id, intent, refused)
+    return await _over(box, messages, account_id, intent, delivery_status(outcome, envelope))
+
+
+async def _failed(box: Outbox, messages: HeldMessages, account_id: str, intent: Record, error: SetError) -> Record:
+    """Nothing was sent: again later if that may help."""
+    held = intent["held"]
+    passing = error.type in {"serverUnavailable", "serverFail"}
+    if not passing or time.time() > held["first"] + GIVE_UP_SECONDS:
+        recipients = intent["submission"]["deliveryStatus"]
+        reply = f"550 5.4.0 {error.description or error.type}"[:500]
+        return await _over(box, messages, account_id, intent, {one: _status(reply, "no") for one in recipients})
+    pause = RETRY_SECONDS[min(held["tries"], len(RETRY_SECONDS) - 1)]
+    again = {**held, "due": time.time() + pause, "tries": held["tries"] + 1}
+
+    def edit(_: Records) -> Edit:
+        made = Edit()
+        made.delete(INTENT, intent["id"])
+        made.write(HELD, again)
+        return made
+
+    await box.ledger.commit(edit, [HELD, INTENT])
+    return again
+
+
+async def _over(
+    box: Outbox, messages: HeldMessages, account_id: str, intent: Record, status: Mapping[str, Any]
+) -> Record:
+    submission = await conclude(box, intent, {**intent["submission"], "deliveryStatus": status})
+    await messages.drop(account_id, intent["held"]["kept"])
+    return submission
+
+
+def _status(reply: str, delivered: str) -> dict[str, str]:
+    return {"smtpReply": reply, "delivered": delivered, "displayed": "unknown"}

@@ -1,0 +1,93 @@
+"""Sends what waited at the gateway when its time has come; of several gateways on one store whichever is first."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import Final
+
+from adapters.errors import AdapterError, Unavailable
+from gateway.objects.submission.delayed import release
+from gateway.store.base import Store
+from gateway.sync.held import Entry, HeldMessages, Hold
+from gateway.unattended import Unattended
+from gateway.web.credentials import Credentials
+from gateway.web.logins import Logins
+
+log = logging.getLogger(__name__)
+
+LONGEST_HOLD: Final = 31 * 86_400
+"""Seconds that a message may wait."""
+
+LOOK_SECONDS: Final = 60.0
+"""How often is looked for what other gateways have put on the list."""
+
+PAUSE_SECONDS: Final = 300.0
+"""When a message is tried again that nobody could log in for."""
+
+_AT_ONCE: Final = 50
+_PLACE: Final = "held"
+
+
+class Postman:
+    """logins: to be set before `run`."""
+
+    logins: Logins
+
+    def __init__(self, store: Store, unattended: Unattended, *, lasting: bool) -> None:
+        self._unattended = unattended
+        self._messages = HeldMessages(store)
+        self._lasting = lasting and unattended.lasts
+
+    @property
+    def is_there(self) -> bool:
+        """Whether messages may wait here at all: only where they would outlive this process."""
+        return self._lasting
+
+    def hold(self, credentials: Credentials) -> Hold | None:
+        """How messages of this login may wait."""
+        if not self._lasting:
+            return None
+        return Hold(LONGEST_HOLD, self._messages, lambda: self._unattended.note(credentials, _PLACE))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._messages.changed.clear()
+            wait = LOOK_SECONDS
+            try:
+                wait = await self._round()
+            except AdapterError as error:
+                log.warning("what waits to be sent cannot be looked at: %s", type(error).__name__)
+            except Exception:
+                log.exception("what waits to be sent was not sent")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._messages.changed.wait()
+
+    async def _round(self) -> float:
+        """Send what is due; seconds until the next look."""
+        for entry in await self._messages.entries(time.time(), _AT_ONCE):
+            await self._deliver(entry)
+        waiting = await self._messages.entries(float("inf"), 1)
+        return min([LOOK_SECONDS, *(max(0.0, entry.due - time.time()) for entry in waiting)])
+
+    async def _deliver(self, entry: Entry) -> None:
+        try:
+            again = await self._send(entry)
+        except AdapterError as error:
+            log.warning("a message that waits was not sent: %s", type(error).__name__)
+            again = time.time() + PAUSE_SECONDS
+        if again is not None:
+            await self._messages.enter(Entry(entry.account, entry.id, again, entry.ticket))
+        await self._messages.strike(entry)
+
+    async def _send(self, entry: Entry) -> float | None:
+        credentials = self._unattended.credentials(entry.ticket, _PLACE)
+        if credentials is None:
+            raise Unavailable("the credentials cannot be opened")
+        async with self.logins.use(credentials) as login:
+            account = login.accounts.get(entry.account)
+            if account is None or account.outbox is None:
+                raise Unavailable("the account cannot send now")
+            return await release(account.outbox, self._messages, entry)
