@@ -14,9 +14,13 @@ from gateway.objects.mail import selection
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.selection import Mask
 from gateway.sync.account import MailAccount
+from gateway.sync.pace import give_way
 
 HeaderValues = Callable[[Sequence[int], str], Awaitable[Mapping[int, Any]]]
 """Fetches one header property ("from", "subject", "sentAt"…) of rows."""
+
+SLICE = 500
+"""Sort keys that are made before the loop gets its turn: some three milliseconds."""
 
 KEYWORD = (Argument("keyword", keyword),)
 SORTABLE: Mapping[str, tuple[Argument, ...]] = {
@@ -85,13 +89,20 @@ async def _key(
             await account.threads.ready()
         return lambda: KEYWORD_SORTS[name](account, comparator.extra["keyword"]).__getitem__
     values = await header_values(rows, name)
-    if name == "sentAt":
-        return lambda: lambda row: _instant(values.get(row))
-    text, collate = (_subject if name == "subject" else _first_address), sort_key(comparator.collation)
-    keys = {row: collate(text(value)) for row, value in values.items()}
+    make = _instant if name == "sentAt" else _text_key(name, sort_key(comparator.collation))
+    keys: dict[int, Any] = {}
+    for done, (row, value) in enumerate(values.items(), 1):
+        keys[row] = make(value)
+        if done % SLICE == 0:
+            await give_way()
     # A message that arrives at this very moment sorts first; the next query sees its header.
-    nothing = collate("")
+    nothing = make(None)
     return lambda: lambda row: keys.get(row, nothing)
+
+
+def _text_key(name: str, collate: Callable[[str], Any]) -> Callable[[Any], Any]:
+    text = _subject if name == "subject" else _first_address
+    return lambda value: collate(text(value))
 
 
 def _instant(date: str | None) -> float:

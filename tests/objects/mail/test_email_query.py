@@ -1,10 +1,15 @@
 """Email/query and Email/queryChanges (RFC 8621 §4.4, §4.5)."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import pytest
 
+from gateway.jmap.filters import Comparator
+from gateway.objects.mail import order
+from gateway.sync.account import MailAccount
 from tests.client import JmapClient
 from tests.objects.mail.messages import message, with_attachment
 from tests.servers.imap_client import ImapClient
@@ -142,3 +147,23 @@ async def test_query_changes_bring_an_old_result_up_to_date(jmap: JmapClient, im
         result.insert(added["index"], added["id"])
     assert result == after["ids"]
     assert changes["newQueryState"] == after["queryState"]
+
+
+async def test_sort_keys_of_many_messages_leave_turns_to_others() -> None:
+    turns = 0
+
+    async def somebody_else() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def subjects(rows: Sequence[int], name: str) -> dict[int, str]:
+        return {row: f"Re: {name} {row:05}" for row in rows}
+
+    other = asyncio.create_task(somebody_else())
+    rows = array("I", range(5 * order.SLICE))
+    sorter = await order.prepare(cast("MailAccount", None), rows, [Comparator("subject")], subjects)
+    other.cancel()
+    assert turns >= 4  # one per slice; in the first it begins
+    assert sorter(array("I", reversed(rows))) == rows
