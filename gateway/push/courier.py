@@ -14,6 +14,7 @@ from gateway.push.records import Records
 from gateway.push.sender import Outcome, Sender
 from gateway.store.base import StoreUnavailable
 from gateway.sync.ledger import Record
+from gateway.sync.watch import heed_cancellation
 
 FIRST_PAUSE: Final = 5.0
 """Seconds before a message that failed is tried again; doubled each time, up to LONGEST_PAUSE."""
@@ -101,6 +102,7 @@ class Courier:
     async def run(self) -> bool:
         """Until the subscription is gone or has expired; then it is erased. Raises adapters.errors, MethodError."""
         while True:
+            heed_cancellation()
             await self._news.wait()
             if self._records.seconds_left(self.record) <= 0:  # RFC 8620 §7.2: no request after this time
                 break

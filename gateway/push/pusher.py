@@ -21,7 +21,7 @@ from gateway.push.sender import Sender
 from gateway.push.vapid import VapidKey
 from gateway.store.base import Store
 from gateway.sync.ledger import Record
-from gateway.sync.watch import Turns, keep_going
+from gateway.sync.watch import Turns, heed_cancellation, keep_going
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +125,7 @@ class Pusher:
                 couriers.renew(await self.active(), seen, news.seen)
                 proven = time.monotonic()
                 while True:
+                    heed_cancellation()
                     couriers.note(await news.next(proven + PROOF_SECONDS - time.monotonic()))
                     if changed.is_set():
                         changed.clear()

@@ -24,6 +24,10 @@ MOST: Final = 50
 CREATIONS: Final = 100
 """Subscriptions that one owner may make within an hour: each is a request to a place that he chose."""
 HOUR: Final = 3600.0
+LOOK_SECONDS: Final = 60.0
+"""How often is looked for subscriptions that another gateway has left."""
+SPREAD_SECONDS: Final = 0.05
+"""Between two logins after a restart, so that they don't come all at once."""
 
 Reopen = Callable[[Mapping[str, Any]], Access | None]
 """The note of an owner -> access without him; None where the operator gave no means to have it."""
@@ -44,10 +48,9 @@ class Pushers:
 
     async def start(self) -> None:
         """Go on with what was subscribed before, where access can be had; once the store answers."""
-        try:
-            await self._resume()
-        except StoreUnavailable:
-            self.spawn(keep_going(self._resume, HOUR))
+        with contextlib.suppress(StoreUnavailable):
+            await self.key.load(make=False)  # it is made for the first who logs in: an idle gateway has no use for it
+        self.spawn(keep_going(self._resume, LOOK_SECONDS))
 
     async def ready(self) -> None:
         """Have the key that the session tells of, if the store answers."""
@@ -100,12 +103,15 @@ class Pushers:
         return pusher.access.binding or pusher.access.secret == access.secret
 
     async def _resume(self) -> bool:
-        await self.key.load(make=False)  # it is made for the first who logs in: an idle gateway has no use for it
-        for note in (await owners(self._tools.store)).values():
-            access = self._reopen(note)
+        """Take up what nobody here serves: once, or again and again where other gateways may have served it."""
+        for owner, note in (await owners(self._tools.store)).items():
+            access = None if owner in self._pushers else self._reopen(note)
             if access is not None:
                 await self.begin(access)
-        return True
+                await asyncio.sleep(SPREAD_SECONDS)
+        if self._tools.store.shared:
+            await asyncio.sleep(LOOK_SECONDS)
+        return not self._tools.store.shared
 
     async def _take_up(self, access: Access) -> None:
         with contextlib.suppress(Unavailable, StoreUnavailable):  # tried again with the next login

@@ -3,6 +3,7 @@
 cryptography is imported when a key is made or used: 7 MB that a gateway without push need not have.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -45,24 +46,31 @@ class VapidKey:
 
         make: whether to make a key where there is none; else it is "" then.
         """
-        while not self._is_configured:
-            lease = await self._store.lease(_PARTITION)
-            (stored,) = await self._store.read([_PLACE])
-            if stored is not None:
-                found = orjson.loads(stored)
-                self._adopt(found["pem"].encode(), found["public"])
+        while not self._is_configured and not await self._find():
+            if not self.public and not make:
                 break
-            if not self.public:
-                if not make:
-                    break
-                self._adopt(*_made())
-            value = orjson.dumps({"pem": self._pem.decode(), "public": self.public})
-            try:
-                await self._store.commit(_PARTITION, [Put(_PLACE, value)], lease)
-                break
-            except LeaseLost:
-                continue  # another gateway makes one as well
+            await self._keep()
         return self.public
+
+    async def _find(self) -> bool:
+        """Take the key that the store has, if it has one."""
+        (stored,) = await self._store.read([_PLACE])
+        if stored is None:
+            return False
+        found = orjson.loads(stored)
+        self._adopt(found["pem"].encode(), found["public"])
+        return True
+
+    async def _keep(self) -> None:
+        """Give the store a key, unless another gateway does."""
+        lease = await self._store.lease(_PARTITION)
+        if await self._find():
+            return
+        if not self.public:
+            self._adopt(*_made())
+        value = orjson.dumps({"pem": self._pem.decode(), "public": self.public})
+        with contextlib.suppress(LeaseLost):
+            await self._store.commit(_PARTITION, [Put(_PLACE, value)], lease)
 
     def authorization(self, url: str) -> str:
         """The Authorization header field of a request to a push resource (RFC 8292 §3)."""

@@ -30,6 +30,13 @@ PROVEN_SECONDS: Final = 60.0
 """A watch that held for so long has proven that the server is well: the pauses begin anew."""
 
 
+def heed_cancellation() -> None:
+    """End the task if that was asked for: asyncio.wait_for, which libraries use, may lose it before Python 3.12."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def keep_going(once: Callable[[], Coroutine[Any, Any, bool | None]], longest: float) -> None:
     """Do something again and again until it says that it is over; after failures with growing pauses.
 
@@ -37,6 +44,7 @@ async def keep_going(once: Callable[[], Coroutine[Any, Any, bool | None]], longe
     """
     pause = FIRST_PAUSE
     while True:
+        heed_cancellation()
         began = time.monotonic()
         try:
             if await once():
@@ -102,6 +110,7 @@ class Turns:
         working = asyncio.create_task(work())
         try:
             while True:
+                heed_cancellation()
                 done, _ = await asyncio.wait([working], timeout=TURN_SECONDS / 3)
                 if done:
                     return working.result()
@@ -168,6 +177,7 @@ class Watch:
         await self._watchable.refresh()
         if self._watchable.watched == "nothing":
             while True:
+                heed_cancellation()
                 await asyncio.sleep(self._poll_seconds)
                 await self._watchable.refresh()
         silence = None if self._watchable.watched == "everything" else self._poll_seconds
@@ -175,6 +185,7 @@ class Watch:
             hint = asyncio.ensure_future(anext(hints))
             try:
                 while True:
+                    heed_cancellation()
                     await asyncio.wait([hint], timeout=silence)
                     if hint.done():
                         hint.result()

@@ -9,9 +9,10 @@ import pytest
 
 from gateway.demo.dovecot import start_dovecot
 from gateway.demo.process import private_directory
-from gateway.push import courier, pusher
+from gateway.push import courier, pusher, subscriptions
 from gateway.push.sender import Outcome
 from gateway.push.vapid import VAPID
+from gateway.sync import watch
 from tests.client import JmapClient, jmap_client
 from tests.gateway import running_gateway
 from tests.push.conftest import MESSAGE, ask, read, subscribe
@@ -220,6 +221,29 @@ OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r
 1RTwjmYSi9R/zpBnuQ4EiMnCqfMPWiZqB4QdbAd0E7oH50VpuZ1P087G
 -----END PRIVATE KEY-----
 """
+
+
+async def test_another_gateway_takes_over(
+    dovecot: Dovecot,
+    user: User,
+    imap: ImapClient,
+    service: PushService,
+    keys: dict[str, str],
+    redis_server: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that was there before the subscription, and where its owner never logged in."""
+    monkeypatch.setattr(subscriptions, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(watch, "TURN_SECONDS", 0.6)
+    shared = keys | {"store__kind": "redis", "store__url": f"redis://{redis_server.host}:{redis_server.port}/0"}
+    shared |= {"auth__credentials_key": "k" * 32}
+    async with running_gateway(dovecot, **shared):
+        async with running_gateway(dovecot, **shared) as url, jmap_client(url, *user) as jmap:
+            await subscribe(jmap, service, types=["Email"])
+        await append(imap)
+        assert "Email" in read(await service.next())["changed"][jmap.account]
+        await asyncio.sleep(0.5)
+        assert service.taken == []
 
 
 async def test_two_gateways_push_once(

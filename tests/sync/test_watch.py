@@ -1,6 +1,7 @@
 """Watching an account while somebody listens: who watches, how long, and what happens when it fails."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -150,3 +151,23 @@ async def test_a_turn_is_given_to_one() -> None:
     await turns.give_up()
     assert await Turns(store, "a1", b"there").take()
     await store.close()
+
+
+async def test_a_cancellation_that_a_library_loses_is_heeded() -> None:
+    """asyncio.wait_for did so before Python 3.12, where its result came at the same moment."""
+    running, rounds = asyncio.Event(), 0
+
+    async def once() -> None:
+        nonlocal rounds
+        rounds += 1
+        running.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(watch.keep_going(once, 0.0))
+    await running.wait()
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert rounds == 1
