@@ -39,7 +39,8 @@ class MailAccount:
     the first sight of an account indexing is begun.
 
     `emails`, `mailboxes` and `journal` are replaced, never changed, by a commit: a reader that takes one of them
-    keeps a consistent view across awaits. fresh: nothing has been committed yet.
+    keeps a consistent view across awaits. fresh: nothing has been committed yet. changing: held while Emails are
+    flagged, moved or removed, because a server may lose a flag that is set while another connection moves the message.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class MailAccount:
         self.id = account_id
         self.port = port
         self.writing = asyncio.Lock()
+        self.changing = asyncio.Lock()
         self._passing = asyncio.Lock()
         self.threads = Threads(self)
         self._passes = Shared(self._pass_alone)

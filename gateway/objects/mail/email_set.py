@@ -40,8 +40,9 @@ async def update(
     run = _Run(mail, port)
     goals = {email_id: goal_of(update) for email_id, update in updates.items()}
     await run.check(goals)
-    await run.reach(goals)
-    await run.undo()
+    async with mail.changing:
+        await run.reach(goals)
+        await run.undo()
     return {email_id: run.errors.get(email_id) or _unasked(mail, updates[email_id]) for email_id in updates}
 
 
@@ -54,7 +55,8 @@ async def destroy(mail: MailAccount, port: MailWritePort, ids: Sequence[str]) ->
             run.errors[email_id] = SetError("notFound")
         elif not all(mail.mailboxes[box].rights["mayRemoveItems"] for box in mail.emails.mailbox_ids(row)):
             run.errors[email_id] = SetError("forbidden", "mayRemoveItems is false for a Mailbox of the Email")
-    await run.remove([email_id for email_id in ids if email_id not in run.errors])
+    async with mail.changing:
+        await run.remove([email_id for email_id in ids if email_id not in run.errors])
     return run.errors
 
 
