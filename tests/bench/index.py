@@ -1,22 +1,28 @@
 """How long the index of a large mailbox takes to build, page, update, store and load, and what it weighs.
 
-Run: python -m tests.bench.index [messages]
+Run: python -m tests.bench.index [messages] [sqlite|redis]
 """
 
 import asyncio
+import contextlib
 import gc
 import resource
 import sys
 import tempfile
 import time
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
+import redis
+
 from adapters.ports.mail import Arrivals, FolderDelta, FolderStatus, KnownMessages, ThreadHeaders
+from gateway.store.base import Store
+from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.account import MailAccount
+from tests.servers.redis import running_redis
 from tests.sync.model import ModelFolder, ModelPort, ModelServer
 
 SETS = [frozenset(one) for one in ((), ("$seen",), ("$seen", "$answered"), ("$flagged",), ("$seen", "$flagged"))]
@@ -105,10 +111,29 @@ def timed(what: str, work: Callable[[], object], times: int = 1) -> None:
     show(what, time.perf_counter() - start, times)
 
 
-async def main(count: int) -> None:
-    folder = tempfile.TemporaryDirectory()
-    port, store = BulkPort(count), SqliteStore(Path(folder.name) / "store.db")
-    await store.ping()
+@contextlib.contextmanager
+def new_store(kind: str) -> Iterator[tuple[Store, Callable[[], int]]]:
+    """An empty store, and how many bytes it takes: of the file, or of the server's memory."""
+    if kind == "redis":
+        with running_redis() as server, redis.Redis.from_url(server.url) as client:
+            empty = client.info("memory")["used_memory"]
+            yield RedisStore(server.url), lambda: client.info("memory")["used_memory"] - empty
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "store.db"
+            yield SqliteStore(path), lambda: sum(file.stat().st_size for file in path.parent.iterdir())
+
+
+async def main(count: int, kind: str) -> None:
+    with new_store(kind) as (store, weight):
+        await store.ping()
+        await measure(count, store, weight)
+        await store.close()
+
+
+async def measure(count: int, store: Store, weight: Callable[[], int]) -> None:
+    """Build, read, update and load one account."""
+    port = BulkPort(count)
     gc.collect()
     idle = rss()
     account = MailAccount("a", "bench", port, store)
@@ -122,6 +147,7 @@ async def main(count: int) -> None:
     show("longest block of the loop", lag.stop())
     gc.collect()
     print(f"{'memory above idle':<52}{rss() - idle:>10.1f} MB")
+    print(f"{'stored':<52}{weight() / 1e6:>10.1f} MB")
     inbox = account.mailboxes.by_path("INBOX")
     assert inbox is not None
     timed("order of the mailbox (once)", lambda: account.emails.in_mailbox(inbox.id))
@@ -141,8 +167,6 @@ async def main(count: int) -> None:
     show("restart: load and pass", time.perf_counter() - start)
     assert again.state("Email") == account.state("Email")
     await again.close()
-    await store.close()
-    folder.cleanup()
 
 
 async def updates(account: MailAccount, port: BulkPort) -> None:
@@ -170,4 +194,5 @@ async def updates(account: MailAccount, port: BulkPort) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    messages, store_kind = (*sys.argv[1:], *("100000", "sqlite")[len(sys.argv) - 1 :])
+    asyncio.run(main(int(messages), store_kind))
