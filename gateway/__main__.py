@@ -105,7 +105,7 @@ def _check_config(args: argparse.Namespace) -> int:
 
 def _probe(name: str, imap: ImapConfig) -> bool:
     """Connect without logging in; greeting and capabilities, or what went wrong."""
-    from gateway.backends import tls_context  # noqa: PLC0415 - see _serve
+    from gateway.endpoints import tls_context  # noqa: PLC0415 - see _serve
 
     place = f"{name}: imap {imap.host}:{imap.port}"
     try:

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import math
 import secrets
-import ssl
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field, replace
@@ -14,10 +13,9 @@ from adapters.dav.connection import Credentials as DavCredentials
 from adapters.errors import AdapterError, AuthFailed
 from adapters.formats.smtp_path import is_address
 from adapters.imap.backend import ImapMail
-from adapters.imap.connection import Connection, Endpoint
+from adapters.imap.connection import Connection
 from adapters.imap.connection import Credentials as ImapCredentials
 from adapters.imap.pool import PoolSettings
-from adapters.managesieve.connection import Endpoint as SieveEndpoint
 from adapters.managesieve.filters import SieveFilters
 from adapters.ports.filtering import FilteringFacts
 from adapters.ports.mail import MailFacts
@@ -26,11 +24,17 @@ from adapters.ports.submission import SubmissionFacts
 from adapters.ports.watch import Watched
 from adapters.smtp.backend import Endpoint as SmtpEndpoint
 from adapters.smtp.backend import SmtpSubmission
-from adapters.smtp.login import Credentials as SmtpCredentials
 from gateway.calendar_backends import CalendarBackends
-from gateway.config import Config, ImapConfig, ManageSieveConfig, SubmissionConfig, backend_user
-from gateway.config_reader import ConfigError
+from gateway.config import Config, SubmissionConfig, backend_user
 from gateway.context import Account, Login
+from gateway.endpoints import (
+    dav_credentials,
+    imap_credentials,
+    imap_endpoint,
+    sieve_endpoint,
+    smtp_credentials,
+    smtp_endpoint,
+)
 from gateway.jmap.capabilities import CORE
 from gateway.objects import REFERRERS
 from gateway.objects.calendars.capability import calendar_capabilities
@@ -157,14 +161,14 @@ class MailBackends:
         self._judge = judge
         self._store = store
         self._meters = meters
-        self._endpoints = {name: _endpoint(name, backend.imap) for name, backend in config.backends.items()}
+        self._endpoints = {name: imap_endpoint(name, backend.imap) for name, backend in config.backends.items()}
         self._submission = {
-            name: _Submission(_smtp_endpoint(name, backend.submission), backend.submission)
+            name: _Submission(smtp_endpoint(name, backend.submission), backend.submission)
             for name, backend in config.backends.items()
             if backend.submission is not None
         }
         self._sieve = {
-            name: _sieve_endpoint(name, backend.managesieve)
+            name: sieve_endpoint(name, backend.managesieve)
             for name, backend in config.backends.items()
             if backend.managesieve is not None
         }
@@ -192,7 +196,7 @@ class MailBackends:
         backend = self._config.backends[name]
         owner = backend_user(backend.user, credentials.username)
         account_id = ids.account_id(name, owner)
-        proven = _imap_credentials(credentials, owner)
+        proven = imap_credentials(credentials, owner)
         shared = await self._prove(name, account_id, proven)
         shared.holders.append(proven)
         capabilities = self._capabilities(shared.port)
@@ -204,7 +208,7 @@ class MailBackends:
         filters = await self._filters(name, shared, proven)
         if filters is not None and shared.filtering is not None:
             capabilities |= sieve.capabilities(shared.filtering)
-        dav = _dav_credentials(credentials, owner)
+        dav = dav_credentials(credentials, owner)
         opened = None if dav is None else await self._calendars.open(name, account_id, dav)
         calendars, calendar_watch = (None, None) if opened is None else opened
         if calendars is not None:
@@ -252,7 +256,7 @@ class MailBackends:
         senders = _senders(username, submission.config)
         if senders.own is None and not senders.patterns:
             return None, None
-        port = SmtpSubmission(submission.endpoint, _smtp_credentials(credentials))
+        port = SmtpSubmission(submission.endpoint, smtp_credentials(credentials))
         offered = await submission.facts(port)
         if offered is None:
             return None, None
@@ -362,84 +366,6 @@ class MailBackends:
             id_source=None if imap.id_source == "auto" else imap.id_source,
             virtual_prefixes=imap.virtual_folders,
         )
-
-
-def _endpoint(name: str, imap: ImapConfig) -> Endpoint:
-    """Raises ConfigError where the CA file cannot be used."""
-    return Endpoint(
-        host=imap.host,
-        port=imap.port,
-        tls=imap.tls,
-        ssl_context=None if imap.tls == "none" else tls_context(name, imap),
-        connect_timeout=imap.connect_seconds,
-        command_timeout=imap.command_seconds,
-    )
-
-
-def _smtp_endpoint(name: str, smtp: SubmissionConfig) -> SmtpEndpoint:
-    """Raises ConfigError where the CA file cannot be used."""
-    return SmtpEndpoint(
-        host=smtp.host,
-        port=smtp.port,
-        tls=smtp.tls,
-        ssl_context=None if smtp.tls == "none" else tls_context(name, smtp, "submission"),
-        connect_timeout=smtp.connect_seconds,
-        command_timeout=smtp.command_seconds,
-        final_timeout=smtp.final_seconds,
-    )
-
-
-def _sieve_endpoint(name: str, server: ManageSieveConfig) -> SieveEndpoint:
-    """Raises ConfigError where the CA file cannot be used."""
-    return SieveEndpoint(
-        host=server.host,
-        port=server.port,
-        tls=server.tls,
-        ssl_context=None if server.tls == "none" else tls_context(name, server, "managesieve"),
-        connect_timeout=server.connect_seconds,
-        command_timeout=server.command_seconds,
-    )
-
-
-def tls_context(
-    name: str, server: ImapConfig | SubmissionConfig | ManageSieveConfig, section: str = "imap"
-) -> ssl.SSLContext:
-    """What a backend's certificate is checked with. Raises ConfigError."""
-    try:
-        return ssl.create_default_context(cafile=None if server.ca_file is None else str(server.ca_file))
-    except OSError as error:  # SSLError is one
-        raise ConfigError([f"backends.{name}.{section}.ca_file: {error}"]) from error
-
-
-def _imap_credentials(credentials: Credentials, owner: str) -> ImapCredentials:
-    """What goes to the server. A master user (RFC 4616 authentication identity) acts for the owner."""
-    secret = credentials.secret.reveal()
-    if credentials.scheme != "password":
-        return ImapCredentials(
-            owner, token=secret, mechanism="OAUTHBEARER" if credentials.scheme == "oauthbearer" else "XOAUTH2"
-        )
-    if credentials.login != credentials.username:
-        return ImapCredentials(credentials.login, password=secret, authzid=owner)
-    return ImapCredentials(owner, password=secret)
-
-
-def _dav_credentials(credentials: Credentials, owner: str) -> DavCredentials | None:
-    """The same login at the DAV servers; None for a master user, for whom HTTP has no authorization identity."""
-    secret = credentials.secret.reveal()
-    if credentials.scheme != "password":
-        return DavCredentials(owner, token=secret)
-    return DavCredentials(owner, password=secret) if credentials.login == credentials.username else None
-
-
-def _smtp_credentials(credentials: ImapCredentials) -> SmtpCredentials:
-    """The same login at the submission server."""
-    return SmtpCredentials(
-        credentials.username,
-        password=credentials.password,
-        token=credentials.token,
-        authzid=credentials.authzid,
-        mechanism="XOAUTH2" if credentials.mechanism == "XOAUTH2" else "auto",
-    )
 
 
 def _senders(username: str, config: SubmissionConfig) -> Senders:
