@@ -1,5 +1,6 @@
 """Opening logins at the mail servers: the server proves who somebody is; logins of one owner share the mail."""
 
+import asyncio
 import contextlib
 import logging
 import math
@@ -100,6 +101,7 @@ class _Shared:
     outbox: Outbox | None = None
     filtering: FilteringFacts | None = None
     filtering_asked_at: float = -math.inf
+    filtering_asked: asyncio.Lock = field(default_factory=asyncio.Lock)
     holders: list[ImapCredentials] = field(default_factory=list)
     watch: Watch = field(init=False)
 
@@ -124,22 +126,26 @@ class _Submission:
     config: SubmissionConfig
     offered: SubmissionFacts | None = None
     asked_at: float = -math.inf
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def facts(self, port: SmtpSubmission) -> SubmissionFacts | None:
-        """What the server offers; None while it does not answer."""
-        age = time.monotonic() - self.asked_at
-        if age > (FACTS_SECONDS if self.offered is not None else RETRY_SECONDS):
-            self.asked_at = time.monotonic()
-            try:
-                self.offered = await port.facts()
-            except AuthFailed:
-                self.asked_at = -math.inf  # tells of this login only
-                log.warning("the submission server refuses a login that the mail server accepted")
-                return self.offered
-            except AdapterError as error:
-                self.offered = None
-                log.warning("the submission server cannot be used for now: %s: %s", type(error).__name__, error)
-        return self.offered
+        """What the server offers; None while it does not answer. Who comes while it is asked waits for the answer."""
+        async with self.asking:
+            age = time.monotonic() - self.asked_at
+            if age > (FACTS_SECONDS if self.offered is not None else RETRY_SECONDS):
+                await self._ask(port)
+            return self.offered
+
+    async def _ask(self, port: SmtpSubmission) -> None:
+        self.asked_at = time.monotonic()
+        try:
+            self.offered = await port.facts()
+        except AuthFailed:
+            self.asked_at = -math.inf  # tells of this login only
+            log.warning("the submission server refuses a login that the mail server accepted")
+        except AdapterError as error:
+            self.offered = None
+            log.warning("the submission server cannot be used for now: %s: %s", type(error).__name__, error)
 
 
 class MailBackends:
@@ -270,14 +276,15 @@ class MailBackends:
         if config is None:
             return None
         filters = SieveFilters(self._sieve[name], credentials, idle=config.idle_seconds)
-        age = time.monotonic() - shared.filtering_asked_at
-        if age > (FACTS_SECONDS if shared.filtering is not None else RETRY_SECONDS):
-            shared.filtering_asked_at = time.monotonic()
-            try:
-                shared.filtering = await filters.facts()
-            except AdapterError as error:
-                shared.filtering = None
-                log.warning("the ManageSieve server cannot be used for now: %s: %s", type(error).__name__, error)
+        async with shared.filtering_asked:
+            age = time.monotonic() - shared.filtering_asked_at
+            if age > (FACTS_SECONDS if shared.filtering is not None else RETRY_SECONDS):
+                shared.filtering_asked_at = time.monotonic()
+                try:
+                    shared.filtering = await filters.facts()
+                except AdapterError as error:
+                    shared.filtering = None
+                    log.warning("the ManageSieve server cannot be used for now: %s: %s", type(error).__name__, error)
         return None if shared.filtering is None else filters
 
     async def _close(

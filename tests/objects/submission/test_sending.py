@@ -3,7 +3,13 @@
 import asyncio
 from typing import Any
 
-from tests.client import CORE, JmapClient
+import pytest
+
+from adapters.ports.submission import SubmissionFacts
+from adapters.smtp.backend import SmtpSubmission
+from tests.client import CORE, JmapClient, jmap_client
+from tests.gateway import running_gateway
+from tests.objects.submission.conftest import submission_keys
 from tests.objects.submission.sending import (
     SUBMISSION,
     USING,
@@ -18,7 +24,8 @@ from tests.objects.submission.sending import (
     sentences,
     to,
 )
-from tests.servers.users import User
+from tests.servers.postfix import Postfix
+from tests.servers.users import User, fresh_user
 
 
 async def test_capability_tells_what_the_server_offers(alice: JmapClient) -> None:
@@ -28,6 +35,25 @@ async def test_capability_tells_what_the_server_offers(alice: JmapClient) -> Non
     assert "DSN" in account["submissionExtensions"]
     assert alice.session["primaryAccounts"][SUBMISSION] == alice.account
     assert alice.session["capabilities"][SUBMISSION] == {}
+
+
+async def test_who_logs_in_while_the_server_is_asked_can_send(
+    postfix: Postfix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = SmtpSubmission.facts
+
+    async def slowly(port: SmtpSubmission) -> SubmissionFacts:
+        await asyncio.sleep(0.5)
+        return await ask(port)
+
+    monkeypatch.setattr(SmtpSubmission, "facts", slowly)
+    async with running_gateway(postfix.dovecot, **submission_keys(postfix.submission)) as url:
+
+        async def may_send(user: User) -> bool:
+            async with jmap_client(url, *user) as client:
+                return SUBMISSION in client.session["accounts"][client.account]["accountCapabilities"]
+
+        assert all(await asyncio.gather(*(may_send(fresh_user(postfix.dovecot)) for _ in range(4))))
 
 
 async def test_alice_writes_to_bob(alice: JmapClient, alice_user: User, bob: JmapClient, bob_user: User) -> None:
