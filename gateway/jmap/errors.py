@@ -91,13 +91,14 @@ class SetError(_TypedError):
 # Adapter error -> (method error, SetError), the most derived class first. None: not the client's to know, an
 # internal fault. RFC 8620 §3.6.2 has no "credentials" error for a method: a login whose password the backend
 # stops accepting half-way is refused by the web layer at its next request; this one gets serverUnavailable
-# (trying again is then answered with 401).
+# (trying again is then answered with 401). What others took away or changed while a method worked gives no
+# answer now: a method that only reads knows no "notFound", and trying again looks anew.
 FROM_ADAPTER: Final[dict[type[AdapterError], tuple[str, str]]] = {
     Unavailable: ("serverUnavailable", "serverUnavailable"),
     AuthFailed: ("serverUnavailable", "serverUnavailable"),
     Forbidden: ("forbidden", "forbidden"),
-    NotFound: ("notFound", "notFound"),
-    Conflict: ("stateMismatch", "stateMismatch"),
+    NotFound: ("serverUnavailable", "notFound"),
+    Conflict: ("serverUnavailable", "stateMismatch"),
     OverQuota: ("overQuota", "overQuota"),
     TooLarge: ("tooLarge", "tooLarge"),
     Unsupported: ("invalidArguments", "forbidden"),
