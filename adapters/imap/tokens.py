@@ -37,7 +37,8 @@ def parse_values(pieces: Sequence[bytes], *, depth: int = MAX_DEPTH) -> list[Val
     """Values of a framed response: NIL -> None, (…) -> list, all else bytes.
 
     A quoted or literal "NIL" is `b"NIL"`. `BODY[HEADER.FIELDS (FROM TO)]<0>` is one token.
-    Raises ProtocolError for unbalanced parentheses or quotes and for lists nested deeper than `depth`.
+    Lists nested deeper than `depth` are read over: anybody may send a message with such a BODYSTRUCTURE, and it must
+    not cost the answers about other messages. Raises ProtocolError for unbalanced parentheses or quotes.
     """
     current: list[Value] = []
     outer: list[list[Value]] = []
@@ -54,10 +55,9 @@ def parse_values(pieces: Sequence[bytes], *, depth: int = MAX_DEPTH) -> list[Val
             if first == _QUOTE:
                 add(_unquote(token) if b"\\" in token or token[-1] != _QUOTE else token[1:-1])
             elif first == _OPEN:
-                if len(outer) >= depth:
-                    raise ProtocolError(f"lists nested deeper than {depth}")
                 nested: list[Value] = []
-                add(nested)
+                if len(outer) < depth:
+                    add(nested)
                 outer.append(current)
                 current, add = nested, nested.append
             elif first == _CLOSE:

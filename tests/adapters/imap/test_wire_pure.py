@@ -197,9 +197,13 @@ def test_a_listing_may_be_longer_than_a_line() -> None:
     assert len(recorder.events) == 1
 
 
-def test_deep_parentheses_are_refused() -> None:
-    assert parse_values([b"(" * 100 + b")" * 100])
-    for text in (b"(" * 101 + b")" * 101, b"(" * 100_000, b"(", b")", b'"abc', b'"\\"', b'"'):
+def test_what_is_nested_too_deep_is_read_over() -> None:
+    assert parse_values([b"(a (b (c) d) e) f"], depth=2) == [[b"a", [b"b", b"d"], b"e"], b"f"]
+    assert parse_values([b"(" * 100_000 + b"x" + b")" * 100_000 + b" y"])[1:] == [b"y"]
+
+
+def test_unbalanced_parentheses_and_quotes_are_refused() -> None:
+    for text in (b"(" * 100_000, b"(" * 101 + b")" * 100, b"(", b")", b'"abc', b'"\\"', b'"'):
         with pytest.raises(ProtocolError):
             parse_values([text])
 
