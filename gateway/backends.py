@@ -47,6 +47,7 @@ from gateway.objects.principals.capability import OWNER, principals_capabilities
 from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
+from gateway.objects.submission.delayed import renew
 from gateway.objects.submission.mdn import MDN
 from gateway.store.base import Store
 from gateway.sync import ids
@@ -268,7 +269,10 @@ class MailBackends:
             return None, None
         if shared.outbox is None:
             shared.outbox = outbox(port, senders, offered, self._store, shared.mail.id)
-        return replace(shared.outbox, port=port, senders=senders, offered=offered, hold=hold), offered
+        box = replace(shared.outbox, port=port, senders=senders, offered=offered, hold=hold)
+        with contextlib.suppress(AdapterError):  # the store is away: whoever logs in next renews it
+            await renew(box, shared.mail.id)
+        return box, offered
 
     async def _filters(self, name: str, shared: _Shared, credentials: ImapCredentials) -> SieveFilters | None:
         """This login at the ManageSieve server; None where there is none, or while it does not take the login."""

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import replace
 from typing import Final
 
-from adapters.errors import AdapterError, Unavailable
+from adapters.errors import AdapterError, AuthFailed, Unavailable
 from gateway.objects.submission.delayed import release
 from gateway.store.base import Store
 from gateway.sync.held import Entry, HeldMessages, Hold
@@ -24,6 +25,9 @@ LOOK_SECONDS: Final = 60.0
 
 PAUSE_SECONDS: Final = 300.0
 """When a message is tried again that nobody could log in for."""
+
+REFUSED_SECONDS: Final = 6 * 3600.0
+"""When one is tried again whose login is refused."""
 
 _AT_ONCE: Final = 50
 _PLACE: Final = "held"
@@ -73,16 +77,21 @@ class Postman:
         return min([LOOK_SECONDS, *(max(0.0, entry.due - time.time()) for entry in waiting)])
 
     async def _deliver(self, entry: Entry) -> None:
+        again: Entry | None
         try:
             again = await self._send(entry)
+        except AuthFailed:
+            # Asking again and again would look like guessing. Its owner's next login brings new credentials: `renew`.
+            log.warning("a message that waits needs a new login of its owner")
+            again = replace(entry, due=time.time() + REFUSED_SECONDS)
         except AdapterError as error:
             log.warning("a message that waits was not sent: %s", type(error).__name__)
-            again = time.time() + PAUSE_SECONDS
+            again = replace(entry, due=time.time() + PAUSE_SECONDS)
         if again is not None:
-            await self._messages.enter(Entry(entry.account, entry.id, again, entry.ticket))
+            await self._messages.enter(again)
         await self._messages.strike(entry)
 
-    async def _send(self, entry: Entry) -> float | None:
+    async def _send(self, entry: Entry) -> Entry | None:
         credentials = self._unattended.credentials(entry.ticket, _PLACE)
         if credentials is None:
             raise Unavailable("the credentials cannot be opened")

@@ -1,6 +1,6 @@
 """Handing a message over for delivery (RFC 6409)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,10 @@ class Uncertain(Exception):
     """The connection was lost after the final dot: the server may have the message. It must not be sent again."""
 
 
+BeforeData = Callable[[], Awaitable[None]]
+"""Awaited when recipients were accepted and the message is about to follow; what it raises ends it, nothing is sent."""
+
+
 class SubmissionPort(Protocol):
     """One login at one submission server. Raises adapters.errors (AuthFailed, Unavailable) before the final dot."""
 
@@ -73,7 +77,7 @@ class SubmissionPort(Protocol):
         """What the server offers to this login."""
         ...
 
-    async def submit(self, envelope: SmtpEnvelope, message: Octets) -> Outcome:
+    async def submit(self, envelope: SmtpEnvelope, message: Octets, before_data: BeforeData | None = None) -> Outcome:
         """Send a message once. Raises Uncertain when nobody can tell whether it was taken."""
         ...
 

@@ -12,7 +12,7 @@ import aiosmtplib
 from adapters.errors import InvalidData, Unavailable, Unsupported
 from adapters.formats.smtp_path import path
 from adapters.ports.mail_write import Octets
-from adapters.ports.submission import Outcome, SmtpEnvelope, SubmissionFacts
+from adapters.ports.submission import BeforeData, Outcome, SmtpEnvelope, SubmissionFacts
 from adapters.smtp.delivery import Delivery
 from adapters.smtp.login import Credentials, log_in
 
@@ -51,7 +51,7 @@ class SmtpSubmission:
         async with self._open() as (_, facts):
             return facts
 
-    async def submit(self, envelope: SmtpEnvelope, message: Octets) -> Outcome:
+    async def submit(self, envelope: SmtpEnvelope, message: Octets, before_data: BeforeData | None = None) -> Outcome:
         """Send a message once.
 
         Raises InvalidData, Unsupported (nothing was said to the server), AuthFailed, Unavailable (the server does
@@ -67,7 +67,8 @@ class SmtpSubmission:
                 sender = envelope.mail_from
                 mail_from = replace(sender, parameters={**_of_client(sender.parameters), **declared})
                 delivery = Delivery(smtp, self._endpoint.final_timeout)
-                return await delivery.run(SmtpEnvelope(mail_from, envelope.rcpt_to), _joined(head, pieces))
+                told = SmtpEnvelope(mail_from, envelope.rcpt_to)
+                return await delivery.run(told, _joined(head, pieces), before_data)
             finally:
                 if isinstance(pieces, AsyncGenerator):
                     await pieces.aclose()

@@ -8,7 +8,7 @@ import aiosmtplib
 
 from adapters.errors import Unavailable
 from adapters.formats.smtp_path import path
-from adapters.ports.submission import Outcome, SmtpEnvelope, SmtpReply, Uncertain
+from adapters.ports.submission import BeforeData, Outcome, SmtpEnvelope, SmtpReply, Uncertain
 from adapters.smtp.octets import DotStuffer
 
 _OK: Final = (250, 251, 252)
@@ -24,8 +24,10 @@ class Delivery:
         self._final_timeout = final_timeout
         self._writer: asyncio.StreamWriter | None = None
 
-    async def run(self, envelope: SmtpEnvelope, pieces: AsyncIterator[bytes]) -> Outcome:
-        """Raises Unavailable, Uncertain and, before the final dot only, aiosmtplib's errors."""
+    async def run(
+        self, envelope: SmtpEnvelope, pieces: AsyncIterator[bytes], before_data: BeforeData | None = None
+    ) -> Outcome:
+        """Raises Unavailable, Uncertain, what `before_data` raises; before the final dot only, aiosmtplib's errors."""
         sender = envelope.mail_from
         mail_from = await self._command(b"MAIL FROM:" + path(sender.email, sender.parameters))
         if mail_from.code >= 400:
@@ -36,6 +38,8 @@ class Delivery:
         ]
         if all(reply.code >= 400 for reply in recipients):
             return Outcome(mail_from, recipients, None)
+        if before_data is not None:
+            await before_data()
         ready = await self._command(b"DATA")
         if ready.code in _OK:
             raise Unavailable("the submission server accepted a message that it had not read")

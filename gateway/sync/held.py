@@ -6,7 +6,7 @@ An entry is written before the ledger and removed after it, so it may be there f
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
@@ -22,12 +22,16 @@ _QUEUE: Final = "queue"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message that waits. due: seconds since 1970. ticket: what is needed to log in for it (see `Hold`)."""
+    """A message that waits. due: seconds since 1970. ticket: what is needed to log in for it (see `Hold`).
+
+    checked: its account knew nothing of it already once.
+    """
 
     account: str
     id: str
     due: float
     ticket: Mapping[str, Any]
+    checked: bool = False
 
     @property
     def key(self) -> Key:
@@ -47,8 +51,7 @@ class HeldMessages:
 
     async def enter(self, entry: Entry) -> None:
         """Put a message on the list."""
-        value = {"account": entry.account, "id": entry.id, "due": entry.due, "ticket": dict(entry.ticket)}
-        await self._commit(_PARTITION, Put(entry.key, orjson.dumps(value)))
+        await self._commit(_PARTITION, Put(entry.key, orjson.dumps(asdict(entry))))
         self.changed.set()
 
     async def strike(self, entry: Entry) -> None:

@@ -2,17 +2,18 @@
 
 What waits is the message as it was: its octets and its record are in the store before the client is answered. Whoever
 finds that its time has come turns what is held into an intent; that commit decides who sends it, and from there on it
-is handed over like any other message: never twice.
+is handed over like any other message: never twice. A keeper that dies before the message itself leaves is followed by
+the next who looks, so an entry of the list goes only when nothing is held and nothing is under way.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from adapters.errors import AdapterError
-from adapters.ports.submission import Uncertain
 from gateway.jmap.errors import SetError
 from gateway.objects.submission.delay import without_hold
 from gateway.objects.submission.envelope import from_json
@@ -21,9 +22,13 @@ from gateway.objects.submission.handover import (
     Records,
     check,
     conclude,
+    is_abandoned,
     landed,
+    new_intent,
     repeated,
+    settle,
     submission_of,
+    submit,
     utc_date,
 )
 from gateway.objects.submission.replies import delivery_status, of_error, refusal
@@ -40,6 +45,9 @@ GIVE_UP_SECONDS: Final = 5 * 86_400.0
 """How long after its time a message is tried (RFC 5321 §4.5.4.1: 4 to 5 days)."""
 
 RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0)
+
+BUSY_SECONDS: Final = 60.0
+"""When is looked again for what another process is at, or for what is on the list and not held: is it about to be?"""
 
 _QUEUED: Final = "250 2.0.0 held by the gateway until its time"
 
@@ -100,43 +108,70 @@ async def cancel(box: Outbox, account_id: str, ids: Sequence[str]) -> dict[str, 
     return {key: {"deliveryStatus": None} if key in gone else late for key in ids}
 
 
-async def release(box: Outbox, messages: HeldMessages, entry: Entry) -> float | None:
-    """Send a message whose time has come. When it is to be tried again; None where it is over. Raises AdapterError."""
-    intent = await _claim(box, entry.id)
-    if intent is None or isinstance(intent, float):
+async def renew(box: Outbox, account_id: str) -> None:
+    """Enter what is overdue once more with this login, as the credentials kept for it may be outdated.
+
+    Raises AdapterError.
+    """
+    if box.hold is None:
+        return
+    for key, held in (await box.ledger.read(HELD)).items():
+        if held["due"] < time.time() - BUSY_SECONDS:
+            await box.hold.messages.enter(Entry(account_id, key, time.time(), box.hold.ticket()))
+
+
+async def release(box: Outbox, messages: HeldMessages, entry: Entry) -> Entry | None:
+    """Send a message whose time has come. What is to be on the list instead; None where it is over.
+
+    Raises AdapterError.
+    """
+    await settle(box)
+    intent = await _claim(box, entry)
+    if intent is None or isinstance(intent, Entry):
         return intent
     task = asyncio.create_task(_submit(box, messages, entry.account, intent))
     key = intent["id"]
     box.in_flight[key] = task
     task.add_done_callback(lambda done: landed(box, key, done))
     submission = await asyncio.shield(task)
-    return float(submission["due"]) if "due" in submission else None
+    return replace(entry, due=float(submission["due"])) if "due" in submission else None
 
 
-async def _claim(box: Outbox, submission_id: str) -> Record | float | None:
-    """The intent to send, when it is not yet due its time, None where nothing is held any more."""
-    found: list[Record | float | None] = []
+async def _claim(box: Outbox, entry: Entry) -> Record | Entry | None:
+    """The intent to send; else what is to be on the list instead, None where nothing is held any more."""
+    found: list[Record | Entry | None] = []
 
     def edit(before: Records) -> Edit:
-        found[:] = [None]
-        held = before[HELD].get(submission_id)
-        if held is None:
-            return Edit()
-        if held["due"] > time.time() + 1:
-            found[:] = [float(held["due"])]
-            return Edit()
-        submission = held["submission"]
-        status = delivery_status(None, from_json(submission["envelope"]))
-        final = {**submission, "undoStatus": "final", "deliveryStatus": status}
-        intent = {"id": submission["key"], "at": time.time(), "submission": final, "held": held}
-        found[:] = [intent]
+        found.clear()
         made = Edit()
-        made.delete(HELD, submission_id)
-        made.write(INTENT, intent)
+        held, other = before[HELD].get(entry.id), before[INTENT].get(entry.id)
+        later = replace(entry, due=time.time() + BUSY_SECONDS)
+        if held is None and other is not None:
+            if other["data"] or not is_abandoned(other):
+                found.append(later)
+                return made
+            held = other["held"]
+        if held is None:
+            # Who holds a message back enters it first, so it may be held in a moment.
+            found.append(None if entry.checked else replace(later, checked=True))
+        elif held["due"] > time.time() + 1:
+            found.append(replace(entry, due=float(held["due"])))
+        else:
+            found.append(_intent(made, entry.id, held))
         return made
 
     await box.ledger.commit(edit, [HELD, INTENT])
     return found[0]
+
+
+def _intent(made: Edit, submission_id: str, held: Record) -> Record:
+    submission = held["submission"]
+    status = delivery_status(None, from_json(submission["envelope"]))
+    final = {**submission, "undoStatus": "final", "deliveryStatus": status}
+    intent = {**new_intent(submission_id, final), "held": held}
+    made.delete(HELD, submission_id)
+    made.write(INTENT, intent)
+    return intent
 
 
 async def _submit(box: Outbox, messages: HeldMessages, account_id: str, intent: Record) -> Record:
@@ -145,13 +180,10 @@ async def _submit(box: Outbox, messages: HeldMessages, account_id: str, intent: 
     envelope = without_hold(from_json(submission["envelope"]))
     octets = messages.octets(account_id, held["kept"])
     try:
-        outcome = await box.port.submit(envelope, octets)
-    except Uncertain as error:
-        log.warning("the outcome of submission %s is unknown: %s", submission["id"], error)
-        return await _over(box, messages, account_id, intent, submission["deliveryStatus"])
+        outcome = await submit(box, intent, envelope, octets)
     except AdapterError as error:
         return await _failed(box, messages, account_id, intent, of_error(error))
-    refused = refusal(outcome, envelope, box.offered.max_size or octets.size)
+    refused = None if outcome is None else refusal(outcome, envelope, box.offered.max_size or octets.size)
     if refused is not None:
         return await _failed(box, messages, account_id, intent, refused)
     return await _over(box, messages, account_id, intent, delivery_status(outcome, envelope))
@@ -168,10 +200,12 @@ async def _failed(box: Outbox, messages: HeldMessages, account_id: str, intent: 
     pause = RETRY_SECONDS[min(held["tries"], len(RETRY_SECONDS) - 1)]
     again = {**held, "due": time.time() + pause, "tries": held["tries"] + 1}
 
-    def edit(_: Records) -> Edit:
+    def edit(before: Records) -> Edit:
         made = Edit()
-        made.delete(INTENT, intent["id"])
-        made.write(HELD, again)
+        stored = before[INTENT].get(intent["id"])
+        if stored is not None and stored["holder"] == intent["holder"]:
+            made.delete(INTENT, intent["id"])
+            made.write(HELD, again)
         return made
 
     await box.ledger.commit(edit, [HELD, INTENT])

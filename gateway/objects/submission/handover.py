@@ -1,9 +1,10 @@
 """Handing a message over once.
 
 An intent is stored before the server hears of the message; it becomes the EmailSubmission when the outcome is known.
-An intent whose keeper is gone (a crash, a lost connection after the final dot) becomes one whose outcome is unknown:
-what may have been taken is never sent again. The same Email with the same envelope, asked for again while it is on
-its way or within `SAME_SECONDS`, is the same submission: a client that lost the answer repeats its call.
+It is marked (`data`) right before the message itself leaves. One whose keeper is gone (a crash) before that may be
+taken over; should the keeper live after all, it finds that out at the mark and sends nothing. Past the mark the outcome
+is unknown: what may have been taken is never sent again. The same Email with the same envelope, asked for again while
+it is on its way or within `SAME_SECONDS`, is the same submission: a client that lost the answer repeats its call.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from typing import Final
 
 import orjson
 
-from adapters.errors import AdapterError
-from adapters.ports.submission import SmtpEnvelope, Uncertain
+from adapters.errors import AdapterError, Unavailable
+from adapters.ports.mail_write import Octets
+from adapters.ports.submission import Outcome, SmtpEnvelope, Uncertain
 from gateway.jmap.errors import SetError
 from gateway.objects.submission.envelope import check_parameters, to_json
 from gateway.objects.submission.letter import Letter
@@ -31,8 +33,11 @@ from gateway.sync.outbox import INTENT, SUBMISSION, Outbox
 log = logging.getLogger(__name__)
 
 SAME_SECONDS: Final = 300.0
+CLAIM_SECONDS: Final = 300.0
+"""After this an intent that is not marked may be taken over."""
+
 ORPHAN_SECONDS: Final = 1800.0
-"""After this an intent that this process knows nothing of is taken for abandoned; longer than any hand-over."""
+"""After this a marked intent that this process knows nothing of is abandoned; longer than any hand-over."""
 
 KEPT: Final = 500
 """EmailSubmissions of one account; the oldest go (RFC 8621 §7: a server may destroy them any time)."""
@@ -76,14 +81,44 @@ def landed(box: Outbox, key: str, task: "asyncio.Task[Record]") -> None:
 
 
 async def settle(box: Outbox) -> None:
-    """Turn abandoned intents into submissions whose outcome is unknown. Raises AdapterError."""
-    abandoned = [
-        intent
-        for key, intent in (await box.ledger.read(INTENT)).items()
-        if key not in box.in_flight and time.time() - intent["at"] > ORPHAN_SECONDS
-    ]
-    for intent in abandoned:
-        await conclude(box, intent, intent["submission"])
+    """End what was abandoned: unknown past the mark, else as if it never began. Raises AdapterError."""
+    for key, intent in (await box.ledger.read(INTENT)).items():
+        if key in box.in_flight or not is_abandoned(intent):
+            continue
+        if intent["data"]:
+            await conclude(box, intent, intent["submission"])
+        elif "held" not in intent:  # what was held is taken over when it is released
+            await _withdraw(box, intent)
+
+
+def new_intent(key: str, submission: Record) -> Record:
+    """An intent of this process; it is its keeper."""
+    holder = secrets.token_hex(8)
+    return {"id": key, "at": time.time(), "holder": holder, "data": False, "submission": submission}
+
+
+def is_abandoned(intent: Record) -> bool:
+    """Whether its keeper must be gone."""
+    age = time.time() - float(intent["at"])
+    return age > (ORPHAN_SECONDS if intent["data"] else CLAIM_SECONDS)
+
+
+async def submit(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Octets) -> Outcome | None:
+    """What the server said; None where nobody can tell. Raises AdapterError where nothing was sent."""
+
+    def mark(before: Records) -> Edit:
+        stored = before[INTENT].get(intent["id"])
+        if stored is None or stored["holder"] != intent["holder"]:
+            raise Unavailable("another process has taken this message over")
+        made = Edit()
+        made.write(INTENT, {**intent, "data": True})
+        return made
+
+    try:
+        return await box.port.submit(envelope, octets, lambda: box.ledger.commit(mark, [INTENT]))
+    except Uncertain as error:
+        log.warning("the outcome of submission %s is unknown: %s", intent["submission"]["id"], error)
+        return None
 
 
 async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
@@ -94,16 +129,13 @@ async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
     most = box.offered.max_size or order.letter.octets.size - 1
     submission: Record = intent["submission"]
     try:
-        outcome = await box.port.submit(order.envelope, order.letter.octets)
-    except Uncertain as error:
-        log.warning("the outcome of submission %s is unknown: %s", submission["id"], error)
-        return await conclude(box, intent, submission)
+        outcome = await submit(box, intent, order.envelope, order.letter.octets)
     except AdapterError as error:
-        await _withdraw(box, key)
+        await _withdraw(box, intent)
         raise of_error(error) from error
-    refused = refusal(outcome, order.envelope, most)
+    refused = None if outcome is None else refusal(outcome, order.envelope, most)
     if refused is not None:
-        await _withdraw(box, key)
+        await _withdraw(box, intent)
         raise refused
     return await conclude(box, intent, {**submission, "deliveryStatus": delivery_status(outcome, order.envelope)})
 
@@ -117,21 +149,23 @@ def check(box: Outbox, envelope: SmtpEnvelope, size: int) -> None:
 
 
 async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record | None]:
-    """Store the intent; or the submission that this one repeats."""
+    """Store the intent; or the submission that this one repeats. Raises SetError, AdapterError."""
     now = time.time()
-    wanted: Record = {"id": key, "at": now, "submission": submission_of(order, key, now)}
+    wanted = new_intent(key, submission_of(order, key, now))
     found: list[Record] = []
 
     def edit(before: Records) -> Edit:
         found.clear()
         made = Edit()
-        earlier = repeated(before, key, now)
+        earlier, other = repeated(before, key, now), before[INTENT].get(key)
         if earlier is not None:
             found.append(earlier)
-        elif key in before[INTENT]:
+        elif other is not None and other["data"]:
             # Of another process, which is at it or has died: either way it is not to be sent a second time.
-            found.append(before[INTENT][key]["submission"])
-            _finish(made, before, before[INTENT][key], before[INTENT][key]["submission"])
+            found.append(other["submission"])
+            _finish(made, before, other, other["submission"])
+        elif other is not None and not is_abandoned(other):
+            raise SetError("serverUnavailable", "This message is on its way already; ask again in some minutes.")
         else:
             made.write(INTENT, wanted)
         return made
@@ -201,15 +235,15 @@ def _age(submission: Record) -> float:
     return float(submission["at"])
 
 
-async def _withdraw(box: Outbox, key: str) -> None:
+async def _withdraw(box: Outbox, intent: Record) -> None:
     """Nothing was sent, so the same may be tried again."""
 
     def edit(before: Records) -> Edit:
-        intent = before[INTENT].get(key)
-        if intent is None:
-            return Edit()
-        made = Edit(remove={INTENT: [key]})
-        if intent["submission"]["id"] in before[SUBMISSION]:
+        made = Edit()
+        stored = before[INTENT].get(intent["id"])
+        if stored is not None and stored["holder"] == intent["holder"]:
+            made.delete(INTENT, intent["id"])
+        if intent["submission"]["id"] in before[SUBMISSION]:  # it was told as unknown meanwhile
             made.delete(SUBMISSION, intent["submission"]["id"])
         return made
 

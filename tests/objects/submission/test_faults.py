@@ -9,7 +9,8 @@ import pytest
 
 from adapters.errors import Unavailable
 from adapters.ports.mail_write import Octets
-from adapters.ports.submission import Outcome, SmtpAddress, SmtpEnvelope, SmtpReply, SubmissionFacts
+from adapters.ports.submission import BeforeData, Outcome, SmtpAddress, SmtpEnvelope, SmtpReply, SubmissionFacts
+from gateway.jmap.errors import SetError
 from gateway.objects.submission import handover
 from gateway.objects.submission.handover import Order, hand_over, settle
 from gateway.objects.submission.letter import Letter
@@ -113,14 +114,21 @@ async def test_the_update_of_the_email_may_fail(postfix: Postfix) -> None:
 class Port:
     """A submission server in this process: takes a message when it is let."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, early: bool = False) -> None:
+        """early: it waits before the message itself, else after it."""
         self.taken = 0
+        self.early = early
         self.asked, self.go = asyncio.Event(), asyncio.Event()
 
     async def facts(self) -> SubmissionFacts:
         return SubmissionFacts({})
 
-    async def submit(self, envelope: SmtpEnvelope, message: Octets) -> Outcome:
+    async def submit(self, envelope: SmtpEnvelope, message: Octets, before_data: BeforeData | None = None) -> Outcome:
+        if self.early:
+            self.asked.set()
+            await self.go.wait()
+        if before_data is not None:
+            await before_data()
         self.taken += 1
         self.asked.set()
         await self.go.wait()
@@ -162,6 +170,45 @@ async def test_a_crash_after_the_server_took_it(tmp_path: Path) -> None:
     assert (await task)["id"] == record["id"]
     (known,) = (await after.ledger.read(SUBMISSION)).values()
     assert known["deliveryStatus"]["c@d"]["smtpReply"] == "250 2.0.0 ok"
+
+
+async def test_a_crash_before_the_server_took_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 76: nobody has the message, so it is not told as sent; the process that follows sends it, and no other."""
+    first, second = Port(early=True), Port()
+    second.go.set()
+    dying = box_over(tmp_path / "store", first)
+    task = asyncio.create_task(hand_over(dying, ORDER))
+    await first.asked.wait()
+    after = box_over(tmp_path / "store", second)
+    with pytest.raises(SetError) as refused:  # it may live
+        await hand_over(after, ORDER)
+    assert refused.value.type == "serverUnavailable"
+    assert second.taken == 0
+    monkeypatch.setattr(handover, "CLAIM_SECONDS", 0.0)
+    record = await hand_over(after, ORDER)
+    assert record["deliveryStatus"]["c@d"]["smtpReply"] == "250 2.0.0 ok"
+    # Should the first have lived after all, it sends nothing and takes nothing back.
+    first.go.set()
+    with pytest.raises(SetError):
+        await task
+    assert (first.taken, second.taken) == (0, 1)
+    assert list(await after.ledger.read(SUBMISSION)) == [record["id"]]
+    assert not await after.ledger.read(INTENT)
+
+
+async def test_what_never_began_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = Port(early=True)
+    dying, after = box_over(tmp_path / "store", port), box_over(tmp_path / "store", Port())
+    task = asyncio.create_task(hand_over(dying, ORDER))
+    await port.asked.wait()
+    monkeypatch.setattr(handover, "CLAIM_SECONDS", 0.0)
+    await settle(after)
+    assert not await after.ledger.read(INTENT)
+    assert not await after.ledger.read(SUBMISSION)
+    port.go.set()
+    with pytest.raises(SetError):
+        await task
+    assert port.taken == 0
 
 
 async def test_an_abandoned_intent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
