@@ -34,19 +34,25 @@ class ServerError(Exception):
     """A server did not start, or ended by itself; the message ends with the tail of its log."""
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now.
+    """A TCP port on loopback that nobody listens on now, and that was not given out before.
 
     Raises:
         ServerError: no free port was found.
     """
     for _ in range(200):
         port = FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind((LOOPBACK, port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise ServerError(f"no free port between {FIRST_PORT} and {LAST_PORT}")
 
