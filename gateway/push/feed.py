@@ -8,7 +8,7 @@ import asyncio
 import base64
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Protocol
 
 import orjson
@@ -19,6 +19,7 @@ from gateway.store.base import MISSED, Store
 from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
 from gateway.sync.journal import PUSHED
+from gateway.sync.ledger import Ledger
 from gateway.sync.watch import Watch
 
 States = dict[str, dict[str, str]]
@@ -29,7 +30,7 @@ Types = frozenset[str] | None
 
 
 class _Source(Protocol):
-    """Mail or calendars."""
+    """What is looked at and has a journal: mail or calendars."""
 
     def state(self, *type_names: str) -> str:
         """The state of a type."""
@@ -38,6 +39,10 @@ class _Source(Protocol):
     async def refresh(self) -> None:
         """Look for what is new."""
         ...
+
+
+Source = _Source | Ledger
+"""Whatever has states; what a ledger holds needs no looking for."""
 
 
 class Feed:
@@ -82,16 +87,15 @@ class Feed:
                 await self._catch_up_with(account.id, source, wanted, seen, is_new=is_new)
 
     async def _catch_up_with(
-        self, account_id: str, source: "_Source", names: list[str], seen: dict[str, str], *, is_new: bool
+        self, account_id: str, source: Source, names: list[str], seen: dict[str, str], *, is_new: bool
     ) -> None:
-        if is_new:
-            seen.update({name: source.state(name) for name in names})
-            return
         try:
-            await source.refresh()
+            states = await _states(source, names, look=not is_new)
         except AdapterError:
             return  # what is not known is not reported; the client's next request meets the same trouble
-        states = {name: source.state(name) for name in names}
+        if is_new:
+            seen.update(states)
+            return
         self._note(account_id, {name: state for name, state in states.items() if seen.get(name) != state})
 
     def _watches(self, account: Account) -> list[Watch]:
@@ -138,17 +142,27 @@ async def current(login: Login, types: Types) -> States:
     for account in login.accounts.values():
         for source, wanted in _sources(account, types):
             with contextlib.suppress(AdapterError):
-                await source.refresh()
-                found.setdefault(account.id, {}).update({name: source.state(name) for name in wanted})
+                found.setdefault(account.id, {}).update(await _states(source, wanted, look=True))
     return found
 
 
-def _sources(account: Account, types: Types) -> Iterator[tuple[_Source, list[str]]]:
+def _sources(account: Account, types: Types) -> Iterator[tuple[Source, list[str]]]:
     """What has states of the types in this account, and which."""
-    for names, source in ((PUSHED, account.mail), (CALENDAR_JOURNAL, account.calendars)):
+    found: list[tuple[Iterable[str], Source | None]] = [(PUSHED, account.mail), (CALENDAR_JOURNAL, account.calendars)]
+    ledgers = [holder.ledger for holder in (account.outbox, account.calendars) if holder is not None]
+    for names, source in [*found, *((ledger.types, ledger) for ledger in ledgers)]:
         wanted = [name for name in names if _wants(types, name)]
         if source is not None and wanted:
             yield source, wanted
+
+
+async def _states(source: Source, names: list[str], *, look: bool) -> dict[str, str]:
+    """States by type. look: as of now. Raises adapters.errors.*."""
+    if isinstance(source, Ledger):
+        return await source.states(names)
+    if look:
+        await source.refresh()
+    return {name: source.state(name) for name in names}
 
 
 def _wants(types: Types, name: str) -> bool:

@@ -6,10 +6,11 @@ the last changes. A commit is atomic; of two writers (also on two replicas) the 
 """
 
 import asyncio
+import contextlib
 import random
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import orjson
 
 from adapters.errors import Unavailable
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable, Write
+from gateway.sync.committer import seal_states
 from gateway.sync.journal import CannotCalculateChanges, ChangeSet
 
 KEEP: Final = 500
@@ -60,6 +62,9 @@ class _Head:
     heads: dict[str, int] = field(default_factory=dict)
     log: list[tuple[int, str, str, str]] = field(default_factory=list)
 
+    def state(self, type_name: str) -> str:
+        return f"{self.epoch}-{self.heads.get(type_name, 0)}"
+
     def note(self, type_name: str, kind: str, record_id: str) -> None:
         self.seq += 1
         self.heads[type_name] = self.seq
@@ -70,12 +75,16 @@ class _Head:
 
 
 class Ledger:
-    """The records of one account. types: those with a journal; others that are written are silent."""
+    """The records of one account. types: those with a journal; others that are written are silent.
 
-    def __init__(self, store: Store, account_id: str, types: Sequence[str]) -> None:
+    part: which of the account's ledgers this is. New states are published on the account's channel.
+    """
+
+    def __init__(self, store: Store, account_id: str, types: Sequence[str], part: str = "") -> None:
         self._store = store
-        self._partition = f"{account_id}-ledger"
-        self._types = frozenset(types)
+        self._channel = f"account/{account_id}"
+        self._partition = f"{account_id}{part}-ledger"
+        self.types = frozenset(types)
         self._writing = asyncio.Lock()
         self._head = _Head()
         self._kept = False
@@ -91,8 +100,12 @@ class Ledger:
 
     async def state(self, type_name: str) -> str:
         """The state string of a type. Raises Unavailable."""
+        return (await self._load()).state(type_name)
+
+    async def states(self, type_names: Iterable[str]) -> dict[str, str]:
+        """The state strings of types, by name. Raises Unavailable."""
         head = await self._load()
-        return f"{head.epoch}-{head.heads.get(type_name, 0)}"
+        return {name: head.state(name) for name in type_names}
 
     async def changes(self, type_name: str, since: str, max_changes: int | None) -> ChangeSet:
         """RFC 8620 §5.2. Raises CannotCalculateChanges, Unavailable."""
@@ -123,15 +136,22 @@ class Ledger:
         for name, records in wanted.put.items():
             for record_id, record in records.items():
                 writes.append(Put(Key(self._partition, name, record_id), orjson.dumps(record)))
-                if name in self._types:
+                if name in self.types:
                     head.note(name, "u" if record_id in before[name] or record_id in wanted.known else "c", record_id)
         for name, ids in wanted.remove.items():
             writes.extend(Delete(Key(self._partition, name, record_id)) for record_id in ids)
-            for record_id in ids if name in self._types else ():
+            for record_id in ids if name in self.types else ():
                 head.note(name, "d", record_id)
         if writes:
             await self._store.commit(self._partition, [*writes, self._head_write(head)], lease)
             self._kept = True
+            await self._publish(head, self.types & (wanted.put.keys() | wanted.remove.keys()))
+
+    async def _publish(self, head: _Head, changed: Iterable[str]) -> None:
+        states = {name: head.state(name) for name in changed}
+        if states:
+            with contextlib.suppress(StoreUnavailable):  # stored it is; who listens hears of it with the next change
+                await self._store.publish(self._channel, seal_states(states))
 
     async def _load(self) -> _Head:
         """The head as it is stored; a new one lives in memory until the first commit."""

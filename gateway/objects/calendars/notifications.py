@@ -60,7 +60,7 @@ class NotificationType(Settable, Changeable, QueryChangeable, Protocol):
         def edit(before: Mapping[str, Mapping[str, Record]]) -> Edit:
             return Edit(remove={self.name: [key for key in ids if key in before[self.name]]})
 
-        await calendars.keep(edit, self.name)
+        await calendars.ledger.commit(edit, [self.name])
         return {key: SetError("notFound") for key in ids if key not in found}
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:

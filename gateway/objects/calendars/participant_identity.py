@@ -62,7 +62,7 @@ async def make_default(account: Account, calendars: CalendarAccount, identity_id
                 made.write(IDENTITY, {**stored, "isDefault": key == identity_id})
         return made
 
-    await calendars.keep(edit, IDENTITY)
+    await calendars.ledger.commit(edit, [IDENTITY])
 
 
 class ParticipantIdentityType(Settable, Changeable):
@@ -126,7 +126,7 @@ class ParticipantIdentityType(Settable, Changeable):
                     made.write(IDENTITY, {**record, "name": update.patched["name"]})
             return made
 
-        await calendars.keep(edit, IDENTITY)
+        await calendars.ledger.commit(edit, [IDENTITY])
         return refused
 
     async def destroy(

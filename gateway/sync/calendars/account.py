@@ -54,7 +54,7 @@ class CalendarAccount:
         self.ids = Ids(namespace)
         self.index = Index()
         self.journal = Journal(journal_keep, TYPES)
-        self.ledger = Ledger(store, f"{account_id}-calendar", (IDENTITY, NOTIFICATION, SHARE))
+        self.ledger = Ledger(store, account_id, (IDENTITY, NOTIFICATION, SHARE), "-calendar")
         self._keep = journal_keep
         self._keeper = Keeper(store, account_id, namespace, store_retry_seconds)
         self._facts: CalendarFacts | None = None
@@ -161,11 +161,6 @@ class CalendarAccount:
             await self._keeper.save_settings(settings)
         await self._change(enter)
 
-    async def keep(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], LedgerEdit], type_name: str) -> None:
-        """Change records of the ledger, and tell. Raises Unavailable."""
-        await self.ledger.commit(edit, [type_name])
-        await self._keeper.tell({type_name: await self.ledger.state(type_name)})
-
     # The pass
 
     async def _pass(self) -> None:
@@ -237,7 +232,7 @@ class CalendarAccount:
             return made
 
         try:
-            await self.keep(edit, type_name)
+            await self.ledger.commit(edit, [type_name])
         except Unavailable as error:
             _log.warning("notifications could not be kept: %s", error)
 

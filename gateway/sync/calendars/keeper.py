@@ -87,10 +87,7 @@ class Keeper:
 
     async def publish(self, journal: Journal, types: Iterable[str]) -> None:
         """Tell all replicas the new states of some types."""
-        await self.tell({name: journal.state(name) for name in types})
-
-    async def tell(self, states: dict[str, str]) -> None:
-        """Publish states."""
+        states = {name: journal.state(name) for name in types}
         try:
             await self._store.publish(self._channel, seal_states(states))
         except StoreUnavailable as error:

@@ -1,6 +1,7 @@
 """Messages that wait at the gateway (RFC 8621 §7, sendAt and undoStatus; RFC 4865): Dovecot and Postfix behind it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -109,6 +110,31 @@ async def test_it_waits_and_goes(alice: JmapClient, alice_user: User, bob: JmapC
 
     await eventually(arrived)
     assert (await cancel(alice, made["id"]))["notUpdated"][made["id"]]["type"] == "cannotUnsend"
+
+
+async def told(client: JmapClient, after: str = "") -> tuple[dict[str, str], str]:
+    """The next states that a listener hears of, and the id of the event. after: the last that it heard of."""
+    url = client.session["eventSourceUrl"]
+    for name, value in {"types": "EmailSubmission,Identity", "closeafter": "state", "ping": "0"}.items():
+        url = url.replace(f"{{{name}}}", value)
+    async with client.http.get(url, headers={"Last-Event-ID": after} if after else {}) as stream, asyncio.timeout(20):
+        lines = (await stream.text()).splitlines()
+    (data,) = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    (event,) = [line.removeprefix("id: ") for line in lines if line.startswith("id: ")][-1:]
+    return json.loads(data)["changed"][client.account], event
+
+
+async def test_who_listens_hears_that_it_went(alice: JmapClient, alice_user: User, bob_user: User) -> None:
+    """RFC 8620 §7.1: the state changes although the client does nothing; and who comes back hears what it missed."""
+    made = (await hold(alice, of(alice_user), of(bob_user), "1"))["created"]["s"]
+    states, event = await told(alice)
+    answer = await call(alice, "EmailSubmission/get", ids=[made["id"]])
+    assert answer["list"][0]["undoStatus"] == "final"
+    assert states == {"EmailSubmission": answer["state"]}
+    mine = await identity(alice)
+    await call(alice, "Identity/set", update={mine["id"]: {"name": "Alice"}})
+    states, _ = await told(alice, event)
+    assert states == {"Identity": (await call(alice, "Identity/get", ids=[]))["state"]}
 
 
 async def test_it_is_taken_back(alice: JmapClient, alice_user: User, bob: JmapClient, bob_user: User) -> None:
