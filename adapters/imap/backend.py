@@ -10,6 +10,7 @@ import contextlib
 import functools
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from adapters.errors import NotFound, Unavailable, Unsupported
@@ -18,7 +19,7 @@ from adapters.imap.bulk import ThreadReader
 from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts
 from adapters.imap.encoder import chunk_uids, fetch_item, paren, seqset, seqset_text
-from adapters.imap.errors import Refusal
+from adapters.imap.errors import LineTooLong, Refusal
 from adapters.imap.fetch import (
     body_item,
     by_uid,
@@ -176,6 +177,21 @@ class ImapMail(ImapWriting, ImapQuota, MailPort, WatchPort):
         self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
     ) -> dict[int, MessageData]:
         """What the plan asks of each message; a structure that cannot be read stays None. Raises Conflict, NotFound."""
+        try:
+            return await self._fetch(path, uid_validity, uids, plan)
+        except LineTooLong:
+            if not plan.structure:
+                raise
+        if len(uids) == 1:
+            return await self._fetch(path, uid_validity, uids, replace(plan, structure=False))
+        # One message has a structure over the cap; the others are served without it.
+        ordered, half = list(uids), len(uids) // 2
+        found = await self.fetch(path, uid_validity, ordered[:half], plan)
+        return found | await self.fetch(path, uid_validity, ordered[half:], plan)
+
+    async def _fetch(
+        self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
         items = plan_items(plan, preview=self._known().preview)
 
         async def some(connection: Connection, wanted: Collection[int]) -> dict[int, MessageData]:

@@ -21,6 +21,10 @@ class ProtocolError(Unavailable):
     """The server's bytes break the protocol or a cap; the connection is not used again."""
 
 
+class LineTooLong(ProtocolError):
+    """A response has a line over the cap, which a message can bring about by the number of its parts."""
+
+
 class ConnectionLost(Unavailable):
     """The connection ended (BYE, reset, end of file, time-out) before the answer was complete."""
 

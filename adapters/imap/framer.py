@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from adapters.imap.errors import ProtocolError
+from adapters.imap.errors import LineTooLong, ProtocolError
 
 CRLF: Final = b"\r\n"
 
@@ -199,7 +199,7 @@ class Framer:
 
     def _check_line(self, length: int, head: bytes | bytearray) -> None:
         if length > self._caps.line and (length > self._caps.listing or not _LISTING.match(head)):
-            raise ProtocolError("line too long")
+            raise LineTooLong("line too long")
 
 
 def literal_mark(line: bytes, *, first: bool) -> tuple[int, int] | None:

@@ -26,7 +26,7 @@ HEAD = "From: a@example.org\r\nSubject: bomb\r\nMIME-Version: 1.0\r\n"
 BOMBS = {
     "multiparts in multiparts": nested(4 * MAX_DEPTH),
     "many parts": multipart("p", "--p\r\n\r\nx\r\n" * (3 * MAX_PARTS) + "--p--\r\n"),
-    "parts without an end": multipart("p", "--p\r\n" * 10_000),
+    "parts without an end": multipart("p", "--p\r\n" * 20_000),
     "messages in messages": "Content-Type: message/rfc822\r\n\r\n" * 1_000 + "\r\nx\r\n",
     "one boundary all the way": multipart("b", f"--b\r\n{multipart('b', '')}" * 500),
     "many header fields": "X-A: b\r\n" * 20_000 + "\r\nx\r\n",
