@@ -69,9 +69,9 @@ class Gettable(DataType, Protocol):
     ) -> Fetched:
         """The records with exactly these properties ("id" is among them).
 
-        ids: each once; None for all records, or MethodError("requestTooLarge") where these are more than
-        `context.limits.max_objects_in_get`. arguments: the type's own, also when /set reads the current records
-        (then all at their defaults).
+        ids: each once; None for all records. More of them than `context.limits.max_objects_in_get` are refused by
+        the method; a type for which reading them is much work raises MethodError("requestTooLarge") before.
+        arguments: the type's own, also when /set reads the current records (then all at their defaults).
         """
         ...
 

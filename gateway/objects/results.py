@@ -1,7 +1,17 @@
-"""A query result that is a plain list of ids."""
+"""Answers of types whose records are all in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from gateway.jmap.datatype import Fetched
+
+
+def fetched(records: Mapping[str, Mapping[str, Any]], ids: Sequence[str] | None, properties: Sequence[str]) -> Fetched:
+    """What /get answers (RFC 8620 §5.1). records: all, by id. A record may lack a property; it is shown as null."""
+    wanted = list(records) if ids is None else ids
+    found = [{name: records[key].get(name) for name in properties} for key in wanted if key in records]
+    return Fetched(found, [key for key in wanted if key not in records])
 
 
 @dataclass(frozen=True, slots=True)

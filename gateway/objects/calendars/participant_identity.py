@@ -11,12 +11,13 @@ from typing import Any, Final
 from gateway.context import Account, Context
 from gateway.jmap.checks import anything, string
 from gateway.jmap.datatype import Changeable, Changes, Fetched, Settable
-from gateway.jmap.errors import MethodError, SetError
+from gateway.jmap.errors import SetError
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
 from gateway.objects.calendars import jscalendar_checks as js
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.capability import CALENDARS, calendars_open, own_addresses
 from gateway.objects.changes import ledger_changes
+from gateway.objects.results import fetched
 from gateway.sync import ids as id_texts
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import IDENTITY
@@ -93,12 +94,7 @@ class ParticipantIdentityType(Settable, Changeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """ParticipantIdentity/get (-29 §3.1)."""
-        found = await identities(account, calendars_open(account))
-        wanted = list(found) if ids is None else ids
-        if len(wanted) > context.limits.max_objects_in_get:
-            raise MethodError("requestTooLarge")
-        shown = [{name: found[key][name] for name in properties} for key in wanted if key in found]
-        return Fetched(shown, [key for key in wanted if key not in found])
+        return fetched(await identities(account, calendars_open(account)), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """ParticipantIdentity/changes (-29 §3.2)."""

@@ -13,6 +13,7 @@ from gateway.jmap.checks import array_of, nullable, record, string, utc_date
 from gateway.jmap.datatype import Fetched, Settable
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
+from gateway.objects.results import fetched
 from gateway.sync.ledger import Record
 
 LONGEST_TEXT: Final = 2048
@@ -92,10 +93,7 @@ class PushSubscriptionType(Settable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """PushSubscription/get (RFC 8620 §7.2.1): only those that the same credentials made."""
-        found = await _own(context).read()
-        wanted = list(found) if ids is None else ids
-        shown = [{name: found[key].get(name) for name in properties} for key in wanted if key in found]
-        return Fetched(shown, [key for key in wanted if key not in found])
+        return fetched(await _own(context).read(), ids, properties)
 
     async def create(
         self, context: Context, account: None, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]

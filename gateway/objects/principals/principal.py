@@ -16,7 +16,7 @@ from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.filters import Filter
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
 from gateway.objects.principals.capability import PRINCIPALS, calendars_behind, digest, people_of
-from gateway.objects.results import ListResult
+from gateway.objects.results import ListResult, fetched
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.people import Person
 
@@ -64,12 +64,7 @@ class PrincipalType(Settable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Principal/get (RFC 9670 §2.1)."""
-        records = await _records(account)
-        wanted = list(records) if ids is None else ids
-        if ids is None and len(wanted) > context.limits.max_objects_in_get:
-            raise MethodError("requestTooLarge")  # RFC 8620 §5.1
-        found = [{name: records[key][name] for name in properties} for key in wanted if key in records]
-        return Fetched(found, [key for key in wanted if key not in records])
+        return fetched(await _records(account), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Principal/changes (RFC 9670 §2.2): none since the present state, and not known since any other."""

@@ -13,7 +13,7 @@ from gateway.jmap.errors import MethodError
 from gateway.jmap.filters import Filter
 from gateway.jmap.properties import ID, Property, PropertyTable
 from gateway.objects.quota import states
-from gateway.objects.results import ListResult
+from gateway.objects.results import ListResult, fetched
 from gateway.sync.ids import Digester, to_text
 
 QUOTA: Final = "urn:ietf:params:jmap:quota"
@@ -70,10 +70,7 @@ class QuotaType(Gettable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Quota/get (RFC 9425 §4.2)."""
-        quotas = await _quotas(context, account)
-        wanted = list(quotas) if ids is None else ids
-        found = [{name: quotas[key][name] for name in properties} for key in wanted if key in quotas]
-        return Fetched(found, [key for key in wanted if key not in quotas])
+        return fetched(await _quotas(context, account), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Quota/changes (RFC 9425 §4.3)."""

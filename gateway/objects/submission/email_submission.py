@@ -22,12 +22,12 @@ from gateway.jmap.checks import (
     utc_date,
 )
 from gateway.jmap.datatype import Changeable, Changes, Fetched, Query, QueryChangeable, QueryResult, SetResult, Settable
-from gateway.jmap.errors import MethodError, SetError
+from gateway.jmap.errors import SetError
 from gateway.jmap.filters import evaluate
 from gateway.jmap.methods import ExtraCall
 from gateway.jmap.properties import ID, Property, PropertyTable, Update, reference_ids
 from gateway.jmap.standard.common import refusals
-from gateway.objects.results import ListResult
+from gateway.objects.results import ListResult, fetched
 from gateway.objects.submission.capability import SUBMISSION as CAPABILITY
 from gateway.objects.submission.capability import changes_of, mail_of, outbox_of
 from gateway.objects.submission.delay import due_of, without_hold
@@ -91,12 +91,7 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """EmailSubmission/get (RFC 8621 §7.1)."""
-        found = await outbox_of(account).ledger.read(SUBMISSION)
-        wanted = list(found) if ids is None else ids
-        if ids is None and len(wanted) > context.limits.max_objects_in_get:
-            raise MethodError("requestTooLarge")
-        shown = [{name: found[key][name] for name in properties} for key in wanted if key in found]
-        return Fetched(shown, [key for key in wanted if key not in found])
+        return fetched(await outbox_of(account).ledger.read(SUBMISSION), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """EmailSubmission/changes (RFC 8621 §7.2)."""

@@ -9,8 +9,9 @@ from adapters.formats.smtp_path import is_address
 from gateway.context import Account, Context
 from gateway.jmap.checks import array_of, boolean, nullable, record, string
 from gateway.jmap.datatype import Changeable, Changes, Fetched, Settable
-from gateway.jmap.errors import MethodError, SetError
+from gateway.jmap.errors import SetError
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
+from gateway.objects.results import fetched
 from gateway.objects.submission.capability import SUBMISSION, changes_of, outbox_of
 from gateway.sync import ids as id_texts
 from gateway.sync.ledger import Edit, Record
@@ -78,12 +79,7 @@ class IdentityType(Settable, Changeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Identity/get (RFC 8621 §6.1)."""
-        found = await identities(outbox_of(account))
-        wanted = list(found) if ids is None else ids
-        if ids is None and len(wanted) > context.limits.max_objects_in_get:
-            raise MethodError("requestTooLarge")
-        shown = [{name: found[key][name] for name in properties} for key in wanted if key in found]
-        return Fetched(shown, [key for key in wanted if key not in found])
+        return fetched(await identities(outbox_of(account)), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Identity/changes (RFC 8621 §6.2)."""
