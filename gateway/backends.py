@@ -49,6 +49,7 @@ from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
 from gateway.objects.submission.delayed import renew
 from gateway.objects.submission.mdn import MDN
+from gateway.objects.submission.reports import look
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.account import MailAccount
@@ -117,6 +118,11 @@ class _Shared:
 
     async def refresh(self) -> None:
         await self.mail.refresh()
+        if self.outbox is not None:
+            try:
+                await look(self.outbox, self.mail)
+            except AdapterError as error:
+                log.info("reports on submissions cannot be read now: %s", type(error).__name__)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from adapters.formats.email import part_text
 from adapters.formats.header_fields import header_fields
 from adapters.formats.header_forms import as_text, values_by_name
 from adapters.formats.mime import Message, Part, parse_message, part_body, walk
+from adapters.formats.report import DISPOSITION, report_part
 
 ACTION_MODES: Final = ("manual-action", "automatic-action")
 SENDING_MODES: Final = ("mdn-sent-manually", "mdn-sent-automatically")
@@ -40,7 +41,7 @@ class InvalidMdn(ValueError):
 def read(octets: bytes) -> dict[str, Any] | None:
     """The MDN that a message is, without forEmailId; None for a message that is none."""
     message = parse_message(octets)
-    report = _report(message.root)
+    report = report_part(message.root, DISPOSITION, (REPORT_TYPE,))  # RFC 8098 §3
     if report is None:
         return None
     fields = values_by_name(header_fields(part_body(message, report)))
@@ -89,13 +90,6 @@ def _folded(line: str) -> str:
         lines.append(line[:at])
         line = line[at:]
     return "\r\n".join([*lines, line]) + "\r\n"
-
-
-def _report(root: Part) -> Part | None:
-    """The machine-readable part of a multipart/report (RFC 6522 §3, RFC 8098 §3)."""
-    if root.type != "multipart/report" or root.params.get("report-type", "").lower() != "disposition-notification":
-        return None
-    return next((part for part in root.sub_parts if part.type == REPORT_TYPE), None)
 
 
 def _human_part(message: Message, report: Part) -> str | None:

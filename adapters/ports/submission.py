@@ -17,10 +17,15 @@ class SmtpAddress:
 
 @dataclass(frozen=True, slots=True)
 class SmtpEnvelope:
-    """MAIL FROM (an empty email is the null sender) and RCPT TO."""
+    """MAIL FROM (an empty email is the null sender) and RCPT TO.
+
+    envelope_id: what DSNs shall name the message by, where the server offers DSN (RFC 3461); printable ASCII, up to 100
+    characters. None: they are not asked for. What the parameters ask for stands.
+    """
 
     mail_from: SmtpAddress
     rcpt_to: Sequence[SmtpAddress]
+    envelope_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from adapters.formats.smtp_path import path
 from adapters.ports.mail_write import Octets
 from adapters.ports.submission import BeforeData, Outcome, SmtpEnvelope, SubmissionFacts
 from adapters.smtp.delivery import Delivery
+from adapters.smtp.dsn import asking_for_dsns
 from adapters.smtp.login import Credentials, log_in
 
 _EHLO_NAME: Final = "[127.0.0.1]"
@@ -64,10 +65,11 @@ class SmtpSubmission:
             try:
                 head = await _head(pieces)
                 declared = await _declared(envelope, message, head, facts)
-                sender = envelope.mail_from
+                asking = asking_for_dsns(envelope, facts)
+                sender = asking.mail_from
                 mail_from = replace(sender, parameters={**_of_client(sender.parameters), **declared})
                 delivery = Delivery(smtp, self._endpoint.final_timeout)
-                told = SmtpEnvelope(mail_from, envelope.rcpt_to)
+                told = SmtpEnvelope(mail_from, asking.rcpt_to)
                 return await delivery.run(told, _joined(head, pieces), before_data)
             finally:
                 if isinstance(pieces, AsyncGenerator):

@@ -18,6 +18,17 @@ INTENT: Final = "SubmissionIntent"
 HELD: Final = "HeldSubmission"
 """A submission that waits for its time at the gateway; its id is that of the EmailSubmission."""
 
+REPORTS: Final = "Reports"
+"""Up to where an account's mail was looked through for DSNs and MDNs: one record, whose id is the type's name."""
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """The reading of DSNs and MDNs in this process. state: that of Email when it was last done."""
+
+    state: str | None = None
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
 
 @dataclass(frozen=True, slots=True)
 class Senders:
@@ -56,6 +67,7 @@ class Outbox:
     in_flight: "dict[str, asyncio.Task[Record]]" = field(default_factory=dict)
     email_ids: dict[str, str] = field(default_factory=dict)
     hold: Hold | None = None
+    reading: Reading = field(default_factory=Reading)
 
     def remember(self, submission_id: str, email_id: str) -> None:
         """Keep the Email of a submission in mind."""

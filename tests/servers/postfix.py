@@ -1,6 +1,7 @@
 """Postfix for tests: a submission server that checks passwords with Dovecot and delivers to it by LMTP.
 
-Mail for example.org is delivered, all other mail bounces: nothing leaves the machine. Postfix needs root.
+Mail for example.org is delivered. Mail for bounces.example is taken and bounces then; all other is refused: nothing
+leaves the machine. Postfix needs root.
 """
 
 import os
@@ -15,6 +16,8 @@ from gateway.demo.dovecot import Dovecot, require_program
 from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, private_directory
 
 DOMAIN = "example.org"
+BOUNCES = "bounces.example"
+"""Mail for this domain is taken, and comes back."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def running_postfix(dovecot: Dovecot, port: int) -> Iterator[Postfix]:
             (directory / name).mkdir(mode=0o755)
         shutil.chown(directory / "data", "postfix")
         (configuration / "main.cf").write_text(
-            _MAIN.format(directory=directory, lmtp=dovecot.lmtp, sasl=dovecot.sasl, domain=DOMAIN)
+            _MAIN.format(directory=directory, lmtp=dovecot.lmtp, sasl=dovecot.sasl, domain=DOMAIN, bounces=BOUNCES)
         )
         (configuration / "master.cf").write_text(_MASTER.format(host=LOOPBACK, port=port))
         # `check` makes the queue's directories; `master` is run by itself, since `postfix start-fg` leaves it alone.
@@ -88,7 +91,9 @@ alias_database =
 virtual_mailbox_domains = {domain}
 virtual_mailbox_maps = static:all
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
+lmtp_assume_final = yes
 default_transport = error:5.7.1 no mail leaves the tests
+transport_maps = inline:{{ {{ {bounces} = bounced: }} }}
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = inet:127.0.0.1:{sasl}
@@ -111,6 +116,7 @@ trace unix - - n - 0 bounce
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 error unix - - n - - error
+bounced unix - n n - - pipe user=nobody argv=/bin/sh -c {{ exit 67 }}
 retry unix - - n - - error
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil

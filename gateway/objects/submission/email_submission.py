@@ -1,5 +1,6 @@
 """EmailSubmission (RFC 8621 §7)."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,9 +37,12 @@ from gateway.objects.submission.envelope import check_envelope, envelope_of
 from gateway.objects.submission.handover import Order, hand_over, settle
 from gateway.objects.submission.identity import identities
 from gateway.objects.submission.letter import letter_of
+from gateway.objects.submission.reports import look, may_be_answered
 from gateway.sync.account import MailAccount
 from gateway.sync.ledger import Edit, Record
 from gateway.sync.outbox import SUBMISSION, Outbox
+
+log = logging.getLogger(__name__)
 
 _STATUS: Final = one_of("pending", "final", "canceled")
 
@@ -80,6 +84,7 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         """The state of all EmailSubmissions."""
         box = outbox_of(account)
         await settle(box)
+        await _read_reports(context, account, box)
         return await box.ledger.state(SUBMISSION)
 
     async def get(
@@ -95,6 +100,7 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """EmailSubmission/changes (RFC 8621 §7.2)."""
+        await _read_reports(context, account, outbox_of(account))
         return await changes_of(outbox_of(account), SUBMISSION, since_state, max_changes)
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
@@ -177,6 +183,15 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         wanted: dict[str, Any] = {"update": update, "destroy": list(dict.fromkeys(filter(None, destroy)))}
         named = {name: value for name, value in wanted.items() if value}
         return (ExtraCall("Email/set", {"accountId": account.id, **named}),) if named else ()
+
+
+async def _read_reports(context: Context, account: Account, box: Outbox) -> None:
+    """Enter what has been told of submissions meanwhile. A mail server that is away is no reason not to answer."""
+    try:
+        if account.mail is not None and await may_be_answered(box):
+            await look(box, await mail_of(context, account))
+    except AdapterError as error:
+        log.warning("reports on submissions cannot be read now: %s", type(error).__name__)
 
 
 async def _send(box: Outbox, mail: MailAccount, known: Mapping[str, Record], wanted: Mapping[str, Any]) -> Record:

@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -114,8 +114,9 @@ async def submit(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Oc
         made.write(INTENT, {**intent, "data": True})
         return made
 
+    named = replace(envelope, envelope_id=intent["submission"]["id"])
     try:
-        return await box.port.submit(envelope, octets, lambda: box.ledger.commit(mark, [INTENT]))
+        return await box.port.submit(named, octets, lambda: box.ledger.commit(mark, [INTENT]))
     except Uncertain as error:
         log.warning("the outcome of submission %s is unknown: %s", intent["submission"]["id"], error)
         return None
@@ -183,7 +184,7 @@ def repeated(before: Records, key: str, now: float) -> Record | None:
 
 
 def submission_of(order: Order, key: str, now: float) -> Record:
-    """The record, as it is if the outcome never becomes known."""
+    """The record, as it is if the outcome never becomes known. `key` and what follows it is not shown to clients."""
     return {
         "id": ids.to_text("s", secrets.token_bytes(ids.DIGEST_SIZE)),
         "identityId": order.identity_id,
@@ -197,6 +198,8 @@ def submission_of(order: Order, key: str, now: float) -> Record:
         "mdnBlobIds": [],
         "key": key,
         "at": now,
+        "messageId": order.letter.message_id,
+        "wantsReceipt": order.letter.wants_receipt,
     }
 
 

@@ -4,8 +4,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from adapters.formats.header_forms import as_addresses, header_fields, values_by_name
+from adapters.formats.header_forms import as_addresses, as_text, header_fields, values_by_name
 from adapters.formats.mail_header import header_length, without_bcc
+from adapters.formats.report import message_id
 from adapters.ports.mail_write import Octets
 from gateway.jmap.errors import SetError
 from gateway.sync.account import MailAccount
@@ -29,6 +30,17 @@ class Letter:
             [address["email"] for address in as_addresses(value) if address["email"]]
             for value in self.fields.get(name, [])
         ]
+
+    @property
+    def message_id(self) -> str | None:
+        """The Message-ID with its angle brackets."""
+        values = self.fields.get("message-id")
+        return message_id(as_text(values[-1])) if values else None
+
+    @property
+    def wants_receipt(self) -> bool:
+        """Whether it asks for disposition notifications (RFC 8098 §2.1)."""
+        return any(self.addresses("disposition-notification-to"))
 
 
 async def letter_of(mail: MailAccount, email_id: str) -> Letter:

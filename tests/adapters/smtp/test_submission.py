@@ -249,3 +249,36 @@ async def test_tls(mode: Literal["implicit", "starttls"], tls_files: TlsFiles) -
             await SmtpSubmission(wary, ALICE).submit(envelope(), octets(MESSAGE))
     assert script.data == [MESSAGE + b".\r\n"]
     assert sum(command.startswith("AUTH") for command in script.commands) == 1
+
+
+async def test_dsns_are_asked_for() -> None:
+    """RFC 3461 §4; what the client asked for stands."""
+    wanted = envelope("b+c@example.org", "d@example.org", "grün@example.org")
+    wanted.rcpt_to[1].parameters.update({"notify": "NEVER", "ORCPT": "rfc822;x@example.org"})  # type: ignore[attr-defined]
+    wanted = replace(wanted, envelope_id="s 1")
+    async with scripted_smtp() as script:
+        await submit(script, wanted)
+    assert [command for command in script.commands if command[:4] in ("MAIL", "RCPT")] == [
+        f"MAIL FROM:<a@example.org> ENVID=s+201 SIZE={len(MESSAGE)} SMTPUTF8 BODY=8BITMIME",
+        "RCPT TO:<b+c@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+2Bc@example.org",
+        "RCPT TO:<d@example.org> NOTIFY=NEVER ORCPT=rfc822;x@example.org",
+        "RCPT TO:<grün@example.org> NOTIFY=FAILURE,DELAY",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sender", "parameters", "ehlo", "expected"),
+    [
+        ("a@example.org", {"envid": "mine"}, None, " ENVID=mine SIZE={size} BODY=8BITMIME"),
+        ("", {}, None, " SIZE={size} BODY=8BITMIME"),
+        ("a@example.org", {}, "250-test\r\n250-8BITMIME\r\n250 AUTH PLAIN", " BODY=8BITMIME"),
+    ],
+)
+async def test_dsns_that_cannot_be_asked_for(
+    sender: str, parameters: dict[str, str | None], ehlo: str | None, expected: str
+) -> None:
+    wanted = replace(envelope(sender=sender, parameters=parameters), envelope_id="s1")
+    async with scripted_smtp({} if ehlo is None else {"EHLO": ehlo}) as script:
+        await submit(script, wanted)
+    (command,) = [command for command in script.commands if command.startswith("MAIL")]
+    assert command == f"MAIL FROM:<{sender}>{expected.format(size=len(MESSAGE))}"
