@@ -1,4 +1,5 @@
-// alice writes to bob and bob reads, with jmap-jam. Arguments: URL, alice, bob, password. Prints what bob sees.
+// alice writes to bob with an attachment, bob reads and answers, with jmap-jam. Arguments: URL, alice, bob, password.
+// Prints what both have in the end.
 import JamClient from "jmap-jam";
 
 const [url, aliceName, bobName, password] = process.argv.slice(2);
@@ -30,50 +31,86 @@ async function emails({ jam, accountId }, inMailbox) {
   return list.list;
 }
 
+// What is in the INBOX, as soon as something is.
+async function arrived(of) {
+  const inbox = await mailbox(of, "inbox");
+  for (let tries = 0; tries < 150; tries++) {
+    const found = await emails(of, inbox);
+    if (found.length > 0) return found;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return [];
+}
+
+// Written, then sent and filed.
+async function send({ jam, accountId }, recipient, email, text) {
+  const [identities] = await jam.api.Identity.get({ accountId, ids: null });
+  const identity = identities.list[0];
+  const drafts = await mailbox({ jam, accountId }, "drafts");
+  const sent = await mailbox({ jam, accountId }, "sent");
+  const [made] = await jam.api.Email.set({
+    accountId,
+    create: {
+      draft: {
+        mailboxIds: { [drafts]: true },
+        keywords: { $draft: true },
+        from: [{ name: "The sender", email: identity.email }],
+        to: [{ name: "The recipient", email: recipient }],
+        textBody: [{ partId: "text", type: "text/plain" }],
+        bodyValues: { text: { value: text } },
+        ...email,
+      },
+    },
+  });
+  const [submitted] = await jam.api.EmailSubmission.set({
+    accountId,
+    create: { sent: { emailId: made.created.draft.id, identityId: identity.id } },
+    onSuccessUpdateEmail: {
+      "#sent": { "keywords/$draft": null, [`mailboxIds/${drafts}`]: null, [`mailboxIds/${sent}`]: true },
+    },
+  });
+  if (submitted.notCreated) throw new Error(JSON.stringify(submitted.notCreated));
+}
+
+async function told({ jam, accountId }, email) {
+  const [threads] = await jam.api.Thread.get({ accountId, ids: [email.threadId] });
+  const attachments = [];
+  for (const { blobId, type, name } of email.attachments) {
+    const answer = await jam.downloadBlob({ accountId, blobId, mimeType: type, fileName: name });
+    attachments.push(Buffer.from(await answer.arrayBuffer()).toString("hex"));
+  }
+  return {
+    subject: email.subject,
+    text: email.bodyValues[email.textBody[0].partId].value.trim(),
+    keywords: Object.keys(email.keywords).sort(),
+    "in thread": threads.list[0].emailIds.length,
+    attachments,
+  };
+}
+
+async function everything(of) {
+  const found = {};
+  for (const role of ["inbox", "sent", "drafts"]) {
+    found[role] = [];
+    for (const email of await emails(of, await mailbox(of, role))) found[role].push(await told(of, email));
+  }
+  return found;
+}
+
 const alice = await open(aliceName);
 const bob = await open(bobName);
-const [identities] = await alice.jam.api.Identity.get({ accountId: alice.accountId, ids: null });
-const identity = identities.list[0];
-const drafts = await mailbox(alice, "drafts");
-const sent = await mailbox(alice, "sent");
-const [made] = await alice.jam.api.Email.set({
-  accountId: alice.accountId,
-  create: {
-    draft: {
-      mailboxIds: { [drafts]: true },
-      keywords: { $draft: true },
-      from: [{ name: "Alice", email: identity.email }],
-      to: [{ name: "Bob", email: `${bobName}@example.org` }],
-      subject: "From jmap-jam",
-      textBody: [{ partId: "text", type: "text/plain" }],
-      bodyValues: { text: { value: "Hello from jmap-jam." } },
-    },
-  },
-});
-const [submitted] = await alice.jam.api.EmailSubmission.set({
-  accountId: alice.accountId,
-  create: { sent: { emailId: made.created.draft.id, identityId: identity.id } },
-  onSuccessUpdateEmail: {
-    "#sent": { "keywords/$draft": null, [`mailboxIds/${drafts}`]: null, [`mailboxIds/${sent}`]: true },
-  },
-});
-if (submitted.notCreated) throw new Error(JSON.stringify(submitted.notCreated));
+const leaves = Buffer.from("\x00tea leaves\xff".repeat(1000), "latin1");
+const blob = await alice.jam.uploadBlob(alice.accountId, leaves);
+const attachments = [{ blobId: blob.blobId, type: "application/octet-stream", name: "leaves.bin" }];
+await send(alice, `${bobName}@example.org`, { subject: "From jmap-jam", attachments }, "Hello from jmap-jam.");
 
-const inbox = await mailbox(bob, "inbox");
-let received = [];
-for (let tries = 0; received.length === 0 && tries < 100; tries++) {
-  received = await emails(bob, inbox);
-  if (received.length === 0) await new Promise((resolve) => setTimeout(resolve, 200));
-}
-const [threads] = await bob.jam.api.Thread.get({ accountId: bob.accountId, ids: received.map((email) => email.threadId) });
-console.log(
-  JSON.stringify({
-    bob: received.map((email) => ({
-      subject: email.subject,
-      text: email.bodyValues[email.textBody[0].partId].value,
-      "in thread": threads.list.some((thread) => thread.emailIds.includes(email.id)),
-    })),
-    sent: (await emails(alice, sent)).map((email) => email.subject),
-    drafts: (await emails(alice, drafts)).map((email) => email.subject),
-  }),
-);
+const [email] = await arrived(bob);
+const inReplyTo = email.messageId;
+const references = [...(email.references ?? []), ...inReplyTo];
+await send(bob, `${aliceName}@example.org`, { subject: `Re: ${email.subject}`, inReplyTo, references }, "Thanks!");
+await bob.jam.api.Email.set({
+  accountId: bob.accountId,
+  update: { [email.id]: { "keywords/$answered": true, "keywords/$seen": true } },
+});
+await arrived(alice);
+console.log(JSON.stringify({ alice: await everything(alice), bob: await everything(bob) }));

@@ -1,11 +1,14 @@
-"""alice writes to bob and bob reads, with jmapc; run by the Python of jmapc's own environment.
+"""alice writes to bob with an attachment, bob reads and answers, with jmapc; run by the Python of its own environment.
 
-Arguments: URL, alice, bob, password. Prints what bob sees as JSON.
+Arguments: URL, alice, bob, password. Prints what both have in the end as JSON.
 """
 
 import json
 import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Any
 
 import requests
 from jmapc import (
@@ -50,69 +53,100 @@ def mailbox(of: Client, role: str) -> str:
 
 def main(url: str, alice_name: str, bob_name: str, password: str) -> None:
     alice, bob = client(url, alice_name, password), client(url, bob_name, password)
-    identity = alice.request(IdentityGet(), raise_errors=True).data[0]
-    drafts, sent = mailbox(alice, "drafts"), mailbox(alice, "sent")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "leaves.bin"
+        path.write_bytes(b"\x00tea leaves\xff" * 1000)
+        blob = alice.upload_blob(path)
+    leaves = EmailBodyPart(blob_id=blob.id, type="application/octet-stream", name="leaves.bin")
+    send(alice, f"{bob_name}@example.org", "From jmapc", "Hello from jmapc.", attachments=[leaves])
+    (email,) = arrived(bob)
+    answer(bob, email, f"{alice_name}@example.org")
+    arrived(alice)
+    print(json.dumps({"alice": everything(alice), "bob": everything(bob)}))
+
+
+def answer(bob: Client, email: Email, recipient: str) -> None:
+    """Write back, then mark what is answered."""
+    references = [*(email.references or []), *email.message_id]
+    send(bob, recipient, f"Re: {email.subject}", "Thanks!", in_reply_to=email.message_id, references=references)
+    bob.request(EmailSet(update={email.id: {"keywords/$answered": True, "keywords/$seen": True}}), raise_errors=True)
+
+
+def send(of: Client, recipient: str, subject: str, text: str, **more: Any) -> None:
+    """Written, sent and filed in one request."""
+    identity = of.request(IdentityGet(), raise_errors=True).data[0]
+    drafts, sent = mailbox(of, "drafts"), mailbox(of, "sent")
     email = Email(
-        mail_from=[EmailAddress(name="Alice", email=identity.email)],
-        to=[EmailAddress(name="Bob", email=f"{bob_name}@example.org")],
-        subject="From jmapc",
+        mail_from=[EmailAddress(name="The sender", email=identity.email)],
+        to=[EmailAddress(name="The recipient", email=recipient)],
+        subject=subject,
         keywords={"$draft": True},
         mailbox_ids={drafts: True},
-        body_values={"text": EmailBodyValue(value="Hello from jmapc.")},
+        body_values={"text": EmailBodyValue(value=text)},
         text_body=[EmailBodyPart(part_id="text", type="text/plain")],
+        **more,
     )
     submission = EmailSubmission(
         email_id="#draft",
         identity_id=identity.id,
-        envelope=Envelope(mail_from=Address(email=identity.email), rcpt_to=[Address(email=f"{bob_name}@example.org")]),
+        envelope=Envelope(mail_from=Address(email=identity.email), rcpt_to=[Address(email=recipient)]),
     )
     filed = {"keywords/$draft": None, f"mailboxIds/{drafts}": None, f"mailboxIds/{sent}": True}
-    alice.request(
+    answers = of.request(
         [
             EmailSet(create={"draft": email}),
             EmailSubmissionSet(create={"sent": submission}, on_success_update_email={"#sent": filed}),
         ],
         raise_errors=True,
     )
-    print(json.dumps({"bob": received(bob), "sent": subjects(alice, sent), "drafts": subjects(alice, drafts)}))
+    if answers[1].response.not_created:
+        raise SystemExit(str(answers[1].response))
 
 
-def received(bob: Client) -> list[dict[str, object]]:
-    inbox = mailbox(bob, "inbox")
-    deadline = time.monotonic() + 20
-    while not subjects(bob, inbox) and time.monotonic() < deadline:
+def arrived(of: Client) -> list[Email]:
+    """What is in the INBOX, as soon as something is."""
+    inbox = mailbox(of, "inbox")
+    deadline = time.monotonic() + 30
+    while not (found := emails(of, inbox)) and time.monotonic() < deadline:
         time.sleep(0.2)
-    answers = bob.request(
-        [
-            EmailQuery(filter=EmailQueryFilterCondition(in_mailbox=inbox), limit=10),
-            EmailGet(ids=Ref("/ids"), fetch_all_body_values=True),
-            ThreadGet(ids=Ref("/list/*/threadId")),
-        ],
-        raise_errors=True,
-    )
-    emails, threads = answers[1].response.data, answers[2].response.data
-    return [
-        {
-            "subject": email.subject,
-            "text": email.body_values[email.text_body[0].part_id].value,
-            "in thread": any(email.id in thread.email_ids for thread in threads),
-        }
-        for email in emails
-    ]
+    return found
 
 
-def subjects(of: Client, box: str) -> list[str]:
+def emails(of: Client, box: str) -> list[Email]:
     answers = of.request(
         [
             MailboxGet(ids=[box]),
-            EmailQuery(filter=EmailQueryFilterCondition(in_mailbox=box)),
-            EmailGet(ids=Ref("/ids"), properties=["subject"]),
+            EmailQuery(filter=EmailQueryFilterCondition(in_mailbox=box), limit=10),
+            EmailGet(ids=Ref("/ids"), fetch_all_body_values=True),
         ],
         raise_errors=True,
     )
-    emails = answers[2].response.data
-    assert answers[0].response.data[0].total_emails == len(emails)
-    return [email.subject for email in emails]
+    found: list[Email] = answers[2].response.data
+    assert answers[0].response.data[0].total_emails == len(found)
+    return found
+
+
+def everything(of: Client) -> dict[str, object]:
+    found = {role: emails(of, mailbox(of, role)) for role in ("inbox", "sent", "drafts")}
+    return {role: [told(of, email) for email in those] for role, those in found.items()}
+
+
+def told(of: Client, email: Email) -> dict[str, object]:
+    thread = of.request(ThreadGet(ids=[email.thread_id]), raise_errors=True).data[0]
+    return {
+        "subject": email.subject,
+        "text": email.body_values[email.text_body[0].part_id].value.strip(),
+        "keywords": sorted(email.keywords),
+        "in thread": len(thread.email_ids),
+        "attachments": [downloaded(of, part) for part in email.attachments],
+    }
+
+
+def downloaded(of: Client, part: EmailBodyPart) -> str:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "attachment"
+        of.download_attachment(part, path)
+        return path.read_bytes().hex()
 
 
 main(*sys.argv[1:])

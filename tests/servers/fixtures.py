@@ -92,6 +92,18 @@ def postfix() -> Iterator[Postfix]:
 
 
 @pytest.fixture(scope="session")
+def postfix_before_cyrus(cyrus: Cyrus) -> Iterator[Postfix]:
+    """Postfix submission that delivers to Cyrus (`postfix.mail`); passwords are checked with a Dovecot of its own."""
+    obstacle = postfix_obstacle()
+    if obstacle is not None:
+        missing("postfix", obstacle)
+    require_dovecot()
+    options = DovecotOptions(sasl_listener=True)
+    with running_dovecot(options) as logins, running_postfix(logins, free_port(), cyrus) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def redis_server() -> Iterator[Redis]:
     """redis-server that keeps nothing."""
     require("redis-server", redis_available())

@@ -1,4 +1,4 @@
-"""Postfix for tests: a submission server that checks passwords with Dovecot and delivers to it by LMTP.
+"""Postfix for tests: a submission server that checks passwords with Dovecot and delivers to it, or to Cyrus, by LMTP.
 
 Mail for example.org is delivered. Mail for bounces.example is taken and bounces then; all other is refused: nothing
 leaves the machine. Postfix needs root.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.demo.dovecot import Dovecot, require_program
 from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, private_directory
+from tests.servers.cyrus import Cyrus
 
 DOMAIN = "example.org"
 BOUNCES = "bounces.example"
@@ -22,12 +23,13 @@ BOUNCES = "bounces.example"
 
 @dataclass(frozen=True)
 class Postfix:
-    """A running Postfix. Logins are those of `dovecot`, where the mail goes too."""
+    """A running Postfix. Logins are those of `dovecot`; the mail goes to `mail`, which is the same where not said."""
 
     host: str
     submission: int
     domain: str
     dovecot: Dovecot
+    mail: Dovecot | Cyrus
     directory: Path
     server: Server
 
@@ -40,10 +42,11 @@ def postfix_obstacle() -> str | None:
 
 
 @contextmanager
-def running_postfix(dovecot: Dovecot, port: int) -> Iterator[Postfix]:
+def running_postfix(dovecot: Dovecot, port: int, mail: Cyrus | None = None) -> Iterator[Postfix]:
     """A Postfix for as long as the context lasts; `dovecot` needs its `sasl_listener`.
 
-    Mail for example.org is taken without a login too, so that `dovecot` can send through it.
+    Mail for example.org is taken without a login too, so that `dovecot` can send through it. mail: where it goes
+    instead of to `dovecot`.
 
     Raises:
         ServerError: it did not start.
@@ -56,7 +59,9 @@ def running_postfix(dovecot: Dovecot, port: int) -> Iterator[Postfix]:
             (directory / name).mkdir(mode=0o755)
         shutil.chown(directory / "data", "postfix")
         (configuration / "main.cf").write_text(
-            _MAIN.format(directory=directory, lmtp=dovecot.lmtp, sasl=dovecot.sasl, domain=DOMAIN, bounces=BOUNCES)
+            _MAIN.format(
+                directory=directory, lmtp=(mail or dovecot).lmtp, sasl=dovecot.sasl, domain=DOMAIN, bounces=BOUNCES
+            )
         )
         (configuration / "master.cf").write_text(_MASTER.format(host=LOOPBACK, port=port))
         # `check` makes the queue's directories; `master` is run by itself, since `postfix start-fg` leaves it alone.
@@ -65,7 +70,7 @@ def running_postfix(dovecot: Dovecot, port: int) -> Iterator[Postfix]:
         command = [master_program(), "-c", str(configuration), "-d"]
         server = Server("postfix", command, directory, log=directory / "mail.log")
         with server.start_on_ports(port):
-            yield Postfix(LOOPBACK, port, DOMAIN, dovecot, directory, server)
+            yield Postfix(LOOPBACK, port, DOMAIN, dovecot, mail or dovecot, directory, server)
 
 
 def master_program() -> str:
