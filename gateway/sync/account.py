@@ -320,7 +320,9 @@ class MailAccount:
             stage = found.stage
             snapshot, record = following(self._snapshot, found, facts, first=self.fresh)
             dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
-            await self._store(snapshot, dirty, list(record.types), record=record if len(record) else None)
+            # Who listens already may have missed what came before anything was seen: the first states are news.
+            types = list(PUSHED) if self.fresh and self._snapshot.partial is None else list(record.types)
+            await self._store(snapshot, dirty, types, record=record if len(record) else None)
             self._opened()
 
     async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:

@@ -1,12 +1,13 @@
 """An account on a model server: what is announced, and what is not."""
 
 import asyncio
+import json
 
 import pytest
 
 from adapters.errors import Unavailable
 from gateway.sync.account import MailAccount
-from gateway.sync.journal import COUNTS, CannotCalculateChanges
+from gateway.sync.journal import COUNTS, PUSHED, CannotCalculateChanges
 from tests.sync.clients import check_against_server, view
 from tests.sync.conftest import ShakyStore, open_account
 from tests.sync.model import ModelPort, ModelServer
@@ -352,6 +353,16 @@ async def test_states_are_published(account: MailAccount, server: ModelServer, s
     ((channel, message),) = store.published
     assert channel == "account/a1"
     assert all(account.state(name) in message.decode() for name in ("Email", "Mailbox", "Thread"))
+
+
+async def test_the_first_states_are_told(account: MailAccount, server: ModelServer, store: ShakyStore) -> None:
+    """RFC 8620 §7.3: who listened before anything was seen is told of what came before the first pass."""
+    server.append("INBOX")
+    await account.refresh()
+    (_, message), *_ = store.published
+    told = json.loads(message)
+    assert told.keys() == set(PUSHED)
+    assert told["Email"] == account.state("Email")
 
 
 async def test_search_results_become_rows(account: MailAccount, server: ModelServer) -> None:

@@ -250,8 +250,10 @@ class CalendarAccount:
         if len(record):
             journal.append(record)
         await self._keeper.commit(index, journal, edit.touched, record if len(record) else None)
+        # Who listens already may have missed what came before anything was seen: the first states are news.
+        unseen = self._fresh and self._glanced is None
         self._fresh = False
-        await self._show(index, journal, record.types)
+        await self._show(index, journal, TYPES if unseen else record.types)
         return changes
 
     def _first_changes(self, index: Index, changes: Mapping[str, Changes]) -> Mapping[str, Changes]:

@@ -1,5 +1,6 @@
 """The index of calendars on a model server: what passes find, what the journal says, what survives."""
 
+import json
 import math
 
 import pytest
@@ -9,7 +10,7 @@ from gateway.store.base import DeleteRange
 from gateway.sync.calendars import persist
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import read_entries
-from gateway.sync.calendars.index import CALENDAR, EVENT, Place, Resource, default_of
+from gateway.sync.calendars.index import CALENDAR, EVENT, TYPES, Place, Resource, default_of
 from gateway.sync.journal import CannotCalculateChanges
 from tests.sync.calendars.model import Home, ModelPort, event
 from tests.sync.conftest import ShakyStore
@@ -343,3 +344,11 @@ async def test_who_subscribes_hears_of_it(account: CalendarAccount, home: Home, 
     assert channel == f"account/{ACCOUNT}"
     assert account.state(EVENT).encode() in message
     assert b'"CalendarEvent"' in message
+
+
+async def test_the_first_states_are_told(account: CalendarAccount, home: Home, store: ShakyStore) -> None:
+    """RFC 8620 §7.3: who listened before anything was seen is told of what came before the first pass."""
+    home.write("work/", "1.ics", event("u1"))
+    await account.refresh()
+    ((_, message),) = store.published
+    assert json.loads(message) == {name: account.state(name) for name in TYPES}
