@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 
 from gateway.backends import MailBackends
 from gateway.config import Config, StoreConfig
@@ -75,15 +75,15 @@ async def services(config: Config) -> AsyncIterator[Services]:
         logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
         push.logins = postman.logins = logins
         stack.push_async_callback(logins.close)
-        stack.push_async_callback(_end, asyncio.create_task(logins.sweep_forever()))
+        _background(stack, logins.sweep_forever())
         meters.logins.set_function(lambda: len(logins))
         authenticator = Authenticator(config, logins, store)
         if store.shared:
-            stack.push_async_callback(_end, asyncio.create_task(authenticator.share_failures()))
+            _background(stack, authenticator.share_failures())
         stack.push_async_callback(push.pushers.close)
         await push.pushers.start()
         if postman.is_there:
-            stack.push_async_callback(_end, asyncio.create_task(postman.run()))
+            _background(stack, postman.run())
         yield Services(
             config=config,
             authenticator=authenticator,
@@ -144,6 +144,11 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
         for urn in (CALENDARS, PARSE, PRINCIPALS, AVAILABILITY):
             found.pop(urn, None)
     return found | {CORE: limits.to_json()} | {urn: dict(value) for urn, value in TRANSPORT.items()}
+
+
+def _background(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    """Run something until the stack is left."""
+    stack.push_async_callback(_end, asyncio.create_task(work))
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -1,7 +1,6 @@
 """Capabilities and the limits of the core capability (RFC 8620 §2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.jmap.collations import COLLATIONS
@@ -37,11 +36,3 @@ class CoreLimits:
             "maxObjectsInSet": self.max_objects_in_set,
             "collationAlgorithms": list(self.collation_algorithms),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """A capability URN and its object in the session's `capabilities`; the accounts carry their own objects."""
-
-    urn: str
-    session: Mapping[str, Any] = field(default_factory=dict)

@@ -98,12 +98,6 @@ class Emails:
         """For each row 1 if the Email has neither $seen nor $draft (RFC 8621 §2). Dead rows are 0."""
         return self._select(self.flag_sets.unread)
 
-    def alive_rows(self) -> bytes:
-        """For each row 1 if it is an Email, 0 if it is dead."""
-        if self.alive == len(self.box):
-            return b"\1" * self.alive
-        return bytes([box != NO_BOX for box in self.box])
-
     def is_unread(self, row: int) -> bool:
         """Whether the row is an unread Email."""
         return self.flag_sets.unread[self.flag_set[row]] == 1

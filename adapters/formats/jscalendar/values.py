@@ -4,7 +4,7 @@ Every reader raises `ValueError` for a value that is not of its type, so that th
 """
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -207,8 +207,3 @@ def format_duration(span: Span) -> str:
         text += f"{minutes}M" if minutes or (hours and seconds) else ""
         text += f"{seconds}S" if seconds or not rest else ""
     return ("-P" if negative else "P") + text
-
-
-def add_days(local: str, days: int) -> str:
-    """A LocalDateTime some days later."""
-    return from_datetime(to_datetime(local) + timedelta(days=days))

@@ -112,10 +112,6 @@ class Index:
         held = self.calendars.get(place.calendar_id)
         return None if held is None else held.resources.get(place.name)
 
-    def in_calendar(self, calendar_id: str) -> list[Event]:
-        """The events of a calendar."""
-        return [event for event in self.events.values() if calendar_id in event.calendar_ids]
-
     def setting(self, calendar_id: str, name: str) -> Any:
         """A property that is kept beside the server; None where it was never set."""
         return self.settings.get(calendar_id, {}).get(name)
