@@ -121,10 +121,6 @@ class CalDavHome:
         """See CalendarPort.find."""
         return self._read(reading.by_time(self.connection, self.path(path), window, component, self.quirks))
 
-    async def names_in(self, path: str, window: TimeRange, component: str) -> Names:
-        """See CalendarPort.names_in."""
-        return await reading.names_by_time(self.connection, self.path(path), window, component, self.quirks)
-
     async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         """See CalendarPort.create."""
         headers = _CONTENT | self._silence(schedule)
@@ -183,13 +179,6 @@ class CalDavHome:
         self._default = self.path(path)
         self._heard.clear()
 
-    async def free_busy(self, path: str, window: TimeRange) -> bytes:
-        """See CalendarPort.free_busy."""
-        answer = await self.connection.request("REPORT", self.path(path), bodies.free_busy(window), {"Depth": "1"})
-        if not answer.body.lstrip().upper().startswith(b"BEGIN:VCALENDAR"):  # Xandikos calls it octets
-            raise Unavailable("the answer to free-busy-query is not iCalendar")
-        return answer.body
-
     async def close(self) -> None:
         """See CalendarPort.close."""
         await self.connection.close()
@@ -231,8 +220,6 @@ class CalDavHome:
             auto_schedule=schedules,
             keeps_quiet=self.quirks.keeps_quiet or not schedules,
             outbox=self.outbox is not None,
-            # Only calendars tell, and there may be none yet.
-            free_busy=not self._reports or any("free-busy-query" in found for found in self._reports.values()),
             access_control="access-control" in offered,
         )
 

@@ -25,11 +25,6 @@ def query(component: str, window: TimeRange, names: Iterable[str]) -> bytes:
     return octets(element(caldav("calendar-query"), prop(names), element(caldav("filter"), outer)))
 
 
-def free_busy(window: TimeRange) -> bytes:
-    """RFC 4791 §7.10."""
-    return octets(element(caldav("free-busy-query"), _range(window)))
-
-
 def mkcalendar(name: str | None, components: Collection[str]) -> bytes:
     """RFC 4791 §5.3.1; other properties follow by PROPPATCH, so that one that is refused does not spoil it all."""
     values = [] if name is None else [element(dav("displayname"), name)]

@@ -47,19 +47,6 @@ async def by_time(
         yield found
 
 
-async def names_by_time(
-    connection: DavConnection, path: str, window: TimeRange, component: str, quirks: Quirks
-) -> dict[str, str]:
-    """Names and ETags of those that overlap a window; see CalendarPort.names_in."""
-    found = {}
-    body = query(component, _asked(window, quirks), [ETAG])
-    async for entry in connection.multistatus("REPORT", path, body, depth="1"):
-        name, etag = member(entry.href, path), entry.text(ETAG)
-        if name is not None and etag is not None:
-            found[name] = strong(etag)
-    return found
-
-
 def _asked(window: TimeRange, quirks: Quirks) -> TimeRange:
     """A window that begins early enough for a whole day to reach into the one that is meant."""
     if window.start is None or not quirks.days_have_no_length:

@@ -50,7 +50,7 @@ class CalendarFacts:
     auto_schedule: the server sends scheduling messages by itself (RFC 6638 §2), unless told not to.
     keeps_quiet: a write with `schedule` False makes it send none, whatever the data says. Where it does not, only
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
-    outbox: free/busy of others can be asked (`SchedulingPort`). free_busy: `CalendarPort.free_busy` works.
+    outbox: free/busy of others can be asked (`SchedulingPort`).
     access_control: privileges are known and ACLs can be read (RFC 3744), see `SharingPort`.
     """
 
@@ -63,7 +63,6 @@ class CalendarFacts:
     auto_schedule: bool
     keeps_quiet: bool
     outbox: bool
-    free_busy: bool
     access_control: bool
 
 
@@ -209,10 +208,6 @@ class CalendarPort(Protocol):
         """
         ...
 
-    async def names_in(self, path: str, window: TimeRange, component: str) -> Names:
-        """As `find`, without the data."""
-        ...
-
     async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         """Store a new resource. Raises Conflict (the name is taken, or the UID lies elsewhere in the calendar).
 
@@ -259,10 +254,6 @@ class CalendarPort(Protocol):
 
     async def set_default_calendar(self, path: str) -> None:
         """Where the server is to put invitations (RFC 6638 §9.2). Raises Unsupported, Forbidden."""
-        ...
-
-    async def free_busy(self, path: str, window: TimeRange) -> bytes:
-        """A VCALENDAR with VFREEBUSY of one calendar (RFC 4791 §7.10). Raises Unsupported, Forbidden, NotFound."""
         ...
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from gateway.sync.calendars.index import TYPES, Edit, Ids, Index, Place, Resourc
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.journal import Changes, Journal, Record
 
-VERSION: Final = 1
+VERSION: Final = 2
 HEAD, RESOURCES, JOURNAL, SETTINGS = "cal.head", "cal.resources", "cal.journal", "cal.settings"
 
 

@@ -36,7 +36,6 @@ async def listed(port: CalDav, path: str) -> Calendar:
 
 async def test_facts(server: DavServer, facts: CalendarFacts) -> None:
     assert facts.server == server.name
-    assert facts.free_busy
     assert facts.owner == facts.principal
     assert facts.home.startswith("/")
     assert facts.auto_schedule == (server.name == "cyrus")
@@ -199,19 +198,11 @@ async def test_time_range(port: CalDav, calendar: str, event: Event) -> None:
     await port.create(calendar, "out.ics", event("out", start="20270301T100000Z", end="20270301T110000Z"))
     weekly = event("weekly", "RRULE:FREQ=WEEKLY", start="20260201T100000Z", end="20260201T110000Z")
     await port.create(calendar, "weekly.ics", weekly)
-    assert set(await port.names_in(calendar, DAY, "VEVENT")) == {"in.ics", "day.ics", "weekly.ics"}
     assert set(await gathered(port.find(calendar, DAY, "VEVENT"))) == {"in.ics", "day.ics", "weekly.ics"}
     noon = TimeRange(datetime(2026, 3, 1, 12, tzinfo=UTC), datetime(2026, 3, 1, 13, tzinfo=UTC))
-    assert "day.ics" in await port.names_in(calendar, noon, "VEVENT")
+    assert "day.ics" in await gathered(port.find(calendar, noon, "VEVENT"))
     later = TimeRange(datetime(2027, 3, 1, tzinfo=UTC), None)
-    assert {"out.ics", "weekly.ics"} <= set(await port.names_in(calendar, later, "VEVENT"))
-
-
-async def test_free_busy(port: CalDav, calendar: str, event: Event) -> None:
-    await port.create(calendar, "a.ics", event("a"))
-    text = await port.free_busy(calendar, DAY)
-    assert b"BEGIN:VFREEBUSY" in text
-    assert b"20260301T100000Z/" in text
+    assert {"out.ics", "weekly.ics"} <= set(await gathered(port.find(calendar, later, "VEVENT")))
 
 
 async def test_move(port: CalDav, calendar: str, server: DavServer, event: Event) -> None:

@@ -14,7 +14,6 @@ from adapters.ports.calendars import CalendarChanges, CalendarPort, TimeRange
 from tests.wire.dav import Heard, Reply, ScriptedDav, error, etag, found, multistatus, scripted_dav, status
 
 CALENDAR = "<D:resourcetype><D:collection/><C:calendar/></D:resourcetype>"
-REPORTS = "<D:supported-report-set><D:report><{}/></D:report></D:supported-report-set>"
 WINDOW = TimeRange(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 Table = Mapping[tuple[str, str], Reply | list[Reply]]
 
@@ -251,7 +250,7 @@ async def test_an_answer_that_breaks_off_hides_nothing(headers: dict[str, str]) 
         with pytest.raises(Unavailable):
             [batch async for batch in port.fetch("w/", ["a.ics", "b.ics"])]
         with pytest.raises(Unavailable):
-            await port.names_in("w/", WINDOW, "VEVENT")
+            [batch async for batch in port.find("w/", WINDOW, "VEVENT")]
 
 
 SILENT = {"schedule-reply": "F"}
@@ -275,14 +274,6 @@ async def test_writes_that_tell_nobody() -> None:
             await port.create("w/", "a.ics", b"x")
             await port.delete("w/", "a.ics", '"1"')
             assert [silent(request) for request in script.heard] == [{}, {}]
-
-
-async def test_free_busy_that_a_server_does_not_have() -> None:
-    listing = found("/h/w/", CALENDAR + REPORTS.format("D:sync-collection"))
-    async with opened({**server(listing=listing), ("REPORT", "/h/w/"): Reply(501)}) as (port, _):
-        with pytest.raises(Unsupported):
-            await port.free_busy("w/", WINDOW)
-        assert not (await port.open()).free_busy
 
 
 async def test_free_busy_of_others() -> None:

@@ -31,7 +31,6 @@ FACTS = CalendarFacts(
     auto_schedule=False,
     keeps_quiet=False,
     outbox=False,
-    free_busy=False,
     access_control=False,
 )
 PROPERTIES: frozenset[Property] = frozenset({"name", "color", "order", "description", "time_zone", "transparent"})
@@ -143,10 +142,6 @@ class ModelPort:
         self._enter("find", path)
         yield dict(self._shelf(path).resources)
 
-    async def names_in(self, path: str, window: TimeRange, component: str) -> Names:
-        self._enter("names_in", path)
-        return {name: resource.etag for name, resource in self._shelf(path).resources.items()}
-
     async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         self._enter("create", path)
         shelf = self._shelf(path)
@@ -209,9 +204,6 @@ class ModelPort:
             raise Unsupported("no inbox")
         for other, shelf in self.home.shelves.items():
             shelf.info = replace(shelf.info, default=other == path)
-
-    async def free_busy(self, path: str, window: TimeRange) -> bytes:
-        raise Unsupported("no free/busy")
 
     async def close(self) -> None:
         self.home.calls.append("close")
