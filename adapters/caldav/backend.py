@@ -1,11 +1,13 @@
 """One login's calendars at a CalDAV server, as the port says."""
 
+import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 from adapters.caldav import bodies, listing, reading
 from adapters.caldav.dialect import dressed, undressed
+from adapters.caldav.invitations import Invitations
 from adapters.caldav.properties import write
 from adapters.dav.bodies import element, hrefs, propfind
 from adapters.dav.connection import Answer, DavConnection, clock
@@ -13,11 +15,11 @@ from adapters.dav.discovery import discover, properties
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import below, canonical, check_name, collection, join
 from adapters.dav.multistatus import Entry, multistatus
-from adapters.dav.names import caldav, dav
+from adapters.dav.names import caldav, calendarserver, dav
 from adapters.dav.quirks import OTHER, Quirks, recognise
 from adapters.dav.resources import Resources
 from adapters.dav.sync import delta
-from adapters.errors import Conflict, NotFound, Unavailable, Unsupported
+from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsupported
 from adapters.ports.calendars import (
     Calendar,
     CalendarChanges,
@@ -36,6 +38,7 @@ ADDRESSES: Final = caldav("calendar-user-address-set")
 OUTBOX: Final = caldav("schedule-outbox-URL")
 INBOX: Final = caldav("schedule-inbox-URL")
 NAME: Final = dav("displayname")
+NOTIFICATIONS: Final = calendarserver("notification-URL")
 
 _CONTENT: Final = {"Content-Type": "text/calendar; charset=utf-8"}
 
@@ -49,6 +52,9 @@ class CalDavHome:
         self.owner = owner
         self.principal: str | None = None
         self.outbox: str | None = None
+        self.sharing: Literal["invitation", "acl"] | None = None
+        self.addresses: tuple[str, ...] = ()
+        self.invitations: Invitations | None = None
         self._homes = homes
         self._inbox: str | None = None
         self._default: str | None = None
@@ -57,7 +63,7 @@ class CalDavHome:
 
     async def open(self) -> CalendarFacts:
         """See CalendarPort.open."""
-        found = await discover(self.connection, "caldav", HOME_SET, [NAME, ADDRESSES, OUTBOX, INBOX])
+        found = await discover(self.connection, "caldav", HOME_SET, [NAME, ADDRESSES, OUTBOX, INBOX, NOTIFICATIONS])
         self.principal = found.principal
         about = found.properties
         if not self._homes:
@@ -68,11 +74,15 @@ class CalDavHome:
         headers = (await self.connection.request("OPTIONS", self.home)).headers
         self.quirks = recognise(headers, self.home)
         self._heard.clear()
+        offered = {word.strip().lower() for word in headers.get("dav", "").split(",")}
+        self.addresses, self.sharing = mail_addresses(about), _sharing(offered, self.quirks)
+        notifications = _path(found.properties, NOTIFICATIONS)
+        if self.quirks.invites and notifications is not None and self.owner == self.principal:
+            self.invitations = self.invitations or Invitations(self.connection, notifications)
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
             self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
         await self.calendars()
-        offered = {word.strip().lower() for word in headers.get("dav", "").split(",")}
         return self._facts(about, offered)
 
     @property
@@ -87,6 +97,11 @@ class CalDavHome:
         found: list[Calendar] = []
         for home in self._homes:
             found += await self._listed(home)
+        if self.invitations is not None:
+            listed = {self.path(calendar.path) for calendar in found}
+            for entry in await self.invitations.offered(listed, self._asked):
+                if listing.is_calendar(entry):
+                    found.append(replace(self._read(entry), offered=True))
         return found
 
     async def cursors(self) -> Mapping[str, CalendarCursor]:
@@ -97,6 +112,10 @@ class CalDavHome:
             entries, now = self._calendars_in(home, multistatus(answer.body)), clock(answer.headers.get("date"))
             for entry in entries:
                 found[below(collection(entry.href), self.home)] = self._settled(listing.read_cursor(entry), now)
+        for path in [] if self.invitations is None else self.invitations.open:
+            with contextlib.suppress(NotFound, Forbidden):  # taken back
+                entry = await properties(self.connection, path, listing.cursor_names(self.quirks))
+                found[below(path, self.home)] = listing.read_cursor(entry)
         return found
 
     async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
@@ -115,11 +134,11 @@ class CalDavHome:
 
     def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[reading.Batch]:
         """See CalendarPort.fetch."""
-        return self._read(reading.by_name(self.connection, self.path(path), names))
+        return self._undressed(reading.by_name(self.connection, self.path(path), names))
 
     def find(self, path: str, window: TimeRange, component: str) -> AsyncIterator[reading.Batch]:
         """See CalendarPort.find."""
-        return self._read(reading.by_time(self.connection, self.path(path), window, component, self.quirks))
+        return self._undressed(reading.by_time(self.connection, self.path(path), window, component, self.quirks))
 
     async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
         """See CalendarPort.create."""
@@ -197,7 +216,7 @@ class CalDavHome:
     def _silence(self, schedule: bool) -> dict[str, str]:
         return {} if schedule else dict(self.quirks.silence)
 
-    async def _read(self, batches: AsyncIterator[reading.Batch]) -> AsyncIterator[reading.Batch]:
+    async def _undressed(self, batches: AsyncIterator[reading.Batch]) -> AsyncIterator[reading.Batch]:
         """As the server gave them, with what was dressed for it undressed."""
         async for batch in batches:
             if self.quirks.drops:
@@ -216,16 +235,16 @@ class CalDavHome:
             owner=self.owner,
             home=self.home,
             display_name=about.text(NAME),
-            addresses=mail_addresses(about),
+            addresses=self.addresses,
             auto_schedule=schedules,
             keeps_quiet=self.quirks.keeps_quiet or not schedules,
             outbox=self.outbox is not None,
-            access_control="access-control" in offered,
+            sharing=self.sharing is not None,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:
         """The calendars of one home. Raises Unavailable for an answer that is no listing."""
-        answer = await self._depth_one(home, listing.asked(self.quirks))
+        answer = await self._depth_one(home, self._asked)
         heard, found = self._heard.get(home, (b"", []))
         if answer.body != heard or not found:  # nearly always it says what it said before
             found = self._read_listing(home, multistatus(answer.body))
@@ -247,11 +266,16 @@ class CalDavHome:
 
     def _read_listing(self, home: str, answer: list[Entry]) -> list[Calendar]:
         entries = self._calendars_in(home, answer)
-        found = [listing.read_calendar(entry, self.home, self.owner, self._default) for entry in entries]
-        self._reports |= {
-            self.path(calendar.path): listing.reports(entry) for calendar, entry in zip(found, entries, strict=True)
-        }
-        return found
+        return [self._read(entry) for entry in entries]
+
+    @property
+    def _asked(self) -> list[str]:
+        return listing.asked(self.quirks, sharing=self.sharing is not None)
+
+    def _read(self, entry: Entry) -> Calendar:
+        calendar = listing.read_calendar(entry, self.home, self.owner, self._default)
+        self._reports[self.path(calendar.path)] = listing.reports(entry)
+        return calendar
 
     def _settled(self, cursor: CalendarCursor, now: float | None) -> CalendarCursor:
         """A ctag that counts seconds says nothing of changes that may follow within its own second."""
@@ -276,6 +300,13 @@ def mail_addresses(entry: Entry) -> tuple[str, ...]:
     texts = [(href.text or "").strip() for href in found]
     mails = ["mailto:" + text.partition(":")[2] for text in texts if text.lower().startswith("mailto:")]
     return tuple(dict.fromkeys(mails))
+
+
+def _sharing(offered: set[str], quirks: Quirks) -> Literal["invitation", "acl"] | None:
+    """How calendars are shared: draft-pot-webdav-resource-sharing, or RFC 3744 §8.1."""
+    if "resource-sharing" in offered:
+        return "invitation"
+    return "acl" if "access-control" in offered and quirks.acls else None
 
 
 def _path(entry: Entry, name: str) -> str | None:

@@ -7,12 +7,13 @@ from adapters.dav.bodies import Element, element
 from adapters.dav.hrefs import below, canonical, collection
 from adapters.dav.multistatus import Entry
 from adapters.dav.names import apple, caldav, calendarserver, dav, local
-from adapters.dav.privileges import privileges
+from adapters.dav.privileges import grants, privileges
 from adapters.dav.quirks import Quirks
 from adapters.ports.calendars import Calendar, CalendarChanges, CalendarCursor, CalendarProperties, Privilege, Property
 
 TYPE: Final = dav("resourcetype")
 PRIVILEGES: Final = dav("current-user-privilege-set")
+ACL: Final = dav("acl")
 OWNER: Final = dav("owner")
 REPORTS: Final = dav("supported-report-set")
 TOKEN: Final = dav("sync-token")
@@ -57,12 +58,13 @@ ROWS: Final[dict[Property, Row]] = {
 }
 
 
-def asked(quirks: Quirks) -> list[str]:
-    """The properties of a listing."""
+def asked(quirks: Quirks, *, sharing: bool) -> list[str]:
+    """The properties of a listing. sharing: whether with whom calendars are shared can be seen."""
     return [
         *(row.name for row in ROWS.values() if row.name not in quirks.loses),
         *cursor_names(quirks),
         *(PRIVILEGES, OWNER, REPORTS, COMPONENTS, MAX_SIZE),
+        *((ACL,) if sharing else ()),
     ]
 
 
@@ -108,6 +110,7 @@ def read_calendar(entry: Entry, home: str, owner: str | None, default: str | Non
         default=default is not None and _same(default, path),
         max_size=int(size) if size.isdigit() else None,
         cursor=read_cursor(entry),
+        grants=_grants(entry.found.get(ACL), whose or owner),
     )
 
 
@@ -123,6 +126,18 @@ def elements(changes: CalendarChanges) -> dict[Property, Element | None]:
 def _components(value: Element | None) -> frozenset[str]:
     named = [] if value is None else value.iter(caldav("comp"))
     return frozenset((component.get("name") or "").upper() for component in named)
+
+
+def _grants(acl: Element | None, owner: str | None) -> dict[str, frozenset[Privilege]] | None:
+    """By path of a principal; the owner's are implicit (RFC 9670 §4)."""
+    if acl is None:
+        return None
+    found: dict[str, frozenset[Privilege]] = {}
+    for href, granted in grants(acl):
+        if not _same(href, owner):
+            path = canonical(href)
+            found[path] = found.get(path, frozenset()) | cast("frozenset[Privilege]", granted)
+    return found
 
 
 def _same(href: str, path: str | None) -> bool:

@@ -1,18 +1,18 @@
 """What a CalDAV server knows of people (RFC 6638, RFC 3744, Apple's proxies); see ports.calendar_people."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
+from adapters.caldav import sharing
 from adapters.caldav.backend import ADDRESSES, HOME_SET, NAME, CalDavHome, mail_addresses
-from adapters.dav.bodies import element, hrefs, octets, propfind
+from adapters.dav.bodies import propfind
 from adapters.dav.connection import Credentials, DavConnection, Endpoint
 from adapters.dav.discovery import properties
 from adapters.dav.hrefs import canonical, collection
 from adapters.dav.multistatus import Entry, document
 from adapters.dav.names import caldav, calendarserver, dav
-from adapters.dav.privileges import grants
 from adapters.errors import Forbidden, NotFound, Unsupported
-from adapters.ports.calendar_people import Access, CalendarPrincipal, FreeBusyReply, PrincipalKind
+from adapters.ports.calendar_people import CalendarPrincipal, FreeBusyReply, PrincipalKind
 from adapters.ports.calendars import CalendarPort, Privilege
 
 _KIND: Final = caldav("calendar-user-type")
@@ -59,28 +59,21 @@ class CalDav(CalDavHome):
                 found.setdefault(principal.path, principal)
         return list(found.values())
 
-    async def grants(self, path: str) -> Mapping[str, frozenset[Privilege]]:
+    async def share(self, path: str, access: Mapping[CalendarPrincipal, frozenset[Privilege]]) -> None:
         """See SharingPort."""
-        entry = await properties(self.connection, self.path(path), [dav("acl")])
-        if dav("acl") not in entry.found:
-            raise Unsupported("the server shows no access control list")
-        found: dict[str, frozenset[Privilege]] = {}
-        for href, granted in grants(entry.found[dav("acl")]):
-            principal = canonical(href)
-            if principal != self.owner:
-                found[principal] = found.get(principal, frozenset()) | cast("frozenset[Privilege]", granted)
-        return found
+        if self.sharing == "acl":
+            await sharing.by_acl(self.connection, self.path(path), access)
+        elif self.sharing == "invitation":
+            own = None if self.owner is None or not self.addresses else (self.owner, self.addresses[0])
+            await sharing.by_invitation(self.connection, self.path(path), access, own)
+        else:
+            raise Unsupported("the server shares no calendars")
 
-    async def share(self, path: str, access: Mapping[str, Access]) -> None:
-        """See SharingPort (draft-pot-webdav-resource-sharing §5.1, as Cyrus and sabre/dav have it)."""
-        sharees = [
-            element(dav("sharee"), *hrefs([address]), element(dav("share-access"), element(dav(level))))
-            for address, level in access.items()
-        ]
-        headers = {"Content-Type": "application/davsharing+xml; charset=utf-8"}
-        await self.connection.request(
-            "POST", self.path(path), octets(element(dav("share-resource"), *sharees)), headers
-        )
+    async def accept(self, path: str) -> None:
+        """See SharingPort."""
+        if self.invitations is None:
+            raise NotFound("the server offers no calendars")
+        await self.invitations.accept(self.path(path))
 
     async def homes(self) -> Sequence[CalendarPrincipal]:
         """See HomesPort: those who made the login their proxy."""

@@ -25,6 +25,8 @@ class Quirks:
     overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
     moves: MOVE between collections works.
+    invites: what others share is listed in the home only once it was taken up; a notification tells of it.
+    acls: takes the ACL method for calendars (RFC 3744 §8.1) where it speaks of access-control.
     days_have_no_length: a time-range takes an all-day event without DTEND for one without length (RFC 4791 §9.9).
     all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
     no_remove: DAV:remove is answered with 500; an empty element does it.
@@ -43,6 +45,8 @@ class Quirks:
     deletes_stale: bool = False
     alters: bool = False
     moves: bool = True
+    invites: bool = False
+    acls: bool = True
     days_have_no_length: bool = False
     all_or_nothing: bool = False
     no_remove: bool = False
@@ -60,6 +64,7 @@ SERVERS: Final = (
     Quirks(
         "cyrus",
         marks=(("server", r"^Cyrus-HTTP\b"),),
+        invites=True,
         days_have_no_length=True,
         alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
         drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),
@@ -85,18 +90,21 @@ SERVERS: Final = (
         "nextcloud",
         marks=(("dav", r"\b(nextcloud-|nc-|oc-)"), ("path", r"^(/.*)?/remote\.php/dav/")),
         moves=False,
+        acls=False,
         keeps_quiet=True,
     ),
     Quirks(
         "sabre",
         marks=(("x-sabre-version", r""), ("dav", r"\bcalendarserver-subscribed\b")),
         moves=False,
+        acls=False,
         keeps_quiet=True,
     ),
     Quirks(
         "sogo",
         marks=(("path", r"^/SOGo/dav/"),),
         cursor=("ctag",),
+        acls=False,
         settles=2,
         overwrites=True,
         deletes_stale=True,

@@ -13,8 +13,6 @@ from adapters.ports.calendars import CalendarPort, Privilege
 PrincipalKind = Literal["individual", "group", "resource", "location", "other"]
 """CALENDAR-USER-TYPE of a principal (RFC 6638 §2.4.2): ROOM is "location", UNKNOWN "other"."""
 
-Access = Literal["read", "read-write", "no-access"]
-
 
 @dataclass(frozen=True, slots=True)
 class CalendarPrincipal:
@@ -62,19 +60,17 @@ class PrincipalsPort(Protocol):
 class SharingPort(Protocol):
     """A backend whose users share calendars."""
 
-    async def grants(self, path: str) -> Mapping[str, frozenset[Privilege]]:
-        """Who else may do what with a calendar (RFC 3744 §5.5): path of a principal -> privileges.
+    async def share(self, path: str, access: Mapping[CalendarPrincipal, frozenset[Privilege]]) -> None:
+        """Set what these people may do with a calendar, nothing where the set is empty, and leave the others alone.
 
-        Raises Forbidden (the login may not see it), Unsupported.
+        What the server cannot give it gives less of, never more; it says in the next listing what came out. It may
+        pass over whom it does not know. Raises Forbidden, Unsupported, InvalidData (it does not know one of them, or
+        has nothing that is within such a set).
         """
         ...
 
-    async def share(self, path: str, access: Mapping[str, Access]) -> None:
-        """Set what these people may do, by calendar user address, and leave the others alone.
-
-        The server may invite them, and show them the calendar only once they accept. Raises Forbidden, Unsupported,
-        InvalidData (the server does not know one of them).
-        """
+    async def accept(self, path: str) -> None:
+        """Take up a calendar that is offered: other clients of the login see it from now on. Raises NotFound."""
         ...
 
 

@@ -27,12 +27,16 @@ Privilege = Literal[
     "unbind",
     "read-acl",
     "write-acl",
+    "share",
     "unlock",
     "schedule-send",
     "schedule-deliver",
     "read-current-user-privilege-set",
 ]
-"""RFC 3744 §3, RFC 4791 §6.1.1, RFC 6638 §6; aggregates ("all", "write") arrive as what they contain."""
+"""RFC 3744 §3, RFC 4791 §6.1.1, RFC 6638 §6, draft-pot-webdav-resource-sharing ("share").
+
+Aggregates ("all", "write") arrive as what they contain.
+"""
 
 Property = Literal["name", "color", "order", "description", "time_zone", "transparent"]
 """What of a calendar may be written; see `CalendarProperties`."""
@@ -51,7 +55,7 @@ class CalendarFacts:
     keeps_quiet: a write with `schedule` False makes it send none, whatever the data says. Where it does not, only
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`).
-    access_control: privileges are known and ACLs can be read (RFC 3744), see `SharingPort`.
+    sharing: those who may can share calendars (`SharingPort`).
     """
 
     server: str
@@ -63,7 +67,7 @@ class CalendarFacts:
     auto_schedule: bool
     keeps_quiet: bool
     outbox: bool
-    access_control: bool
+    sharing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,9 @@ class Calendar:
     owner: path of the owning principal where the server tells it and it is not the home's owner: a shared calendar.
     default: the server puts invitations here (RFC 6638 §9.2); false for all where it does not say.
     max_size: the largest resource in octets (RFC 4791 §5.2.5). cursor: where it stands as of this listing.
+    offered: somebody shares it, and the login has not taken it up yet (`SharingPort.accept`).
+    grants: what others may do, by path of their principal (RFC 3744 §5.5), the calendar's owner left out; None where
+    the server does not share calendars, or does not tell this login with whom.
     """
 
     path: str
@@ -117,6 +124,8 @@ class Calendar:
     default: bool
     max_size: int | None
     cursor: CalendarCursor
+    offered: bool = False
+    grants: Mapping[str, frozenset[Privilege]] | None = None
 
 
 class CalendarChanges(TypedDict, total=False):

@@ -72,7 +72,7 @@ def _own(
 ) -> Iterator[tuple[Busy, dict[str, Any] | None]]:
     """Each busy instance, with the event where it may be shown. Raises MethodError."""
     index, left = calendars.index, MAX_OCCURRENCES
-    rules = {held.id: shown(index, held) for held in index.calendars.values()}
+    rules = {held.id: shown(calendars, held) for held in index.calendars.values()}
     for event in index.events.values():
         counted = [rules[calendar_id] for calendar_id in event.calendar_ids if _counts(rules[calendar_id])]
         if not counted or event.entry.first >= seconds(end) or event.entry.last < seconds(start):

@@ -13,6 +13,7 @@ from gateway.objects.calendars import calendar_set
 from gateway.objects.calendars import jscalendar_checks as js
 from gateway.objects.calendars.calendar_view import shown
 from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_seen, own_addresses
+from gateway.objects.calendars.sharing import calendar_rights
 from gateway.objects.changes import changes_of
 from gateway.sync.calendars.index import CALENDAR
 
@@ -58,7 +59,7 @@ class CalendarType(Settable, Changeable):
             Property("defaultAlertsWithTime", ALERTS, default=None),
             Property("defaultAlertsWithoutTime", ALERTS, default=None),
             Property("timeZone", nullable(js.time_zone), default=None),
-            Property("shareWith", anything, default=None),
+            Property("shareWith", nullable(map_of(id_, calendar_rights)), default=None),
             Property("myRights", anything, server_set=True),
         ]
     )
@@ -76,10 +77,11 @@ class CalendarType(Settable, Changeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Calendar/get (-29 §4.1)."""
-        index = (await calendars_seen(context, account)).index
+        calendars = await calendars_seen(context, account)
+        index = calendars.index
         ids = list(index.calendars) if ids is None else ids
         held = {calendar_id: index.calendars[calendar_id] for calendar_id in ids if calendar_id in index.calendars}
-        records = [shown(index, one) for one in held.values()]
+        records = [shown(calendars, one) for one in held.values()]
         found = [{name: record[name] for name in properties} for record in records]
         return Fetched(found, [calendar_id for calendar_id in ids if calendar_id not in held])
 
@@ -91,13 +93,13 @@ class CalendarType(Settable, Changeable):
         self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
     ) -> Mapping[str, Mapping[str, Any] | SetError]:
         """Calendar/set create (-29 §4.3)."""
-        return await calendar_set.create(await calendars_of(context, account), records)
+        return await calendar_set.create(account, await calendars_of(context, account), records)
 
     async def update(
         self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]
     ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
         """Calendar/set update (-29 §4.3)."""
-        return await calendar_set.update(await calendars_of(context, account), updates)
+        return await calendar_set.update(account, await calendars_of(context, account), updates)
 
     async def destroy(
         self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]

@@ -7,10 +7,12 @@ from typing import Any, Final
 from adapters.errors import AdapterError, NotFound
 from adapters.formats.jscalendar.vtimezone import time_zone_text
 from adapters.ports.calendars import CalendarChanges
+from gateway.context import Account
 from gateway.jmap.errors import SetError, set_error
 from gateway.jmap.properties import Update
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.calendar_view import KEPT_HERE, is_shared, rights_of, shown
+from gateway.objects.calendars.sharing import Access, Rights, Sharing
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Held, Place
@@ -30,18 +32,19 @@ _JMAP_NAMES: Final = {
 
 
 async def create(
-    calendars: CalendarAccount, records: Mapping[str, Mapping[str, Any]]
+    account: Account, calendars: CalendarAccount, records: Mapping[str, Mapping[str, Any]]
 ) -> Mapping[str, Mapping[str, Any] | SetError]:
     """By creation id: what was made, or why it was not."""
     answers: dict[str, Mapping[str, Any] | SetError] = {}
+    sharing = Sharing(account, calendars)
     for key, record in records.items():
         try:
-            calendar_id = await _create(calendars, record)
+            calendar_id = await _create(calendars, sharing, record)
         except (SetError, AdapterError) as error:
             answers[key] = refusal(error)
             continue
         held = calendars.index.calendars.get(calendar_id)
-        made = {"id": calendar_id} if held is None else shown(calendars.index, held)
+        made = {"id": calendar_id} if held is None else shown(calendars, held)
         answers[key] = {name: value for name, value in made.items() if record.get(name, _NONE) != value}
     return answers
 
@@ -49,44 +52,75 @@ async def create(
 _NONE: Final = object()
 
 
-async def _create(calendars: CalendarAccount, record: Mapping[str, Any]) -> str:
+async def _create(calendars: CalendarAccount, sharing: Sharing, record: Mapping[str, Any]) -> str:
     """Make one calendar; its id. Raises SetError, AdapterError."""
     _check(calendars, None, dict(record))
+    access = await sharing.planned(None, {}, record["shareWith"] or {})
     changes, kept = _split(dict(record))
     wanted = {name: value for name, value in changes.items() if value is not None}
     path, unstored = await calendars.port.create_calendar(str(uuid.uuid4()), _typed(wanted), ("VEVENT",))
     calendar_id = calendars.ids.calendar(path)
+    if access:
+        await _share_or_remove(calendars, sharing, path, access, record["shareWith"])
     kept |= {_JMAP_NAMES[name]: record[_JMAP_NAMES[name]] for name in unstored}
     await _keep(calendars, {calendar_id: kept})
     await calendars.refresh()
     return calendar_id
 
 
+async def _share_or_remove(
+    calendars: CalendarAccount, sharing: Sharing, path: str, access: Access, wanted: Mapping[str, Rights]
+) -> None:
+    """Share a new calendar, which is not to be where that fails. Raises SetError, AdapterError."""
+    try:
+        await sharing.give(path, access)
+        await calendars.refresh()
+        sharing.check(calendars.index.calendars.get(calendars.ids.calendar(path)), wanted)
+    except (SetError, AdapterError):
+        await calendars.port.delete_calendar(path)
+        raise
+
+
 async def update(
-    calendars: CalendarAccount, updates: Mapping[str, Update]
+    account: Account, calendars: CalendarAccount, updates: Mapping[str, Update]
 ) -> Mapping[str, Mapping[str, Any] | SetError | None]:
     """By id: what came out other than asked for, or why nothing was changed."""
     answers: dict[str, Mapping[str, Any] | SetError | None] = {}
+    sharing = Sharing(account, calendars)
     for calendar_id, change in updates.items():
         try:
-            await _update(calendars, change)
+            await _update(calendars, sharing, change)
         except (SetError, AdapterError) as error:
             answers[calendar_id] = refusal(error)
     await calendars.refresh()
     for calendar_id in updates.keys() - answers.keys():
-        held = calendars.index.calendars.get(calendar_id)
-        now = {} if held is None else shown(calendars.index, held)
-        asked = updates[calendar_id].patched
-        answers[calendar_id] = {name: now[name] for name in asked.keys() & now.keys() if asked[name] != now[name]}
+        try:
+            answers[calendar_id] = _outcome(calendars, sharing, updates[calendar_id])
+        except SetError as error:
+            answers[calendar_id] = error
     return answers
 
 
-async def _update(calendars: CalendarAccount, change: Update) -> None:
+def _outcome(calendars: CalendarAccount, sharing: Sharing, change: Update) -> Mapping[str, Any]:
+    """What came out other than asked for. Raises SetError where nothing came of it."""
+    held, asked = calendars.index.calendars.get(change.id), change.patched
+    if "shareWith" in change.changed:
+        sharing.check(held, asked.get("shareWith") or {})
+    now = {} if held is None else shown(calendars, held)
+    return {name: now[name] for name in asked.keys() & now.keys() if asked[name] != now[name]}
+
+
+async def _update(calendars: CalendarAccount, sharing: Sharing, change: Update) -> None:
     held = calendars.index.calendars.get(change.id)
     if held is None:
         raise SetError("notFound")
     values = {name: change.patched.get(name) for name in change.changed}
     _check(calendars, held, values)
+    if "shareWith" in values:
+        access = await sharing.planned(held.info, change.current["shareWith"] or {}, values["shareWith"] or {})
+        await sharing.give(held.info.path, access)
+    if values.get("isSubscribed"):
+        await sharing.take_up(held.info)
     changes, kept = _split(values)
     if changes and not _is_own(held):  # -29 §4.3: stored for this user only
         kept |= {_JMAP_NAMES[name]: values[_JMAP_NAMES[name]] for name in changes}
@@ -105,8 +139,6 @@ def _is_own(held: Held) -> bool:
 
 def _check(calendars: CalendarAccount, held: Held | None, values: Mapping[str, Any]) -> None:
     """Raises SetError for what may not be written."""
-    if values.get("shareWith") is not None:
-        raise SetError("forbidden", "This calendar cannot be shared through the gateway.")
     taken = {
         alert_id
         for calendar_id in calendars.index.calendars

@@ -8,6 +8,7 @@ from adapters.formats.content_lines import ContentLineError, parse
 from adapters.formats.jscalendar.timezones import Zones
 from adapters.ports.calendars import Calendar
 from gateway.objects.calendars.css_colors import from_stored
+from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Held, Index, is_default
 
 KEPT_HERE: Final[dict[str, Any]] = {
@@ -24,9 +25,10 @@ RIGHTS: Final = (
 )
 
 
-def shown(index: Index, held: Held) -> dict[str, Any]:
+def shown(calendars: CalendarAccount, held: Held) -> dict[str, Any]:
     """All properties of the Calendar."""
-    info, kept = held.info, index.settings.get(held.id, {})
+    index, info = calendars.index, held.info
+    kept = index.settings.get(held.id, {})
     said = {
         "name": name_of(info),
         "description": info.properties.description,
@@ -38,11 +40,12 @@ def shown(index: Index, held: Held) -> dict[str, Any]:
     return {
         "id": held.id,
         **KEPT_HERE,
+        "isSubscribed": not info.offered,
         **said,
         **{name: value for name, value in kept.items() if name in said or name in KEPT_HERE},
         "isDefault": is_default(index, held),
-        "shareWith": None,
-        "myRights": rights_of(info),
+        "shareWith": share_with(calendars, info),
+        "myRights": my_rights(index, info),
     }
 
 
@@ -81,12 +84,33 @@ def zone_of(text: str | None) -> str | None:
 
 
 def rights_of(info: Calendar) -> dict[str, bool]:
-    """CalendarRights of the login."""
+    """CalendarRights of the login, but for the right to share."""
     return rights(info.privileges, shared=is_shared(info))
 
 
-def rights(told: Collection[str] | None, *, shared: bool) -> dict[str, bool]:
-    """CalendarRights by privileges (RFC 3744); None: the server has none, and the calendar is the login's own."""
+def my_rights(index: Index, info: Calendar) -> dict[str, bool]:
+    """CalendarRights of the login."""
+    return rights(info.privileges, shared=is_shared(info), sharing=shares(index))
+
+
+def share_with(calendars: CalendarAccount, info: Calendar) -> dict[str, dict[str, bool]] | None:
+    """Principal id -> CalendarRights (-29 §4); null also for those who may not share it."""
+    if info.grants is None or not my_rights(calendars.index, info)["mayShare"]:
+        return None
+    held = {path: rights(told, shared=True, sharing=True) for path, told in sorted(info.grants.items())}
+    return {calendars.ids.principal(path): given for path, given in held.items() if any(given.values())} or None
+
+
+def shares(index: Index) -> bool:
+    """Whether the server shares calendars at all."""
+    return index.facts is not None and index.facts.sharing
+
+
+def rights(told: Collection[str] | None, *, shared: bool, sharing: bool = False) -> dict[str, bool]:
+    """CalendarRights by privileges (RFC 3744); None: the server has none, and the calendar is the login's own.
+
+    shared: it is somebody else's. sharing: whether the server shares calendars.
+    """
     if told is None:
         return {right: right != "mayShare" for right in RIGHTS}
     may_write = {"write-content", "bind", "unbind"} <= set(told)
@@ -94,6 +118,6 @@ def rights(told: Collection[str] | None, *, shared: bool) -> dict[str, bool]:
         "mayReadFreeBusy": not {"read", "read-free-busy"}.isdisjoint(told),
         "mayReadItems": "read" in told,
         **dict.fromkeys(("mayWriteAll", "mayWriteOwn", "mayUpdatePrivate", "mayRSVP"), may_write),
-        "mayShare": False,
+        "mayShare": sharing and not {"share", "write-acl"}.isdisjoint(told),
         "mayDelete": may_write and not shared,
     }

@@ -147,7 +147,9 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
 
 async def _writer(context: Context, account: Account, arguments: Mapping[str, Any]) -> Writer:
-    calendars = await calendars_of(context, account, whole=False)
+    # what the user may do with calendars of others may have changed since they were listed
+    shared = any(held.info.owner is not None for held in calendars_open(account).index.calendars.values())
+    calendars = await calendars_of(context, account, whole=shared)
     own = await preferred_first(account, calendars)
     return Writer(context, account, calendars, own, schedule=arguments["sendSchedulingMessages"])
 

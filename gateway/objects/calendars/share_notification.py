@@ -60,7 +60,8 @@ class ShareNotificationType(NotificationType):
         notes = await calendars.ledger.read(SHARE)
         wanted = [key for key in (notes if ids is None else ids) if key in notes]
         owners = await _owners(account, calendars) if wanted and "changedBy" in properties else {}
-        records = [_shown(account, notes[key], owners) for key in wanted]
+        sharing = calendars.facts.sharing
+        records = [_shown(account, notes[key], owners, sharing=sharing) for key in wanted]
         found = [{name: record[name] for name in properties} for record in records]
         return Fetched(found, [key for key in ids or () if key not in notes])
 
@@ -70,7 +71,7 @@ class ShareNotificationType(NotificationType):
         return (kind, account_id) == ("Calendar", account.id)
 
 
-def _shown(account: Account, note: Record, owners: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _shown(account: Account, note: Record, owners: Mapping[str, Mapping[str, Any]], *, sharing: bool) -> dict[str, Any]:
     last = unquote(note["owner"].rstrip("/").rpartition("/")[2])
     return {
         "id": note["id"],
@@ -79,8 +80,10 @@ def _shown(account: Account, note: Record, owners: Mapping[str, Mapping[str, Any
         "objectType": "Calendar",
         "objectAccountId": account.id,
         "objectId": note["calendarId"],
-        "oldRights": None if note["before"] is None else rights(note["before"], shared=True),
-        "newRights": None if note["after"] is None else rights(note["after"], shared=True),
+        **{
+            name: None if told is None else rights(told, shared=True, sharing=sharing)
+            for name, told in (("oldRights", note["before"]), ("newRights", note["after"]))
+        },
         "name": titled(note["name"], note["path"]),
     }
 

@@ -126,7 +126,7 @@ def _record(account: Account, calendars: CalendarAccount, person: Person) -> dic
     calendaring: dict[str, Any] = {
         "accountId": account.id if person.is_owner else None,
         "mayGetAvailability": person.is_owner or (calendars.facts.outbox and address is not None),
-        "mayShareWith": False,
+        "mayShareWith": calendars.facts.sharing and not person.is_owner,
     }
     if address is not None:
         calendaring["calendarAddress"] = address

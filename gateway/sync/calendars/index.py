@@ -74,15 +74,21 @@ class Event:
 
 
 class Ids:
-    """Ids derived in one namespace (DESIGN §4): of calendars from their path, of events from UID and recurrence id."""
+    """Ids derived in one namespace (DESIGN §4): of calendars and principals from their path, of events from UID and
+    recurrence id."""
 
     def __init__(self, namespace: str) -> None:
         self._calendars = Digester(namespace, "calendar")
         self._events = Digester(namespace, "calendar-event")
+        self._principals = Digester(namespace, "principal")
 
     def calendar(self, path: str) -> str:
         """The id of the calendar at a path."""
         return to_text("c", self._calendars.digest(path.encode()))
+
+    def principal(self, path: str) -> str:
+        """The id of whoever has the principal resource at a path."""
+        return to_text("p", self._principals.digest(path.encode()))
 
     def event(self, uid: str, recurrence_id: str | None) -> str:
         """The id of an event, or of an instance that stands alone."""
@@ -253,7 +259,15 @@ def _facts(index: Index, calendar_id: str) -> Any:
     if held is None:
         return None
     info = held.info
-    return info.properties, info.privileges, info.owner, index.settings.get(calendar_id), is_default(index, held)
+    return (
+        info.properties,
+        info.privileges,
+        info.grants,
+        info.offered,
+        info.owner,
+        index.settings.get(calendar_id),
+        is_default(index, held),
+    )
 
 
 def is_default(index: Index, held: Held) -> bool:

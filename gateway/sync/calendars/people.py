@@ -1,11 +1,13 @@
 """Whom the calendar server knows: the owner of the account first (RFC 9670 §2)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from adapters.ports.calendar_people import CalendarPrincipal, PrincipalsPort
 from adapters.ports.calendars import CalendarFacts
 from gateway.sync.calendars.account import CalendarAccount
-from gateway.sync.ids import Digester, to_text
+from gateway.sync.calendars.index import Ids, Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,11 @@ class Person:
 
 def owner_id(account_id: str, facts: CalendarFacts) -> str:
     """The id of the owner's Principal, derived from its path; from the home's where the server tells no principal."""
-    return _id(account_id, facts.owner or facts.home)
+    return Ids(account_id).principal(facts.owner or facts.home)
 
 
 async def people(calendars: CalendarAccount, name: str, address: str) -> list[Person]:
-    """Everybody whom the server shows to this login, each once. Raises adapters.errors.
+    """Everybody whom the server shows to this login, or calendars are shared with, each once. Raises adapters.errors.
 
     name, address: what the owner is called, and reached at, where the server does not say.
     """
@@ -43,10 +45,13 @@ async def people(calendars: CalendarAccount, name: str, address: str) -> list[Pe
         addresses=addresses,
         home=facts.home,
     )
-    others = [principal for principal in shown if principal.path != owner.path]
-    found = [Person(_id(calendars.id, owner.path), owner, is_owner=True)]
-    return found + [Person(_id(calendars.id, other.path), other, is_owner=False) for other in others]
+    others = {principal.path: principal for principal in (*_sharees(calendars.index), *shown)}
+    others.pop(owner.path, None)
+    found = [Person(calendars.ids.principal(owner.path), owner, is_owner=True)]
+    return found + [Person(calendars.ids.principal(path), other, is_owner=False) for path, other in others.items()]
 
 
-def _id(account_id: str, path: str) -> str:
-    return to_text("p", Digester(account_id, "principal").digest(path.encode()))
+def _sharees(index: Index) -> Iterator[CalendarPrincipal]:
+    """Those with whom calendars are shared, whom the server may hide for all that."""
+    for path in sorted({path for held in index.calendars.values() for path in held.info.grants or ()}):
+        yield CalendarPrincipal(path, unquote(path.rstrip("/").rpartition("/")[2]), "individual", (), None)

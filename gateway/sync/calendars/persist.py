@@ -155,11 +155,12 @@ def _index(document: Mapping[str, Any], rows: list[tuple[str, bytes]], ids: Ids)
 
 def _info_value(info: Calendar) -> dict[str, Any]:
     privileges = None if info.privileges is None else sorted(info.privileges)
-    return asdict(info) | {"components": sorted(info.components), "privileges": privileges}
+    grants = None if info.grants is None else {path: sorted(granted) for path, granted in info.grants.items()}
+    return asdict(info) | {"components": sorted(info.components), "privileges": privileges, "grants": grants}
 
 
 def _info(value: dict[str, Any]) -> Calendar:
-    privileges = value["privileges"]
+    privileges, grants = value["privileges"], value["grants"]
     return Calendar(
         **value
         | {
@@ -167,6 +168,7 @@ def _info(value: dict[str, Any]) -> Calendar:
             "components": frozenset(value["components"]),
             "privileges": None if privileges is None else frozenset(privileges),
             "cursor": CalendarCursor(**value["cursor"]),
+            "grants": None if grants is None else {path: frozenset(granted) for path, granted in grants.items()},
         }
     )
 

@@ -1,7 +1,7 @@
 """Scheduling, free/busy and sharing on Cyrus, which does them by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -9,11 +9,15 @@ import pytest
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from adapters.dav.sync import delta
-from adapters.ports.calendars import TimeRange
+from adapters.errors import InvalidData, NotFound
+from adapters.ports.calendar_people import CalendarPrincipal
+from adapters.ports.calendars import Privilege, TimeRange
 from tests.adapters.caldav.conftest import login
 from tests.servers.dav import DavServer
 
 Event = Callable[..., bytes]
+READ: frozenset[Privilege] = frozenset({"read", "read-free-busy"})
+WRITE: frozenset[Privilege] = frozenset({"write-content", "bind", "unbind"})
 CALENDAR = "Default/"
 MARCH = TimeRange(datetime(2036, 3, 1, tzinfo=UTC), datetime(2036, 4, 1, tzinfo=UTC))
 """Cyrus tells nobody of what is past."""
@@ -120,14 +124,59 @@ async def test_free_busy_of_others(alice: CalDav, bob: CalDav, event: Event) -> 
     assert not replies["mailto:nobody@elsewhere.example"].request_status.startswith("2.")
 
 
+def named(port: CalDav) -> CalendarPrincipal:
+    """Whom the server hides: it says nothing of him but his path."""
+    assert port.principal is not None
+    return CalendarPrincipal(port.principal, "Somebody", "individual", (), None)
+
+
+async def shared_with(port: CalDav) -> Mapping[str, frozenset[Privilege]]:
+    return next(found.grants for found in await port.calendars() if found.path == CALENDAR) or {}
+
+
 async def test_sharing(alice: CalDav, bob: CalDav) -> None:
     assert bob.principal is not None
-    await alice.share(CALENDAR, {address(bob): "read-write"})
-    assert {"read", "write-content", "bind"} <= (await alice.grants(CALENDAR))[bob.principal]
-    await alice.share(CALENDAR, {address(bob): "read"})
-    assert "write-content" not in (await alice.grants(CALENDAR))[bob.principal]
-    await alice.share(CALENDAR, {address(bob): "no-access"})
-    assert bob.principal not in await alice.grants(CALENDAR)
+    assert await shared_with(alice) == {}
+    await alice.share(CALENDAR, {named(bob): READ | WRITE})
+    assert (await shared_with(alice))[bob.principal] >= READ | WRITE
+    await alice.share(CALENDAR, {named(bob): READ})
+    assert not (await shared_with(alice))[bob.principal] & WRITE
+    with pytest.raises(InvalidData):
+        await alice.share(CALENDAR, {named(bob): WRITE})
+    await alice.share(CALENDAR, {named(bob): frozenset()})
+    assert await shared_with(alice) == {}
+
+
+async def offers(port: CalDav) -> dict[str, bool]:
+    """Path -> whether it has still to be taken up, of the calendars of others."""
+    return {found.path: found.offered for found in await port.calendars() if found.owner is not None}
+
+
+async def test_what_is_shared_is_offered_and_taken_up(alice: CalDav, bob: CalDav, event: Event) -> None:
+    """Cyrus lists it in bob's home once he took it up; he may read it before."""
+    await alice.create(CALENDAR, "m.ics", event("m"))
+    await alice.share(CALENDAR, {named(bob): READ})
+    assert alice.principal is not None
+    theirs = f"{alice.principal.rstrip('/').rpartition('/')[2]}.{CALENDAR}"
+    assert await offers(bob) == {theirs: True}
+    assert theirs in await bob.cursors()
+    assert [name async for batch in bob.fetch(theirs, ["m.ics"]) for name in batch] == ["m.ics"]
+    await bob.accept(theirs)
+    assert await offers(bob) == {theirs: False}
+    assert theirs in await bob.cursors()
+    with pytest.raises(NotFound):
+        await bob.accept(theirs)
+    await alice.share(CALENDAR, {named(bob): frozenset()})
+    assert await offers(bob) == {}
+    assert theirs not in await bob.cursors()
+
+
+async def test_an_offer_that_is_taken_back(alice: CalDav, bob: CalDav) -> None:
+    await alice.share(CALENDAR, {named(bob): READ})
+    (theirs,) = await offers(bob)
+    await alice.share(CALENDAR, {named(bob): frozenset()})
+    assert theirs not in await bob.cursors()
+    assert await offers(bob) == {}
 
 
 async def test_principals(alice: CalDav) -> None:

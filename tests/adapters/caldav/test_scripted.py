@@ -9,7 +9,14 @@ import pytest
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsupported
-from adapters.ports.calendar_people import CalendarPrincipal, FreeBusyReply, HomesPort, PrincipalsPort, SchedulingPort
+from adapters.ports.calendar_people import (
+    CalendarPrincipal,
+    FreeBusyReply,
+    HomesPort,
+    PrincipalsPort,
+    SchedulingPort,
+    SharingPort,
+)
 from adapters.ports.calendars import CalendarChanges, CalendarPort, TimeRange
 from tests.wire.dav import Heard, Reply, ScriptedDav, error, etag, found, multistatus, scripted_dav, status
 
@@ -57,6 +64,7 @@ def test_ports_are_what_they_say() -> None:
     assert isinstance(port, SchedulingPort)
     assert isinstance(port, PrincipalsPort)
     assert isinstance(port, HomesPort)
+    assert isinstance(port, SharingPort)
     typed: CalendarPort = port
     assert typed is port
 
@@ -335,19 +343,6 @@ async def test_principals() -> None:
         assert list(await port.principals()) == [CalendarPrincipal("/p/", "Al", "individual", (), "/h/"), BOB]
     async with opened({**server(about=about), ("PROPFIND", "/all/"): Reply(403)}) as (port, _):
         assert [principal.path for principal in await port.principals()] == ["/p/"]
-
-
-async def test_who_else_may_do_what() -> None:
-    def ace(who: str, privilege: str) -> str:
-        granted = f"<D:grant><D:privilege><D:{privilege}/></D:privilege></D:grant>"
-        return f"<D:ace><D:principal><D:href>{who}</D:href></D:principal>{granted}</D:ace>"
-
-    acl = found("/h/w/", f"<D:acl>{ace('/p/', 'all')}{ace('/q/', 'read')}{ace('/q/', 'bind')}</D:acl>")
-    async with opened({**PLAIN, ("PROPFIND", "/h/w/"): Reply(body=multistatus(acl))}) as (port, _):
-        assert await port.grants("w/") == {"/q/": {"read", "read-free-busy", "bind"}}
-    async with opened({**PLAIN, ("PROPFIND", "/h/w/"): Reply(body=multistatus(found("/h/w/", "")))}) as (port, _):
-        with pytest.raises(Unsupported):
-            await port.grants("w/")
 
 
 async def test_the_default_calendar() -> None:

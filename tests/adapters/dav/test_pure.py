@@ -22,7 +22,7 @@ from adapters.dav.multistatus import (
     status_code,
 )
 from adapters.dav.names import dav
-from adapters.dav.privileges import ALL, WRITE, grants, privileges
+from adapters.dav.privileges import ALL, WRITE, grants, privileges, regranted
 from adapters.dav.quirks import recognise
 from adapters.errors import AuthFailed, Conflict, Forbidden, InvalidData, NotFound, OverQuota, TooLarge, Unavailable
 from tests.wire.dav import error, etag, found, multistatus, status, token
@@ -243,6 +243,41 @@ def test_grants_of_an_access_control_list() -> None:
     denied = f"<D:ace>{principal}<D:deny><D:privilege><D:write/></D:privilege></D:deny></D:ace>"
     acl = element(f"<D:ace>{principal}{grant}</D:ace>{everybody}{denied}")
     assert list(grants(acl)) == [("/p/bob/", frozenset({"read", "read-free-busy"}))]
+
+
+def test_an_access_control_list_with_other_grants() -> None:
+    """RFC 3744 §8.1: the request is the whole list, but for what is inherited or protected."""
+
+    def ace(who: str, name: str, more: str = "") -> str:
+        given = f"<D:grant><D:privilege><D:{name}/></D:privilege></D:grant>"
+        return f"<D:ace><D:principal>{who}</D:principal>{given}{more}</D:ace>"
+
+    def person(name: str) -> str:
+        return f"<D:href>/p/{name}</D:href>"
+
+    inherited = "<D:inherited><D:href>/h/</D:href></D:inherited>"
+    lines = [ace("<D:all/>", "read-acl"), ace(person("eve/"), "all"), ace(person("b%6fb/"), "read")]
+    lines += [ace("<D:self/>", "all", "<D:protected/>"), ace(person("al/"), "read", inherited)]
+    made = regranted(
+        element("".join(lines)),
+        {
+            "/p/bob/": frozenset({"read", "read-free-busy", "bind"}),
+            "/p/carol/": frozenset({"read-free-busy"}),
+            "/p/dan/": frozenset(),
+        },
+    )
+    told = etree.tostring(made).decode()
+    assert told.count("ace>") == 2 * 4
+    assert "protected" not in told
+    assert "inherited" not in told
+    assert "<D:all/></D:principal>" in told
+    assert dict(grants(made)) == {
+        "/p/eve/": ALL,
+        "/p/bob/": {"read", "read-free-busy", "bind"},
+        "/p/carol/": {"read-free-busy"},
+    }
+    assert told.count("read-free-busy") == 1
+    assert "urn:ietf:params:xml:ns:caldav" in told
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ async def test_a_shared_calendar_that_may_only_be_read(client: Client, home: Hom
         ("create", {"k": {"calendarIds": {work: True}, "start": "2026-12-01T10:00:00"}}),
     ):
         assert (await client.refused(verb, value))["type"] == "forbidden"
-    assert (await refused(client, update={work: {"shareWith": {"p": {}}}}))["type"] == "forbidden"
+    assert (await refused(client, update={work: {"shareWith": {"p": {"mayReadItems": True}}}}))["type"] == "forbidden"
 
 
 async def test_a_calendar_of_free_and_busy_only_does_not_exist(client: Client, home: Home) -> None:

@@ -31,7 +31,7 @@ FACTS = CalendarFacts(
     auto_schedule=False,
     keeps_quiet=False,
     outbox=False,
-    access_control=False,
+    sharing=False,
 )
 PROPERTIES: frozenset[Property] = frozenset({"name", "color", "order", "description", "time_zone", "transparent"})
 
