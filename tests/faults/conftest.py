@@ -44,8 +44,8 @@ class Behind:
 
 @asynccontextmanager
 async def through(proxy: FaultProxy, dovecot: Dovecot, **keys: str) -> AsyncIterator[str]:
-    """The URL of a gateway that remembers no message and gives up on a silent server after half a second."""
-    wanted = {"backends__default__imap__command_seconds": "0.5", "limits__cache_bytes": "0"} | keys
+    """The URL of a gateway that remembers no message and gives up on a silent server after a second."""
+    wanted = {"backends__default__imap__command_seconds": "1", "limits__cache_bytes": "0"} | keys
     async with running_gateway(Behind(dovecot, proxy), **wanted) as url:
         yield url
 

@@ -54,7 +54,7 @@ async def proxy(radicale: Radicale) -> AsyncIterator[FaultProxy]:
 async def scene(proxy: FaultProxy, radicale: Radicale, dovecot: Dovecot) -> AsyncIterator[Scene]:
     user = fresh_user(dovecot)
     radicale.create_user(*user)
-    keys = {"url": f"http://{proxy.host}:{proxy.port}", "read_seconds": "0.5"}
+    keys = {"url": f"http://{proxy.host}:{proxy.port}", "read_seconds": "1"}
     configuration = {f"backends__default__caldav__{name}": value for name, value in keys.items()}
     async with running_gateway(dovecot, **configuration) as url, jmap_client(url, *user) as jmap:
         made = Scene(jmap, DavServer("radicale", radicale.url, *user), proxy, "")

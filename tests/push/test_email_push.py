@@ -9,7 +9,7 @@ import pytest
 from gateway.objects.mail.email_push import EMAIL_PUSH
 from gateway.push import courier, email_push
 from tests.client import CORE, MAIL, JmapClient
-from tests.push.conftest import ask, subscribe
+from tests.push.conftest import ask, read, subscribe
 from tests.push.test_pushing import append, email_state
 from tests.servers.imap_client import ImapClient
 from tests.servers.push_service import PushService, Subscriber
@@ -63,14 +63,18 @@ async def test_states_and_emails_of_one_subscription(jmap: JmapClient, service: 
 async def test_what_failed_is_told_again_with_what_came_since(
     jmap: JmapClient, service: PushService, imap: ImapClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(courier, "FIRST_PAUSE", 2.0)
+    monkeypatch.setattr(courier, "FIRST_PAUSE", 0.2)
     await subscribe(jmap, service, using=USING, types=[], emailPush={jmap.account: MAILS})
-    service.answers.append((503, {}))
+    service.usual = 503, {}
     await append(imap)
-    assert len(json.loads((await service.next()).body)["emails"]) == 1
+    assert len(read(await service.next())["emails"]) == 1
     await append(imap)
-    await jmap.call("Email/query")
-    assert len(json.loads((await service.next()).body)["emails"]) == 2
+    while len(read(await service.next())["emails"]) == 1:  # attempts from before
+        pass
+    service.usual = 201, {}
+    while (told := await service.next()).status == 503:
+        pass
+    assert len(read(told)["emails"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,12 @@ from gateway.demo.dovecot_config import TlsFiles
 
 @dataclass
 class Taken:
-    """A request that came: path, headers, body."""
+    """A request that came: path, headers, body; and the status that it was answered with."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    status: int
 
 
 @dataclass
@@ -49,11 +50,12 @@ class Subscriber:
 
 @dataclass
 class PushService:
-    """answers: what the next requests are answered with, (status, headers); 201 where there are none left."""
+    """answers: what the next requests are answered with, (status, headers), where there are none left by `usual`."""
 
     port: int = 0
     taken: list[Taken] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    usual: tuple[int, dict[str, str]] = (201, {})
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, path: str = "/p/1?x=2") -> str:
@@ -70,9 +72,10 @@ class PushService:
 
     async def _post(self, request: web.Request) -> web.Response:
         assert request.method == "POST"
-        self.taken.append(Taken(request.path_qs, dict(request.headers), await request.read()))
+        body = await request.read()
+        status, headers = self.answers.pop(0) if self.answers else self.usual
+        self.taken.append(Taken(request.path_qs, dict(request.headers), body, status))
         self._came.set()
-        status, headers = self.answers.pop(0) if self.answers else (201, {})
         return web.Response(status=status, headers=headers)
 
 

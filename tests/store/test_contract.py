@@ -49,8 +49,9 @@ async def test_deletes(store: Store, account: str) -> None:
 
 async def test_a_value_vanishes_after_its_time(store: Store, account: str) -> None:
     gone, kept = Key(account, "s", "gone"), Key(account, "s", "kept")
-    await store.commit(account, [Put(gone, b"x", 0.05), Put(kept, b"y", 60)])
-    assert await store.read([gone]) == [b"x"]
+    await store.commit(account, [Put(gone, b"x", 60), Put(kept, b"y", 60)])
+    assert await store.read([gone, kept]) == [b"x", b"y"]
+    await store.commit(account, [Put(gone, b"x", 0.05)])
     await asyncio.sleep(0.1)
     assert await store.read([gone, kept]) == [None, b"y"]
     assert await store.scan(account, "s") == [("kept", b"y")]
@@ -69,9 +70,11 @@ async def test_a_newer_lease_refuses_the_whole_commit_of_an_older_one(store: Sto
 
 
 async def test_two_writers_race_for_the_lease_and_one_wins(store: Store, account: str) -> None:
+    leased = asyncio.Barrier(8)
+
     async def write(number: int) -> bool:
         lease = await store.lease(account)
-        await asyncio.sleep(0.01)
+        await leased.wait()
         try:
             await store.commit(account, [Put(Key(account, "s", "n"), b"%d" % number)], lease)
         except LeaseLost:

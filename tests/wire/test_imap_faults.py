@@ -440,7 +440,7 @@ async def test_a_server_that_drips_is_given_up(way: str) -> None:
             await asyncio.sleep(0.02)
 
     async with serving(behave) as port:
-        connection = await connect(port, seconds=0.1)
+        connection = await connect(port, seconds=0.5)
         item = e.seqset([1])
         with pytest.raises(Unavailable):
             match way:
