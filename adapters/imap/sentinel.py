@@ -14,11 +14,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
-from adapters.errors import AdapterError, Unavailable
+from adapters.errors import AdapterError, NotFound, Unavailable
 from adapters.imap.connection import Connection
 from adapters.imap.deltas import status_items
 from adapters.imap.encoder import Part, atom, mailbox, paren, string
@@ -43,8 +43,11 @@ from adapters.ports.mail import Folder, FolderStatus
 
 RIGHTS_SECONDS: Final = 300.0
 
+_EXISTS: Final = paren(atom("UIDVALIDITY"))
+
 Status = dict[bytes, Value]
 Command = tuple[str, *tuple[Part, ...]]
+_Answer = Completion | BaseException
 
 
 @dataclass(slots=True)
@@ -170,11 +173,27 @@ class Sentinel:
         asked = [path for path in self._names if due or path not in self._rights] if self._nature.acl else []
         self._all_real = len(self._names) == selectable
         statuses = [] if at_once else self._status(connection)
-        await _collect(seen, [*statuses, *self._myrights(connection, asked)])
+        answers = await _collect(seen, [*statuses, *self._myrights(connection, asked)])
         self._rights.update({path: seen.rights.get(path, frozenset()) for path in asked})
         if due:
             self._rights_until = self._clock() + RIGHTS_SECONDS
+        await self._expose(connection, seen, answers)
         return seen
+
+    async def _expose(self, connection: Connection, seen: _Pass, answers: Sequence[_Answer]) -> None:
+        r"""Mark what is listed as a mailbox and is none: Dovecot lists a deleted one that has children so.
+
+        A STATUS that is left out says nothing (RFC 5819 §2): the mailbox has to be asked for by its name.
+        """
+        asked = self._names
+        if self._nature.lists_status:
+            asked = [path for path in asked if path not in seen.statuses]
+            commands = [connection.command("STATUS", mailbox(path), _EXISTS) for path in asked]
+            answers = await asyncio.gather(*commands, return_exceptions=True)
+        for path, answer in zip(asked, answers, strict=False):  # answers about rights may follow
+            if isinstance(answer, NotFound):
+                listed = seen.listed[path]
+                seen.listed[path] = replace(listed, attributes=listed.attributes | {"\\nonexistent"})
 
     async def _list_at_once(self, connection: Connection) -> list[Untagged]:
         """Everything with its STATUS: in one round trip where the held mailbox is as it was."""
@@ -276,14 +295,16 @@ def _list_names(connection: Connection, paths: Sequence[str], returning: Part) -
     ]
 
 
-async def _collect(seen: _Pass, commands: Sequence[Awaitable[Completion]]) -> None:
+async def _collect(seen: _Pass, commands: Sequence[Awaitable[Completion]]) -> list[_Answer]:
     """Run commands in one write. A refusal is about one mailbox and costs only that."""
-    for command in await _answers(commands):
-        if isinstance(command, Completion):
-            seen.add(command.untagged)
+    answers = await _answers(commands)
+    for answer in answers:
+        if isinstance(answer, Completion):
+            seen.add(answer.untagged)
+    return answers
 
 
-async def _answers(commands: Sequence[Awaitable[Completion]]) -> list[Completion | BaseException]:
+async def _answers(commands: Sequence[Awaitable[Completion]]) -> list[_Answer]:
     if not commands:
         return []
     answers = await asyncio.gather(*commands, return_exceptions=True)

@@ -295,11 +295,12 @@ async def test_a_listing_is_one_round_trip(tier: Tier, monkeypatch: pytest.Monke
 
 
 async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:
-    r"""Maildir++ lists a deleted parent, at times without \Noselect: it costs only itself."""
+    r"""Maildir++ lists a deleted parent, at times without \Noselect: it is none, and costs only itself."""
     user = fresh_user(tier.server)
     with imap_client(tier.server, user) as client:
         client.create("Top")
         client.create("Top/Below")
+        client.append("Top", simple(0))
         client.append("Top/Below", simple(1))
         async with opened(tier, user) as mail:
             assert (await folder_named(mail, "Top")).status is not None
@@ -307,7 +308,7 @@ async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:
                 return  # it refuses with HASCHILDREN
             client.remove("Top")
             folders = {folder.path: folder for folder in await mail.folders()}
-            assert "Top" not in folders or folders["Top"].status is None
+            assert "Top" not in folders or (folders["Top"].status, folders["Top"].selectable) == (None, False)
             status = folders["Top/Below"].status
             assert status is not None
             assert status.messages == 1

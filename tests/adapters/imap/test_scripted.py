@@ -71,7 +71,26 @@ async def test_a_folder_that_cannot_be_opened_costs_only_itself() -> None:
         assert folders["INBOX"].rights == frozenset("lrs")
         assert (folders["Ghost"].status, folders["Ghost"].subscribed) == (None, True)
         assert folders["Ghost"].rights == frozenset()
+        assert not folders["Ghost"].selectable
         assert not folders["Top"].selectable
+
+
+async def test_a_status_that_is_left_out_is_no_denial() -> None:
+    """RFC 5819 §2: a server may drop it for trouble of its own, and the messages must not be forgotten for that."""
+    items = "RETURN (SUBSCRIBED CHILDREN"
+    listed = 'S: * LIST () "/" INBOX\nS: * LIST () "/" Busy\nS: * LIST () "/" Ghost\n'
+    status = "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\n"
+    listing = (
+        "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
+        f'C: A5 NOOP\nC: A6 LIST "" "*" {items})\nS: A5 OK x\n{listed}S: A6 OK x\n'
+        f"C: *\n{listed}{status}S: A7 OK x\n"
+        "C: A8 STATUS Busy (UIDVALIDITY)\nC: A9 STATUS Ghost (UIDVALIDITY)\n"
+        "S: A8 NO [SERVERBUG] Internal error\nS: A9 NO [NONEXISTENT] x"
+    )
+    async with playing(script("LIST-EXTENDED LIST-STATUS", NO_GUID + listing)) as mail:
+        folders = {folder.path: folder for folder in await mail.folders()}
+    assert [folders[name].selectable for name in ("INBOX", "Busy", "Ghost")] == [True, True, False]
+    assert folders["Busy"].status is None
 
 
 async def test_a_mailbox_id_that_is_garbage() -> None:

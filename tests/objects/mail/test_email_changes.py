@@ -49,6 +49,30 @@ async def test_a_folder_that_is_replaced_takes_its_emails_along(jmap: JmapClient
     assert email["subject"] == "new"
 
 
+async def test_a_folder_that_leaves_its_children_behind_takes_its_emails_along(
+    jmap: JmapClient, imap: ImapClient
+) -> None:
+    imap.create("Above")
+    imap.create("Above/Below")
+    imap.append("Above", message("old"))
+    imap.append("Above/Below", message("stays"))
+    emails = (await jmap.call("Email/get", ids=None, properties=["subject"]))["list"]
+    ids = {email["subject"]: email["id"] for email in emails}
+    state = (await jmap.call("Email/get", ids=[]))["state"]
+    try:
+        imap.remove("Above")
+    except AssertionError:  # Cyrus refuses it
+        imap.delete("Above", imap.uids("Above")[0])
+    changes = await jmap.call("Email/changes", sinceState=state)
+    assert (changes["created"], changes["destroyed"]) == ([], [ids["old"]])
+    boxes = await jmap.call("Mailbox/get", ids=None, properties=["name", "totalEmails", "totalThreads"])
+    counts = {box["name"]: (box["totalEmails"], box["totalThreads"]) for box in boxes["list"]}
+    assert counts.get("Above", (0, 0)) == (0, 0)
+    assert sum(count[0] for count in counts.values()) == 1
+    answer = await jmap.call("Email/get", ids=[ids["old"], ids["stays"]], fetchAllBodyValues=True)
+    assert (answer["notFound"], [email["id"] for email in answer["list"]]) == ([ids["old"]], [ids["stays"]])
+
+
 async def test_paging_through_changes(jmap: JmapClient, imap: ImapClient) -> None:
     state = (await jmap.call("Email/get", ids=[]))["state"]
     for number in range(5):
