@@ -48,6 +48,8 @@ from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
 from gateway.objects.submission.delayed import renew
+from gateway.objects.submission.follow_up import catch_up
+from gateway.objects.submission.handover import settle
 from gateway.objects.submission.mdn import MDN
 from gateway.objects.submission.reports import look
 from gateway.store.base import Store
@@ -121,8 +123,10 @@ class _Shared:
         if self.outbox is not None:
             try:
                 await look(self.outbox, self.mail)
+                await settle(self.outbox)
+                await catch_up(self.outbox, self.mail)
             except AdapterError as error:
-                log.info("reports on submissions cannot be read now: %s", type(error).__name__)
+                log.info("the mail cannot be looked at for what was sent: %s", type(error).__name__)
 
 
 @dataclass(slots=True)

@@ -1,4 +1,7 @@
-"""Sends what waited at the gateway when its time has come; of several gateways on one store whichever is first."""
+"""Sends what waited at the gateway when its time has come; of several gateways on one store whichever is first.
+
+Does what was to follow what was sent, too, where the gateway that sent it could not.
+"""
 
 import asyncio
 import contextlib
@@ -8,9 +11,13 @@ from dataclasses import replace
 from typing import Final
 
 from adapters.errors import AdapterError, AuthFailed, Unavailable
+from gateway.context import Account
 from gateway.objects.submission.delayed import release
+from gateway.objects.submission.follow_up import FOLLOW_SECONDS, catch_up, is_open
+from gateway.objects.submission.handover import settle
 from gateway.store.base import Store
 from gateway.sync.held import Entry, HeldMessages, Hold
+from gateway.sync.ledger import Ledger
 from gateway.unattended import Unattended
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Logins
@@ -40,6 +47,7 @@ class Postman:
 
     def __init__(self, store: Store, unattended: Unattended, *, lasting: bool) -> None:
         self._unattended = unattended
+        self._store = store
         self._messages = HeldMessages(store)
         self._lasting = lasting and unattended.lasts
 
@@ -92,6 +100,8 @@ class Postman:
         await self._messages.strike(entry)
 
     async def _send(self, entry: Entry) -> Entry | None:
+        if entry.follows and not await is_open(Ledger(self._store, entry.account, ())):
+            return None
         credentials = self._unattended.credentials(entry.ticket, _PLACE)
         if credentials is None:
             raise Unavailable("the credentials cannot be opened")
@@ -99,4 +109,17 @@ class Postman:
             account = login.accounts.get(entry.account)
             if account is None or account.outbox is None:
                 raise Unavailable("the account cannot send now")
+            if entry.follows:
+                return await _follow(account, entry)
             return await release(account.outbox, self._messages, entry)
+
+
+async def _follow(account: Account, entry: Entry) -> Entry | None:
+    """Do what was to follow what the account sent; what is to be on the list instead, None where nothing is left."""
+    box, mail = account.outbox, account.mail
+    if box is None or mail is None:
+        return None
+    await settle(box)
+    await mail.refresh()
+    await catch_up(box, mail)
+    return replace(entry, due=time.time() + FOLLOW_SECONDS) if await is_open(box.ledger) else None

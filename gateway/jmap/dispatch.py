@@ -68,8 +68,10 @@ async def _perform(
     else:
         responses.append(Response(method.name, answer.arguments, call.call_id))
         for extra in answer.then:
-            implied = Call(extra.name, extra.arguments, call.call_id)
+            implied, first = Call(extra.name, extra.arguments, call.call_id), len(responses)
             await _perform(registry, context, implied, None, responses)
+            if extra.told is not None:
+                await extra.told(responses[first].name, responses[first].arguments)
 
 
 async def _invoke(method: Method, context: CallContext, arguments: dict[str, Any]) -> Answer:

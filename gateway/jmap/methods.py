@@ -11,11 +11,13 @@ from gateway.jmap.arguments import Argument
 class ExtraCall:
     """A call that a method makes on its own behalf after its response, such as the /set of onSuccessDestroyOriginal.
 
-    Its responses follow with the same method call id (RFC 8620 §3.2).
+    Its responses follow with the same method call id (RFC 8620 §3.2). told: hears the first one, its name and
+    arguments, and doesn't fail.
     """
 
     name: str
     arguments: dict[str, Any]
+    told: Callable[[str, Mapping[str, Any]], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 What an account holds stands in its ledger; here is only how a process that knows no account finds what is due.
 An entry is written before the ledger and removed after it, so it may be there for nothing, and never is missing.
+The index also lists the accounts that may have something to follow what they sent.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ _QUEUE: Final = "queue"
 class Entry:
     """A message that waits. due: seconds since 1970. ticket: what is needed to log in for it (see `Hold`).
 
-    checked: its account knew nothing of it already once.
+    checked: its account knew nothing of it already once. follows: it is no message, but what was to follow some.
     """
 
     account: str
@@ -32,6 +33,7 @@ class Entry:
     due: float
     ticket: Mapping[str, Any]
     checked: bool = False
+    follows: bool = False
 
     @property
     def key(self) -> Key:

@@ -15,6 +15,9 @@ SUBMISSION: Final = "EmailSubmission"
 INTENT: Final = "SubmissionIntent"
 """A submission that is under way, written before the server hears of it. Its id is the hash of what is sent."""
 
+FOLLOW_UP: Final = "FollowUp"
+"""What is to become of an Email that was sent; its id is that of the EmailSubmission, or of the intent without one."""
+
 HELD: Final = "HeldSubmission"
 """A submission that waits for its time at the gateway; its id is that of the EmailSubmission."""
 
@@ -51,7 +54,7 @@ class Senders:
 
 @dataclass(slots=True, eq=False)
 class Outbox:
-    """One account's way out. offered: what the server said when it was last asked.
+    """The way out of one account, by its id. offered: what the server said when it was last asked.
 
     in_flight: what is being handed over in this process, by the id of its intent.
 
@@ -60,6 +63,7 @@ class Outbox:
     hold: how messages wait at the gateway; None where they cannot.
     """
 
+    account: str
     port: SubmissionPort
     senders: Senders
     offered: SubmissionFacts
@@ -88,4 +92,4 @@ _CLOSE_SECONDS: Final = 20.0
 
 def outbox(port: SubmissionPort, senders: Senders, offered: SubmissionFacts, store: Store, account_id: str) -> Outbox:
     """The account's outbox over the store."""
-    return Outbox(port, senders, offered, Ledger(store, account_id, (IDENTITY, SUBMISSION)))
+    return Outbox(account_id, port, senders, offered, Ledger(store, account_id, (IDENTITY, SUBMISSION)))

@@ -17,6 +17,7 @@ from adapters.errors import AdapterError
 from gateway.jmap.errors import SetError
 from gateway.objects.submission.delay import without_hold
 from gateway.objects.submission.envelope import from_json
+from gateway.objects.submission.follow_up import expect, write_follow_up
 from gateway.objects.submission.handover import (
     Order,
     Records,
@@ -76,8 +77,10 @@ async def keep(box: Outbox, account_id: str, hold: Hold, order: Order, due: floa
         made = Edit()
         made.write(SUBMISSION, submission)
         made.write(HELD, held)
+        write_follow_up(made, {"then": order.then}, submission["id"], now)
         return made
 
+    await expect(box, order.then)
     # The entry comes first: one that is there for nothing does no harm, a message without one would never be sent.
     await hold.messages.enter(Entry(account_id, submission["id"], due, hold.ticket()))
     await box.ledger.commit(edit, [SUBMISSION, HELD])

@@ -27,13 +27,14 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.filters import evaluate
 from gateway.jmap.methods import ExtraCall
 from gateway.jmap.properties import ID, Property, PropertyTable, Update, reference_ids
-from gateway.jmap.standard.common import refusals
+from gateway.jmap.standard.common import lookup_in, refusals
 from gateway.objects.results import ListResult, fetched
 from gateway.objects.submission.capability import SUBMISSION as CAPABILITY
 from gateway.objects.submission.capability import changes_of, mail_of, outbox_of
 from gateway.objects.submission.delay import due_of, without_hold
 from gateway.objects.submission.delayed import cancel, keep
 from gateway.objects.submission.envelope import check_envelope, envelope_of
+from gateway.objects.submission.follow_up import catch_up, done, follow_up, is_open
 from gateway.objects.submission.handover import Order, hand_over, settle
 from gateway.objects.submission.identity import identities
 from gateway.objects.submission.letter import letter_of
@@ -84,7 +85,7 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         """The state of all EmailSubmissions."""
         box = outbox_of(account)
         await settle(box)
-        await _read_reports(context, account, box)
+        await _look(context, account, box)
         return await box.ledger.state(SUBMISSION)
 
     async def get(
@@ -100,7 +101,7 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """EmailSubmission/changes (RFC 8621 §7.2)."""
-        await _read_reports(context, account, outbox_of(account))
+        await _look(context, account, outbox_of(account))
         return await changes_of(outbox_of(account), SUBMISSION, since_state, max_changes)
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
@@ -134,7 +135,8 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         answers: dict[str, Mapping[str, Any] | SetError] = {}
         for key, wanted in records.items():
             try:
-                answers[key] = _told(await _send(box, mail, known, wanted), wanted)
+                then = _then(context, f"#{key}", wanted["emailId"], arguments)
+                answers[key] = _told(await _send(box, mail, known, wanted, then), wanted)
             except SetError as error:
                 answers[key] = error
             except AdapterError as error:
@@ -172,9 +174,9 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
     ) -> tuple[ExtraCall, ...]:
         """The one implicit Email/set (RFC 8621 §7.5)."""
         box = outbox_of(account)
-        done = {f"#{key}": one for key, one in result.created.items()}
-        done |= {one: one for one in (*result.created.values(), *result.updated, *result.destroyed)}
-        email_ids = {key: box.email_ids.get(one) for key, one in done.items()}
+        known = {f"#{key}": one for key, one in result.created.items()}
+        known |= {one: one for one in (*result.created.values(), *result.updated, *result.destroyed)}
+        email_ids = {key: box.email_ids.get(one) for key, one in known.items()}
         update: dict[str, dict[str, Any]] = {}
         for key, patch in (arguments["onSuccessUpdateEmail"] or {}).items():
             if (email_id := email_ids.get(key)) is not None:
@@ -182,19 +184,35 @@ class EmailSubmissionType(Settable, Changeable, QueryChangeable):
         destroy = [email_ids.get(key) for key in arguments["onSuccessDestroyEmail"] or ()]
         wanted: dict[str, Any] = {"update": update, "destroy": list(dict.fromkeys(filter(None, destroy)))}
         named = {name: value for name, value in wanted.items() if value}
-        return (ExtraCall("Email/set", {"accountId": account.id, **named}),) if named else ()
+        asked = {one: email_id for one in result.created.values() if (email_id := box.email_ids.get(one)) is not None}
+        call = ExtraCall("Email/set", {"accountId": account.id, **named}, partial(done, box, asked))
+        return (call,) if named else ()
 
 
-async def _read_reports(context: Context, account: Account, box: Outbox) -> None:
-    """Enter what has been told of submissions meanwhile. A mail server that is away is no reason not to answer."""
+async def _look(context: Context, account: Account, box: Outbox) -> None:
+    """Enter what has been told of submissions meanwhile, and do what was to follow some.
+
+    A mail server that is away is no reason not to answer.
+    """
     try:
-        if account.mail is not None and await may_be_answered(box):
-            await look(box, await mail_of(context, account))
+        if account.mail is not None and (await may_be_answered(box) or await is_open(box.ledger)):
+            mail = await mail_of(context, account)
+            await look(box, mail)
+            await catch_up(box, mail)
     except AdapterError as error:
-        log.warning("reports on submissions cannot be read now: %s", type(error).__name__)
+        log.warning("the mail cannot be looked at for what was sent: %s", type(error).__name__)
 
 
-async def _send(box: Outbox, mail: MailAccount, known: Mapping[str, Record], wanted: Mapping[str, Any]) -> Record:
+def _then(context: Context, key: str, email_id: str, arguments: Mapping[str, Any]) -> Record | None:
+    """What is to follow the submission of this key."""
+    patch = (arguments["onSuccessUpdateEmail"] or {}).get(key)
+    destroy = key in (arguments["onSuccessDestroyEmail"] or ())
+    return follow_up(email_id, patch, destroy=destroy, lookup=lookup_in(context))
+
+
+async def _send(
+    box: Outbox, mail: MailAccount, known: Mapping[str, Record], wanted: Mapping[str, Any], then: Record | None
+) -> Record:
     """One message. Raises SetError, AdapterError."""
     if "undoStatus" in wanted:
         raise SetError("invalidProperties", "undoStatus is set by the server", ["undoStatus"])
@@ -203,7 +221,7 @@ async def _send(box: Outbox, mail: MailAccount, known: Mapping[str, Record], wan
         raise SetError("invalidProperties", "there is no such Identity", ["identityId"])
     letter = await letter_of(mail, wanted["emailId"])
     envelope = envelope_of(wanted["envelope"], letter, identity["email"], box.senders)
-    order = Order(wanted["identityId"], wanted["emailId"], envelope, letter)
+    order = Order(wanted["identityId"], wanted["emailId"], envelope, letter, then)
     due = due_of(box, envelope, time.time())
     if due is None or box.hold is None:
         submission = await hand_over(box, replace(order, envelope=without_hold(envelope)))

@@ -8,6 +8,7 @@ it is on its way or within `SAME_SECONDS`, is the same submission: a client that
 """
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import secrets
@@ -15,7 +16,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import orjson
 
@@ -24,6 +26,7 @@ from adapters.ports.mail_write import Octets
 from adapters.ports.submission import Outcome, SmtpEnvelope, Uncertain
 from gateway.jmap.errors import SetError
 from gateway.objects.submission.envelope import check_parameters, to_json
+from gateway.objects.submission.follow_up import expect, write_follow_up
 from gateway.objects.submission.letter import Letter
 from gateway.objects.submission.replies import delivery_status, of_error, refusal
 from gateway.sync import ids
@@ -33,11 +36,14 @@ from gateway.sync.outbox import INTENT, SUBMISSION, Outbox
 log = logging.getLogger(__name__)
 
 SAME_SECONDS: Final = 300.0
-CLAIM_SECONDS: Final = 300.0
-"""After this an intent that is not marked may be taken over."""
+LOST_SECONDS: Final = 86_400.0
+"""The same for one whose keeper was lost, since nobody has been told of it."""
 
-ORPHAN_SECONDS: Final = 1800.0
-"""After this a marked intent that this process knows nothing of is abandoned; longer than any hand-over."""
+BEAT_SECONDS: Final = 20.0
+"""How often the keeper of an intent says that it lives."""
+
+ABANDONED_SECONDS: Final = 120.0
+"""After this without a word its keeper is gone. Should it live after all, nothing is sent twice, see above."""
 
 KEPT: Final = 500
 """EmailSubmissions of one account; the oldest go (RFC 8621 §7: a server may destroy them any time)."""
@@ -47,12 +53,13 @@ Records = Mapping[str, Mapping[str, Record]]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One submission that is wanted."""
+    """One submission that is wanted. then: what is to become of the Email, see `follow_up`."""
 
     identity_id: str
     email_id: str
     envelope: SmtpEnvelope
     letter: Letter
+    then: Record | None = None
 
     @property
     def key(self) -> str:
@@ -86,44 +93,66 @@ async def settle(box: Outbox) -> None:
         if key in box.in_flight or not is_abandoned(intent):
             continue
         if intent["data"]:
-            await conclude(box, intent, intent["submission"])
+            lost = {**intent, "lost": True}
+            await conclude(box, lost, {**intent["submission"], "lost": True})
         elif "held" not in intent:  # what was held is taken over when it is released
             await _withdraw(box, intent)
 
 
-def new_intent(key: str, submission: Record) -> Record:
+def new_intent(key: str, submission: Record, then: Record | None = None) -> Record:
     """An intent of this process; it is its keeper."""
     holder = secrets.token_hex(8)
-    return {"id": key, "at": time.time(), "holder": holder, "data": False, "submission": submission}
+    return {"id": key, "at": time.time(), "holder": holder, "data": False, "submission": submission, "then": then}
 
 
 def is_abandoned(intent: Record) -> bool:
     """Whether its keeper must be gone."""
-    age = time.time() - float(intent["at"])
-    return age > (ORPHAN_SECONDS if intent["data"] else CLAIM_SECONDS)
+    return time.time() - float(intent["at"]) > ABANDONED_SECONDS
 
 
 async def submit(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Octets) -> Outcome | None:
     """What the server said; None where nobody can tell. Raises AdapterError where nothing was sent."""
 
     def mark(before: Records) -> Edit:
-        stored = before[INTENT].get(intent["id"])
-        if stored is None or stored["holder"] != intent["holder"]:
+        if not _is_kept(before, intent):
             raise Unavailable("another process has taken this message over")
-        made = Edit()
-        made.write(INTENT, {**intent, "data": True})
-        return made
+        return _restated(before, intent, data=True)
 
     named = replace(envelope, envelope_id=intent["submission"]["id"])
+    beating = asyncio.create_task(_beat(box, intent))
     try:
         return await box.port.submit(named, octets, lambda: box.ledger.commit(mark, [INTENT]))
     except Uncertain as error:
         log.warning("the outcome of submission %s is unknown: %s", intent["submission"]["id"], error)
         return None
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
+
+
+async def _beat(box: Outbox, intent: Record) -> None:
+    """Say that the keeper lives, until cancelled."""
+    while True:
+        await asyncio.sleep(BEAT_SECONDS)
+        with contextlib.suppress(AdapterError):  # taken for dead it may be: that is no harm
+            await box.ledger.commit(partial(_restated, intent=intent), [INTENT])
+
+
+def _is_kept(before: Records, intent: Record) -> bool:
+    stored = before[INTENT].get(intent["id"])
+    return stored is not None and bool(stored["holder"] == intent["holder"])
+
+
+def _restated(before: Records, intent: Record, **more: Any) -> Edit:
+    made = Edit()
+    if _is_kept(before, intent):
+        made.write(INTENT, {**before[INTENT][intent["id"]], "at": time.time(), **more})
+    return made
 
 
 async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
     check(box, order.envelope, order.letter.octets.size)
+    await expect(box, order.then)
     intent, earlier = await _intend(box, order, key)
     if earlier is not None:
         return earlier
@@ -152,7 +181,7 @@ def check(box: Outbox, envelope: SmtpEnvelope, size: int) -> None:
 async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record | None]:
     """Store the intent; or the submission that this one repeats. Raises SetError, AdapterError."""
     now = time.time()
-    wanted = new_intent(key, submission_of(order, key, now))
+    wanted = new_intent(key, submission_of(order, key, now), order.then)
     found: list[Record] = []
 
     def edit(before: Records) -> Edit:
@@ -178,7 +207,8 @@ async def _intend(box: Outbox, order: Order, key: str) -> tuple[Record, Record |
 def repeated(before: Records, key: str, now: float) -> Record | None:
     """The submission of the same order a short time ago, unless that was canceled."""
     for one in before[SUBMISSION].values():
-        if one["key"] == key and now - one["at"] < SAME_SECONDS and one["undoStatus"] != "canceled":
+        seconds = LOST_SECONDS if one.get("lost") else SAME_SECONDS
+        if one["key"] == key and now - one["at"] < seconds and one["undoStatus"] != "canceled":
             return one
     return None
 
@@ -226,8 +256,9 @@ async def conclude(box: Outbox, intent: Record, submission: Record) -> Record:
 def _finish(made: Edit, before: Records, intent: Record, submission: Record) -> None:
     if "held" not in intent or submission["id"] in before[SUBMISSION]:  # one that was destroyed meanwhile stays so
         made.write(SUBMISSION, submission)
-    if intent["id"] in before[INTENT]:
+    if intent["id"] in before[INTENT]:  # else somebody has ended it
         made.delete(INTENT, intent["id"])
+        write_follow_up(made, intent, submission["id"], 0.0 if intent.get("lost") else time.time())
     oldest = sorted((one for one in before[SUBMISSION].values() if one["undoStatus"] != "pending"), key=_age)
     for one in oldest[: max(0, len(oldest) + 1 - KEPT)]:
         if one["id"] != submission["id"]:
@@ -243,8 +274,7 @@ async def _withdraw(box: Outbox, intent: Record) -> None:
 
     def edit(before: Records) -> Edit:
         made = Edit()
-        stored = before[INTENT].get(intent["id"])
-        if stored is not None and stored["holder"] == intent["holder"]:
+        if _is_kept(before, intent):
             made.delete(INTENT, intent["id"])
         if intent["submission"]["id"] in before[SUBMISSION]:  # it was told as unknown meanwhile
             made.delete(SUBMISSION, intent["submission"]["id"])

@@ -184,7 +184,7 @@ async def test_a_crash_before_the_server_took_it(tmp_path: Path, monkeypatch: py
         await hand_over(after, ORDER)
     assert refused.value.type == "serverUnavailable"
     assert second.taken == 0
-    monkeypatch.setattr(handover, "CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
     record = await hand_over(after, ORDER)
     assert record["deliveryStatus"]["c@d"]["smtpReply"] == "250 2.0.0 ok"
     # Should the first have lived after all, it sends nothing and takes nothing back.
@@ -201,7 +201,7 @@ async def test_what_never_began_is_forgotten(tmp_path: Path, monkeypatch: pytest
     dying, after = box_over(tmp_path / "store", port), box_over(tmp_path / "store", Port())
     task = asyncio.create_task(hand_over(dying, ORDER))
     await port.asked.wait()
-    monkeypatch.setattr(handover, "CLAIM_SECONDS", 0.0)
+    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
     await settle(after)
     assert not await after.ledger.read(INTENT)
     assert not await after.ledger.read(SUBMISSION)
@@ -219,7 +219,7 @@ async def test_an_abandoned_intent_is_told(tmp_path: Path, monkeypatch: pytest.M
     await settle(after)
     assert not await after.ledger.read(SUBMISSION)
     state = await after.ledger.state(SUBMISSION)
-    monkeypatch.setattr(handover, "ORPHAN_SECONDS", 0.0)
+    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
     await settle(after)
     (told,) = (await after.ledger.read(SUBMISSION)).values()
     assert (await after.ledger.changes(SUBMISSION, state, None)).created == [told["id"]]
