@@ -101,6 +101,7 @@ class Context:
 
     refreshed: ids of the accounts that were synchronised for this request; once is enough (of calendars: with a
     suffix). glanced: of those of which only what can be seen before they are indexed.
+    replaced: ids of records whose place a new one took, until the same call destroys them.
     blobs: every blob that can be read, uploaded or not. cache: immutable parts of answers that were made before.
     """
 
@@ -114,6 +115,7 @@ class Context:
     created_ids: dict[str, str] = field(default_factory=dict)
     refreshed: set[str] = field(default_factory=set)
     glanced: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
 
     def account(self, account_id: str) -> Account:
         """The account, or accountNotFound (RFC 8620 §3.6.2), the same for unknown and for foreign ids."""

@@ -119,10 +119,13 @@ class Settable(Gettable, Protocol):
     becomes the SetError of every record of that call: raise it only while nothing has taken effect.
 
     set_arguments: arguments of its own besides the standard's. singleton: nothing is created or destroyed.
+    replaces: a new record may take the place of others that the same call destroys; `create` finds the ids of those
+    under "destroy" in its arguments, and `destroy` is called with them all the same.
     """
 
     set_arguments: tuple[Argument, ...] = ()
     singleton: bool = False
+    replaces: bool = False
 
     @abstractmethod
     async def create(

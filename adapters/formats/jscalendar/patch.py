@@ -46,6 +46,14 @@ def remove_entry(stored: str | bytes, *, recurrence_id: str) -> str:
     return change_entry(stored, lambda _: None, recurrence_id=recurrence_id)
 
 
+def add_entries(stored: str, added: str) -> str:
+    """The stored text with the events of another beside its own. Raises `ContentLineError` where either is broken."""
+    calendar, other = (next(iter(parse(text, Limits()).components)) for text in (stored, added))
+    known = {child.value("TZID") for child in calendar.components if child.name == "VTIMEZONE"}
+    new = [child for child in other.components if child.name != "VTIMEZONE" or child.value("TZID") not in known]
+    return serialize(Component(calendar.name, calendar.properties, [*calendar.components, *new]))
+
+
 def change_entry(stored: str | bytes, change: Change, *, recurrence_id: str | None = None) -> str:
     """The stored text after `change` of its entry; the very same text if nothing changes. None removes the entry.
 

@@ -48,6 +48,7 @@ class _Run:
     context: CallContext
     account: Any
     arguments: Mapping[str, Any]
+    creating: Mapping[str, Any] = field(default_factory=dict)
     created: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     updated: dict[str, Mapping[str, Any] | None] = field(default_factory=dict)
     destroyed: list[str] = field(default_factory=list)
@@ -65,6 +66,8 @@ async def _set(data_type: Settable, context: CallContext, account: Any, argument
     require_state(arguments.get("ifInState"), old_state)
     own = {argument.name: arguments[argument.name] for argument in data_type.set_arguments}
     run = _Run(data_type, context, account, own)
+    if data_type.replaces:
+        run.creating = {"destroy": frozenset(destroy)}
     await _create_all(run, create)
     doomed = _found(run, destroy, run.not_destroyed)
     await _update_all(run, update, doomed)
@@ -127,7 +130,7 @@ async def _create_wave(run: _Run, wave: Mapping[str, Mapping[str, Any]]) -> None
     if not records:
         return
     try:
-        answers = await run.data_type.create(run.context, run.account, records, run.arguments)
+        answers = await run.data_type.create(run.context, run.account, records, {**run.arguments, **run.creating})
     except AdapterError as error:
         answers = refusals(error, records)
     for key in records:

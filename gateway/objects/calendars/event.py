@@ -51,6 +51,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
     properties = PROPERTIES
     get_arguments = GET_ARGUMENTS
     set_arguments = (Argument("sendSchedulingMessages", boolean, False),)
+    replaces = True
     filter_conditions = event_query.FILTER_CONDITIONS
     sort_properties = event_query.SORTABLE
     query_arguments = event_query.ARGUMENTS
@@ -91,7 +92,7 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
         self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
     ) -> Mapping[str, Mapping[str, Any] | SetError]:
         """CalendarEvent/set create (-29 §5.9)."""
-        return await (await _writer(context, account, arguments)).create(records)
+        return await (await _writer(context, account, arguments)).create(records, arguments["destroy"])
 
     async def update(
         self, context: Context, account: Account, updates: Mapping[str, Update], arguments: Mapping[str, Any]

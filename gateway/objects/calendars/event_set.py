@@ -1,13 +1,12 @@
 """CalendarEvent/set: create, update, destroy; of events and of instances of them (-29 §5.9)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
 from adapters.formats.jscalendar.pointer import make_patch, tokens
 from adapters.formats.jscalendar.series import inherited, override_object
-from adapters.formats.jscalendar.write import write_text
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError, set_error
 from gateway.jmap.properties import Update
@@ -19,6 +18,7 @@ from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import Target, find
+from gateway.objects.calendars.placing import Placing
 from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
@@ -48,6 +48,7 @@ class Writer:
         self._own = own
         self._scheduling = Scheduling(calendars, own, account.outbox, wanted=schedule)
         self._storing = Storing(calendars, own, schedule=self._scheduling.by_server)
+        self._placing = Placing(calendars, self._storing)
 
     @property
     def _index(self) -> Index:
@@ -55,12 +56,17 @@ class Writer:
 
     # create
 
-    async def create(self, records: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any] | SetError]:
-        """By creation id: what the server set, or why there is no event."""
+    async def create(
+        self, records: Mapping[str, Mapping[str, Any]], doomed: Collection[str] = ()
+    ) -> Mapping[str, Mapping[str, Any] | SetError]:
+        """By creation id: what the server set, or why there is no event.
+
+        doomed: ids of what is to be destroyed next; a series takes the place of its instances among them.
+        """
         answers: dict[str, Mapping[str, Any] | SetError] = {}
         for key, record in records.items():
             try:
-                event_id = await self._create(record)
+                event_id = await self._create(record, doomed)
             except (SetError, AdapterError) as error:
                 answers[key] = _refusal(error)
                 continue
@@ -69,7 +75,7 @@ class Writer:
             answers[key] = {"id": event_id} | self._told(event_id, record)
         return answers
 
-    async def _create(self, record: Mapping[str, Any]) -> str:
+    async def _create(self, record: Mapping[str, Any], doomed: Collection[str]) -> str:
         values = {name: value for name, value in record.items() if value is not None and name not in METADATA}
         places = [self._writable(calendar_id) for calendar_id in record["calendarIds"]]
         rules.take_utc(values, values.get("timeZone"), _common_zone(places))
@@ -79,45 +85,16 @@ class Writer:
             event["isDraft"] = True
         self._check(event, places, event.get("recurrenceOverrides") or ())
         event_id = self._calendars.ids.event(event["uid"], event.get("recurrenceId"))
-        self._check_uid(event)
+        instances = self._placing.given_way(event, doomed)
+        for calendar_id in {calendar_id for instance in instances for calendar_id in instance.calendar_ids}:
+            self._writable(calendar_id)
+        self._placing.check_uid(event, {instance.id for instance in instances})
         self._scheduling.plan(None, event)
         await self._scheduling.prepare()
-        await self._store(event_id, event, places)
+        await self._placing.store(event_id, event, places)
+        self._context.replaced.update(instance.id for instance in instances)
         await self._scheduling.send()
         return event_id
-
-    async def _store(self, event_id: str, event: Values, places: Sequence[Held]) -> None:
-        try:
-            text = write_text(event)
-        except ValueError as error:
-            raise rules.invalid(f"The event cannot be written: {error}"[:300]) from error
-        for number, held in enumerate(places):
-            try:
-                await self._storing.create(Place(held.id, f"{event_id}.ics"), text)
-            except (AdapterError, SetError) as error:
-                await self._storing.finish()
-                if number:  # all calendars or none
-                    await self._take_back(event_id)
-                    raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
-                raise (
-                    rules.invalid("The server has another event of this uid.", "uid")
-                    if isinstance(error, Conflict)
-                    else error
-                ) from error
-
-    async def _take_back(self, event_id: str) -> None:
-        event = self._index.events.get(event_id)
-        for place in event.places if event is not None else ():
-            await self._storing.remove(event, place)  # type: ignore[arg-type]  # there are places
-
-    def _check_uid(self, event: Mapping[str, Any]) -> None:
-        """An account holds a uid once, or as instances that stand alone (-29 §1.4.1)."""
-        same = [other for other in self._index.events.values() if other.entry.uid == event["uid"]]
-        ids = {(other.entry.recurrence_id) for other in same}
-        if same and (event.get("recurrenceId") is None or ids & {None, event["recurrenceId"]}):
-            raise SetError("invalidProperties", "There is an event of this uid.", ["uid"], existingId=same[0].id)
-        if any(other.entry.event().get("privacy") != event.get("privacy") for other in same):
-            raise rules.invalid("must be that of the other instances", "privacy")
 
     # update
 
@@ -222,6 +199,9 @@ class Writer:
         """By id: why it was not destroyed."""
         refused: dict[str, SetError] = {}
         for event_id in ids:
+            if event_id in self._context.replaced:  # by its series, just now
+                self._context.replaced.remove(event_id)
+                continue
             target = find(self._index, event_id)
             try:
                 if target is None:

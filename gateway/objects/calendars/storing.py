@@ -45,6 +45,16 @@ class Storing:
         stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=self.schedule)
         await self._note(place, stored, text)
 
+    async def rewrite(self, place: Place, edit: Callable[[str], str]) -> None:
+        """Store a text made of the one that lies there. Raises Conflict, SetError."""
+
+        async def attempt() -> None:
+            resource = await current(self.calendars.port, self._path(place), place.name)
+            before = resource.data.decode("utf-8", "replace")
+            await self._replace(place, self._silenced(with_time_zones(edit(before)), before), resource.etag)
+
+        await _twice(attempt)
+
     async def change(self, event: Event, place: Place, edit: Edit) -> None:
         """Change an event where it lies, everything else in the resource staying as it is. Raises SetError, Conflict.
 

@@ -250,11 +250,12 @@ async def test_a_uid_is_there_once(client: Client, home: Home) -> None:
     error = await client.refused("create", {"k": simple(client, uid="u1", calendarIds=in_(client, "private/"))})
     assert (error["type"], error["properties"], error["existingId"]) == ("invalidProperties", ["uid"], told["id"])
     # instances of a series that the user was not invited to may stand side by side (-29 §1.4.1)
-    for day in ("01", "08"):
+    for day, path in (("01", "work/"), ("08", "private/"), ("15", "work/")):
         start = f"2026-12-{day}T12:00:00"
-        path = "work/" if day == "01" else "private/"  # a CalDAV calendar holds a uid once
         await client.create(simple(client, uid="u2", start=start, recurrenceId=start, calendarIds=in_(client, path)))
-    assert len(await client.ids(filter={"uid": "u2"})) == 2
+    assert len(await client.ids(filter={"uid": "u2"})) == 3
+    # but a CalDAV calendar holds a uid once
+    assert [len(home.shelves[path].resources) for path in ("work/", "private/")] == [2, 1]
     error = await client.refused("create", {"k": simple(client, uid="u2")})
     assert error["properties"] == ["uid"]
 
@@ -573,6 +574,49 @@ async def test_an_instance_that_stands_alone_shares_its_resource(client: Client,
     assert await client.ids() == [ids[1]]
     await client.call("CalendarEvent/set", destroy=[ids[1]])
     assert not home.shelves["work/"].resources
+
+
+async def alone(client: Client, day: str, path: str = "work/", **more: Any) -> str:
+    """The id of an instance that stands alone."""
+    start = f"2026-12-{day}T12:00:00"
+    record = simple(client, uid="u1", start=start, recurrenceId=start, calendarIds=in_(client, path), **more)
+    event_id: str = (await client.create(record))["id"]
+    return event_id
+
+
+async def test_a_series_takes_the_place_of_its_instances(client: Client, home: Home) -> None:
+    """-29 §5.5, §5.9: in one call, what is destroyed may be of the uid that is created."""
+    ids = [await alone(client, "01"), await alone(client, "08"), await alone(client, "15", "private/")]
+    state = (await client.call("CalendarEvent/get", ids=[]))["state"]
+    series = simple(client, uid="u1", recurrenceRule={"frequency": "weekly"})
+    error = await client.refused("create", {"k": series}, destroy=ids[:1])  # two would be left beside it
+    assert (error["properties"], error["existingId"]) == (["uid"], ids[1])
+    assert sorted(await client.ids()) == sorted(ids[1:])
+    answer = await client.call("CalendarEvent/set", create={"k": series}, destroy=[*ids[1:], "enone"])
+    assert (answer["notCreated"], answer["destroyed"], list(answer["notDestroyed"])) == (None, ids[1:], ["enone"])
+    base = answer["created"]["k"]["id"]
+    assert await client.ids() == [base]
+    changes = await client.call("CalendarEvent/changes", sinceState=state)
+    assert (changes["created"], changes["updated"], set(changes["destroyed"])) == ([base], [], set(ids))
+    assert [len(home.shelves[path].resources) for path in ("work/", "private/")] == [1, 0]
+    (text,) = (resource.data.decode() for resource in home.shelves["work/"].resources.values())
+    assert (text.count("BEGIN:VEVENT"), "RECURRENCE-ID" in text, "RRULE:FREQ=WEEKLY" in text) == (1, False, True)
+    again = await client.call("CalendarEvent/set", destroy=ids[1:])
+    assert {error["type"] for error in again["notDestroyed"].values()} == {"notFound"}
+
+
+async def test_instances_whose_series_cannot_be_made_are_destroyed_all_the_same(client: Client, home: Home) -> None:
+    """RFC 8620 §5.3: each record is accepted or refused by itself."""
+    one = await alone(client, "01")
+    answer = await client.call(
+        "CalendarEvent/set", create={"k": simple(client, uid="u1", duration="soon")}, destroy=[one]
+    )
+    assert (answer["notCreated"]["k"]["type"], answer["destroyed"]) == ("invalidProperties", [one])
+    one = await alone(client, "01")
+    home.failing["replace"] = Forbidden("no")
+    answer = await client.call("CalendarEvent/set", create={"k": simple(client, uid="u1")}, destroy=[one])
+    assert (answer["notCreated"]["k"]["type"], answer["destroyed"]) == ("forbidden", [one])
+    assert await client.ids() == []
 
 
 # ---------------------------------------------------------------------------------------------------- scheduling

@@ -114,6 +114,22 @@ async def test_a_series_and_its_instances(place: Place) -> None:
     assert starts == ["2026-12-01T11:00:00Z", "2026-12-08T12:00:00Z", "2026-12-22T11:00:00Z"]
 
 
+async def test_a_series_takes_the_place_of_its_instances(place: Place, backend: str) -> None:
+    """-29 §5.9: what is destroyed is of the uid that is created in the same call."""
+    ids = []
+    for day in ["01"] if backend == "radicale" else ["01", "08"]:  # it takes no more of them
+        start = f"2026-12-{day}T12:00:00"
+        instance = {"start": start, "recurrenceId": start, "recurrenceIdTimeZone": "Europe/Berlin"}
+        ids.append((await place.create(uid="series-1", **instance))["id"])
+    assert len(await place.stored()) == 1
+    record = {"calendarIds": {place.id: True}, "uid": "series-1", "start": "2026-12-01T12:00:00", "duration": "PT1H"}
+    record |= {"timeZone": "Europe/Berlin", "recurrenceRule": {"frequency": "weekly"}}
+    answer = await place.call("CalendarEvent/set", create={"k": record}, destroy=ids)
+    assert (answer["notCreated"], answer["notDestroyed"], answer["destroyed"]) == (None, None, ids)
+    ((_, text),) = (await place.stored()).items()
+    assert (text.count("BEGIN:VEVENT"), "RECURRENCE-ID" in text, "RRULE:FREQ=WEEKLY" in text) == (1, False, True)
+
+
 async def test_an_event_moves_between_calendars(place: Place, backend: str) -> None:
     told = await place.create()
     answer = await place.call("Calendar/set", create={"k": {"name": "Other"}})

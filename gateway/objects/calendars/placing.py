@@ -1,0 +1,84 @@
+"""Where a new event is stored: in a resource of its own, or where its uid lies already (RFC 4791 §4.1, -29 §1.4.1)."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.errors import AdapterError, Conflict, NotFound
+from adapters.formats.jscalendar.patch import add_entries
+from adapters.formats.jscalendar.write import write_text
+from gateway.jmap.errors import SetError
+from gateway.objects.calendars import event_rules as rules
+from gateway.objects.calendars.storing import Storing
+from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.index import Event, Held, Place
+
+
+@dataclass(slots=True)
+class Placing:
+    """The new events of one call."""
+
+    calendars: CalendarAccount
+    storing: Storing
+
+    def given_way(self, event: Mapping[str, Any], doomed: Collection[str]) -> list[Event]:
+        """The instances that stand alone and give way to their series (-29 §5.9). doomed: what is to be destroyed."""
+        if event.get("recurrenceId") is not None:
+            return []
+        events = self.calendars.index.events
+        found = [events[event_id] for event_id in doomed if event_id in events]
+        return [one for one in found if one.entry.uid == event["uid"] and one.entry.recurrence_id is not None]
+
+    def check_uid(self, event: Mapping[str, Any], gone: Collection[str]) -> None:
+        """An account holds a uid once, or as instances that stand alone (-29 §1.4.1). Raises SetError.
+
+        gone: ids of what gives way to the event.
+        """
+        events = self.calendars.index.events.values()
+        same = [other for other in events if other.entry.uid == event["uid"] and other.id not in gone]
+        ids = {other.entry.recurrence_id for other in same}
+        if same and (event.get("recurrenceId") is None or ids & {None, event["recurrenceId"]}):
+            raise SetError("invalidProperties", "There is an event of this uid.", ["uid"], existingId=same[0].id)
+        if any(other.entry.event().get("privacy") != event.get("privacy") for other in same):
+            raise rules.invalid("must be that of the other instances", "privacy")
+
+    async def store(self, event_id: str, event: dict[str, Any], calendars: Sequence[Held]) -> None:
+        """Store an event in calendars, in all of them or in none. Raises SetError, adapters.errors.
+
+        What is there of its uid are instances that stand alone: one more joins them, their series takes their place.
+        """
+        try:
+            text = write_text(event)
+        except ValueError as error:
+            raise rules.invalid(f"The event cannot be written: {error}"[:300]) from error
+        joins = event.get("recurrenceId") is not None
+        there = sorted(self.calendars.index.uids.get(event["uid"], ()))
+        for number, held in enumerate(calendars):
+            place = next((place for place in there if place.calendar_id == held.id), None)
+            try:
+                if place is None:
+                    await self.storing.create(Place(held.id, f"{event_id}.ics"), text)
+                else:
+                    await self.storing.rewrite(place, lambda old: add_entries(old, text) if joins else text)
+                    there.remove(place)
+            except (AdapterError, SetError) as error:
+                await self.storing.finish()
+                if number:
+                    await self._take_back(event_id)
+                    raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
+                raise _refused(error) from error
+        for place in [] if joins else there:
+            with suppress(NotFound):  # somebody else did it
+                await self.storing.remove_resource(place)
+
+    async def _take_back(self, event_id: str) -> None:
+        event = self.calendars.index.events.get(event_id)
+        for place in event.places if event is not None else ():
+            await self.storing.remove(event, place)  # type: ignore[arg-type]  # there are places
+
+
+def _refused(error: AdapterError | SetError) -> AdapterError | SetError:
+    if isinstance(error, Conflict):
+        return rules.invalid("The server has another event of this uid.", "uid")
+    return error
