@@ -48,8 +48,9 @@ from gateway.objects.quota.quota import QUOTA, has_limits
 from gateway.objects.sieve import capability as sieve
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
 from gateway.objects.submission.delayed import renew
+from gateway.objects.submission.errands import start_over
 from gateway.objects.submission.follow_up import catch_up
-from gateway.objects.submission.handover import settle
+from gateway.objects.submission.intents import settle
 from gateway.objects.submission.mdn import MDN
 from gateway.objects.submission.reports import look
 from gateway.store.base import Store
@@ -124,6 +125,7 @@ class _Shared:
             try:
                 await look(self.outbox, self.mail)
                 await settle(self.outbox)
+                start_over(self.outbox)
                 await catch_up(self.outbox, self.mail)
             except AdapterError as error:
                 log.info("the mail cannot be looked at for what was sent: %s", type(error).__name__)

@@ -12,9 +12,10 @@ from typing import Final
 
 from adapters.errors import AdapterError, AuthFailed, Unavailable
 from gateway.context import Account
+from gateway.objects.submission import errands
 from gateway.objects.submission.delayed import release
-from gateway.objects.submission.follow_up import FOLLOW_SECONDS, catch_up, is_open
-from gateway.objects.submission.handover import settle
+from gateway.objects.submission.follow_up import catch_up
+from gateway.objects.submission.intents import next_look, settle
 from gateway.store.base import Store
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Ledger
@@ -100,7 +101,7 @@ class Postman:
         await self._messages.strike(entry)
 
     async def _send(self, entry: Entry) -> Entry | None:
-        if entry.follows and not await is_open(Ledger(self._store, entry.account, ())):
+        if entry.follows and await next_look(Ledger(self._store, entry.account, ())) is None:
             return None
         credentials = self._unattended.credentials(entry.ticket, _PLACE)
         if credentials is None:
@@ -120,6 +121,8 @@ async def _follow(account: Account, entry: Entry) -> Entry | None:
     if box is None or mail is None:
         return None
     await settle(box)
+    await errands.catch_up(box)
     await mail.refresh()
     await catch_up(box, mail)
-    return replace(entry, due=time.time() + FOLLOW_SECONDS) if await is_open(box.ledger) else None
+    again = await next_look(box.ledger)
+    return None if again is None else replace(entry, due=max(again, time.time() + 1.0))

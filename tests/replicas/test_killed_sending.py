@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,6 +33,7 @@ from tests.waiting import until
 TYPES = (INTENT, FOLLOW_UP, SUBMISSION)
 BOB = "bob@example.net"
 
+BEFORE = "the server has heard of it, and has not got it"
 TAKEN = "the server has it, its answer is lost"
 ANSWERED = "the server has answered"
 MARKED = "the Email is marked, and not moved yet"
@@ -56,21 +57,32 @@ class Scene:
 
     def stop_at(self, point: str) -> None:
         """Have the gateway wait at that point for what never comes."""
-        if point == TAKEN:
-            self.smtp.add(Rule("server", After.match(rb"354 go on\r\n"), Stall()))
+        if point in {BEFORE, TAKEN}:
+            reply = rb"250 2.1.0 ok\r\n" if point == BEFORE else rb"354 go on\r\n"
+            self.smtp.add(Rule("server", After.match(reply), Stall()))
         else:
             command = rb"UID STORE" if point == ANSWERED else rb"UID MOVE"
             self.imap.add(Rule("client", After.match(command), Stall()))
 
     async def arrived(self, point: str) -> None:
         """When it is there."""
-        command = {ANSWERED: rb"UID STORE", MARKED: rb"UID MOVE"}.get(point, rb"LOGIN|AUTHENTICATE")
-        await until(lambda: len(self.script.data) == 1 and self.imap.count(command) > 0)
+        command = {ANSWERED: rb"UID STORE", MARKED: rb"UID MOVE"}.get(point)
+        if point == BEFORE:
+            await until(lambda: any(one.startswith("RCPT") for one in self.script.commands))
+        else:
+            await until(lambda: len(self.script.data) == 1 and (command is None or self.imap.count(command) > 0))
 
     def filed(self) -> dict[str, list[set[str]]]:
         """The flags of what lies in Drafts and in Sent."""
         with imap_client(self.dovecot, self.user) as imap:
             return {name: [imap.flags(name, uid) for uid in imap.uids(name)] for name in ("Drafts", "Sent")}
+
+    async def settled(self, account: str) -> bool:
+        """Whether nothing of the account is under way."""
+        store = RedisStore(self.keys["store__url"])
+        found = await Ledger(store, account, ()).read(INTENT)
+        await store.close()
+        return not found
 
     async def time_passes(self, account: str, seconds: float) -> None:
         """As far as the store can tell."""
@@ -121,13 +133,18 @@ async def killed_at(scene: Scene, point: str, **after: Any) -> tuple[str, str]:
         async with client_of(gateway, scene.user) as client:
             email_id = await draft(client, (await identity(client))["email"], BOB)
             wanted = after or {"onSuccessUpdateEmail": {"#s": await filing(client)}}
-            scene.stop_at(point)
-            sending = asyncio.create_task(send(client, email_id, **wanted))
-            await scene.arrived(point)
-            os.kill(gateway.server.pid, signal.SIGKILL)
-            with contextlib.suppress(aiohttp.ClientError):
-                await sending
+            await killed_while(scene, gateway, point, send(client, email_id, **wanted))
             return client.account, email_id
+
+
+async def killed_while(scene: Scene, gateway: Gateway, point: str, call_: Coroutine[Any, Any, Any]) -> None:
+    """Kill the gateway when a call has come to that point."""
+    scene.stop_at(point)
+    sending = asyncio.create_task(call_)
+    await scene.arrived(point)
+    os.kill(gateway.server.pid, signal.SIGKILL)
+    with contextlib.suppress(aiohttp.ClientError):
+        await sending
 
 
 @pytest.mark.parametrize("point", [TAKEN, ANSWERED, MARKED])

@@ -1,11 +1,10 @@
 """Scheduling messages (draft-ietf-jmap-calendars-29 §5.9.2): by the calendar server where it sends them, else by mail.
 
-Whether they can be sent is found out before anything is written; they are sent after it was. A message that the
-submission server refuses then is only logged: the event is as the client wanted it, and JSCalendar has no place that
-would tell.
+Whether they can be sent is found out before anything is written; they are stored and sent after it was. A message that
+the submission server refuses for good then is only logged: the event is as the client wanted it, and JSCalendar has no
+place that would tell. Between the write of the event and that of its messages a gateway that dies loses them.
 """
 
-import asyncio
 import logging
 import secrets
 import uuid
@@ -19,12 +18,13 @@ from adapters.formats import imip, itip
 from adapters.formats.compose import Generated, InvalidEmail, compose, read_email
 from adapters.formats.itip import Event, Message
 from adapters.ports.mail_write import Octets
-from adapters.ports.submission import SmtpAddress, SmtpEnvelope, Uncertain
+from adapters.ports.submission import SmtpAddress, SmtpEnvelope
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars.addresses import Addresses
+from gateway.objects.submission.errands import post
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import now_text
-from gateway.sync.outbox import Outbox
+from gateway.sync.outbox import INTENT, Outbox
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +49,10 @@ class Scheduling:
         return self.wanted and self.calendars.facts.auto_schedule
 
     async def prepare(self) -> None:
-        """Ask whether the submission server answers, once. Raises adapters.errors."""
+        """Ask whether the submission server and the store answer, once. Raises adapters.errors."""
         if self.wanted and not self.by_server and self.box is not None and not self._ready:
             await self.box.port.facts()
+            await self.box.ledger.read(INTENT)
             self._ready = True
 
     def plan(self, before: Event | None, after: Event | None) -> None:
@@ -67,7 +68,10 @@ class Scheduling:
         """Send what is due; that it is under way is not undone by a client that goes."""
         due, self.due = self.due, []
         if due and self.box is not None:
-            await asyncio.shield(asyncio.gather(*(_send(self.box, envelope, octets) for envelope, octets in due)))
+            try:
+                await post(self.box, due)
+            except AdapterError as error:
+                _log.warning("scheduling messages cannot be stored and are not sent: %s", type(error).__name__)
 
     def _letter(self, message: Message) -> tuple[SmtpEnvelope, Octets]:
         sender = imip.mail_address(message.sender)
@@ -95,16 +99,3 @@ def _octets(email: dict[str, Any], sender: str) -> Octets:
 async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
     for piece in pieces:
         yield piece
-
-
-async def _send(box: Outbox, envelope: SmtpEnvelope, octets: Octets) -> None:
-    try:
-        outcome = await box.port.submit(envelope, octets)
-    except Uncertain:
-        _log.warning("whether a scheduling message was sent is not known")
-    except AdapterError as error:
-        _log.warning("a scheduling message was not sent: %s", type(error).__name__)
-    else:
-        replies = [*outcome.recipients, *(() if outcome.final is None else (outcome.final,))]
-        if refused := [reply.code for reply in replies if reply.code >= 400]:
-            _log.warning("a scheduling message was refused: %s", refused[:5])

@@ -6,7 +6,6 @@ is handed over like any other message: never twice. A keeper that dies before th
 the next who looks, so an entry of the list goes only when nothing is held and nothing is under way.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -18,21 +17,18 @@ from gateway.jmap.errors import SetError
 from gateway.objects.submission.delay import without_hold
 from gateway.objects.submission.envelope import from_json
 from gateway.objects.submission.follow_up import expect, write_follow_up
-from gateway.objects.submission.handover import (
-    Order,
+from gateway.objects.submission.handover import Order, check, repeated, submission_of, utc_date
+from gateway.objects.submission.intents import (
     Records,
-    check,
     conclude,
+    in_flight,
     is_abandoned,
-    landed,
+    is_kept,
     new_intent,
-    repeated,
     settle,
-    submission_of,
     submit,
-    utc_date,
 )
-from gateway.objects.submission.replies import delivery_status, of_error, refusal
+from gateway.objects.submission.replies import TEMPORARY, delivery_status, of_error, refusal
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Edit, Record
 from gateway.sync.outbox import HELD, INTENT, SUBMISSION, Outbox
@@ -80,7 +76,8 @@ async def keep(box: Outbox, account_id: str, hold: Hold, order: Order, due: floa
         write_follow_up(made, {"then": order.then}, submission["id"], now)
         return made
 
-    await expect(box, order.then)
+    if order.then is not None:
+        await expect(box)
     # The entry comes first: one that is there for nothing does no harm, a message without one would never be sent.
     await hold.messages.enter(Entry(account_id, submission["id"], due, hold.ticket()))
     await box.ledger.commit(edit, [SUBMISSION, HELD])
@@ -132,11 +129,7 @@ async def release(box: Outbox, messages: HeldMessages, entry: Entry) -> Entry | 
     intent = await _claim(box, entry)
     if intent is None or isinstance(intent, Entry):
         return intent
-    task = asyncio.create_task(_submit(box, messages, entry.account, intent))
-    key = intent["id"]
-    box.in_flight[key] = task
-    task.add_done_callback(lambda done: landed(box, key, done))
-    submission = await asyncio.shield(task)
+    submission = await in_flight(box, intent["id"], lambda: _submit(box, messages, entry.account, intent))
     return replace(entry, due=float(submission["due"])) if "due" in submission else None
 
 
@@ -171,7 +164,7 @@ def _intent(made: Edit, submission_id: str, held: Record) -> Record:
     submission = held["submission"]
     status = delivery_status(None, from_json(submission["envelope"]))
     final = {**submission, "undoStatus": "final", "deliveryStatus": status}
-    intent = {**new_intent(submission_id, final), "held": held}
+    intent = new_intent(submission_id, final, held=held)
     made.delete(HELD, submission_id)
     made.write(INTENT, intent)
     return intent
@@ -195,8 +188,7 @@ async def _submit(box: Outbox, messages: HeldMessages, account_id: str, intent: 
 async def _failed(box: Outbox, messages: HeldMessages, account_id: str, intent: Record, error: SetError) -> Record:
     """Nothing was sent: again later if that may help."""
     held = intent["held"]
-    passing = error.type in {"serverUnavailable", "serverFail"}
-    if not passing or time.time() > held["first"] + GIVE_UP_SECONDS:
+    if error.type not in TEMPORARY or time.time() > held["first"] + GIVE_UP_SECONDS:
         recipients = intent["submission"]["deliveryStatus"]
         reply = f"550 5.4.0 {error.description or error.type}"[:500]
         return await _over(box, messages, account_id, intent, {one: _status(reply, "no") for one in recipients})
@@ -205,8 +197,7 @@ async def _failed(box: Outbox, messages: HeldMessages, account_id: str, intent: 
 
     def edit(before: Records) -> Edit:
         made = Edit()
-        stored = before[INTENT].get(intent["id"])
-        if stored is not None and stored["holder"] == intent["holder"]:
+        if is_kept(before, intent):
             made.delete(INTENT, intent["id"])
             made.write(HELD, again)
         return made
@@ -218,7 +209,8 @@ async def _failed(box: Outbox, messages: HeldMessages, account_id: str, intent: 
 async def _over(
     box: Outbox, messages: HeldMessages, account_id: str, intent: Record, status: Mapping[str, Any]
 ) -> Record:
-    submission = await conclude(box, intent, {**intent["submission"], "deliveryStatus": status})
+    submission = {**intent["submission"], "deliveryStatus": status}
+    await conclude(box, intent, submission)
     await messages.drop(account_id, intent["held"]["kept"])
     return submission
 

@@ -34,9 +34,11 @@ from gateway.objects.submission.capability import changes_of, mail_of, outbox_of
 from gateway.objects.submission.delay import due_of, without_hold
 from gateway.objects.submission.delayed import cancel, keep
 from gateway.objects.submission.envelope import check_envelope, envelope_of
-from gateway.objects.submission.follow_up import catch_up, done, follow_up, is_open
-from gateway.objects.submission.handover import Order, hand_over, settle
+from gateway.objects.submission.errands import start_over
+from gateway.objects.submission.follow_up import catch_up, done, follow_up
+from gateway.objects.submission.handover import Order, hand_over
 from gateway.objects.submission.identity import identities
+from gateway.objects.submission.intents import next_look, settle
 from gateway.objects.submission.letter import letter_of
 from gateway.objects.submission.reports import look, may_be_answered
 from gateway.sync.account import MailAccount
@@ -194,8 +196,9 @@ async def _look(context: Context, account: Account, box: Outbox) -> None:
 
     A mail server that is away is no reason not to answer.
     """
+    start_over(box)
     try:
-        if account.mail is not None and (await may_be_answered(box) or await is_open(box.ledger)):
+        if account.mail is not None and (await may_be_answered(box) or await next_look(box.ledger) is not None):
             mail = await mail_of(context, account)
             await look(box, mail)
             await catch_up(box, mail)

@@ -22,8 +22,8 @@ from gateway.objects.mail.capability import writer_of
 from gateway.objects.mail.email import PROPERTIES
 from gateway.sync.account import MailAccount
 from gateway.sync.held import Entry
-from gateway.sync.ledger import Edit, Ledger, Record
-from gateway.sync.outbox import FOLLOW_UP, INTENT, SUBMISSION, Outbox
+from gateway.sync.ledger import Edit, Record
+from gateway.sync.outbox import FOLLOW_UP, SUBMISSION, Outbox
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ def follow_up(email_id: str, patch: Mapping[str, Any] | None, *, destroy: bool, 
     return None if update is None and not destroy else {"emailId": email_id, "update": update, "destroy": destroy}
 
 
-async def expect(box: Outbox, then: Record | None) -> None:
-    """Have the account looked at later, by whoever looks after what waits; before `then` is stored. Raises Unavailable.
+async def expect(box: Outbox) -> None:
+    """Have the account looked at later, by whoever looks after what waits; before there is something to be found.
 
-    Nobody logs in for it where there is nothing to do.
+    Nobody logs in for it where there is nothing to do. Raises Unavailable.
     """
-    if then is not None and box.hold is not None:
+    if box.hold is not None:
         due = ((time.time() + FOLLOW_SECONDS) // ENTRY_SECONDS + 1) * ENTRY_SECONDS
         await box.hold.messages.enter(Entry(box.account, box.account, due, box.hold.ticket(), follows=True))
 
@@ -84,12 +84,6 @@ async def done(box: Outbox, asked: Mapping[str, str], name: str, given: Mapping[
             await box.ledger.commit(partial(_without, over), [FOLLOW_UP])
     except AdapterError as error:
         log.warning("what followed a message is done, and may be done once more: %s", error)
-
-
-async def is_open(ledger: Ledger) -> bool:
-    """Whether the account has something to follow, now or later. Raises Unavailable."""
-    intents = (await ledger.read(INTENT)).values()
-    return any(one.get("then") is not None for one in intents) or bool(await ledger.read(FOLLOW_UP))
 
 
 async def catch_up(box: Outbox, mail: MailAccount) -> None:

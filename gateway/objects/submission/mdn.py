@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from adapters.errors import AdapterError
@@ -14,17 +15,20 @@ from adapters.formats.compose_stream import examine, stream
 from adapters.formats.header_forms import as_text
 from adapters.formats.smtp_path import is_address
 from adapters.ports.mail_write import Octets
-from adapters.ports.submission import SmtpAddress, SmtpEnvelope, Uncertain
+from adapters.ports.submission import SmtpAddress, SmtpEnvelope
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import Check, array_of, boolean, id_, map_of, nullable, object_, one_of, record, string
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.methods import Answer, ExtraCall, Method
-from gateway.jmap.properties import refuse
+from gateway.jmap.properties import Lookup, refuse
+from gateway.jmap.standard.common import lookup_in
 from gateway.objects.submission.capability import mail_of, outbox_of
+from gateway.objects.submission.errands import run_once
+from gateway.objects.submission.follow_up import done, follow_up
 from gateway.objects.submission.identity import identities
 from gateway.objects.submission.letter import Letter, letter_of
-from gateway.objects.submission.replies import of_error, refusal
+from gateway.objects.submission.replies import of_error
 from gateway.sync.account import MailAccount
 from gateway.sync.outbox import Outbox
 
@@ -71,17 +75,25 @@ async def send(context: Context, account: Account, arguments: Mapping[str, Any])
     sent: dict[str, dict[str, Any]] = {}
     refused: dict[str, Any] = {}
     update: dict[str, Any] = {}
+    asked: dict[str, str] = {}
     for key, given in wanted.items():
         try:
-            sent[key] = await sender.send(given)
-            update.setdefault(given["forEmailId"], {}).update(patches[f"#{key}"])
+            patch = patches[f"#{key}"]
+            sent[key] = await sender.send(given, patch, lookup_in(context))
+            asked[_key(given["forEmailId"])] = given["forEmailId"]
+            update.setdefault(given["forEmailId"], {}).update(patch)
         except SetError as error:
             refused[key] = error.to_json()
         except AdapterError as error:
             refused[key] = of_error(error).to_json()
     answer = {"accountId": arguments["accountId"], "sent": sent or None, "notSent": refused or None}
-    then = (ExtraCall("Email/set", {"accountId": account.id, "update": update}),) if update else ()
-    return Answer(answer, then)
+    call = ExtraCall("Email/set", {"accountId": account.id, "update": update}, partial(done, box, asked))
+    return Answer(answer, (call,) if update else ())
+
+
+def _key(email_id: str) -> str:
+    """RFC 9007 §2.1: there is one MDN of an Email."""
+    return f"mdn-{email_id}"
 
 
 def _marks(patch: Mapping[str, Any]) -> bool:
@@ -98,8 +110,8 @@ class _Sender:
     email: str
     name: str
 
-    async def send(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What the client did not set of the MDN. Raises SetError, adapters.errors."""
+    async def send(self, given: Mapping[str, Any], patch: Mapping[str, Any], lookup: Lookup) -> dict[str, Any]:
+        """What the client did not set of the MDN. patch: what is to follow. Raises SetError, adapters.errors."""
         _check(given)
         row = self.mail.emails.row(given["forEmailId"])
         if row is None:
@@ -112,7 +124,7 @@ class _Sender:
             raise SetError("notFound", "the Email has no valid Disposition-Notification-To")
         made = self._completed(given, letter)
         octets = await self._octets(made, recipients, letter)
-        await self._submit(recipients, octets)
+        await self._submit(given["forEmailId"], recipients, octets, patch, lookup)
         return {name: value for name, value in made.items() if name not in given and value is not None}
 
     def _completed(self, given: Mapping[str, Any], letter: Letter) -> dict[str, Any]:
@@ -149,18 +161,16 @@ class _Sender:
         composition = compose(draft, facts, generated)
         return Octets(composition.size, lambda: stream(composition, lambda blob_id: sources[blob_id].read()))
 
-    async def _submit(self, recipients: list[str], octets: Octets) -> None:
+    async def _submit(
+        self, email_id: str, recipients: list[str], octets: Octets, patch: Mapping[str, Any], lookup: Lookup
+    ) -> None:
         """RFC 8098 §2.1: the envelope sender MUST be null, so that nothing ever answers."""
         most = self.box.offered.max_size
         if most is not None and octets.size > most:
             raise SetError("tooLarge", maxSize=most)
         envelope = SmtpEnvelope(SmtpAddress("", {}), [SmtpAddress(one, {}) for one in dict.fromkeys(recipients)])
-        try:
-            outcome = await self.box.port.submit(envelope, octets)
-        except Uncertain:
-            return  # it may be there: it must not be sent twice
-        if (refused := refusal(outcome, envelope, most or octets.size)) is not None:
-            raise refused
+        then = follow_up(email_id, patch, destroy=False, lookup=lookup)
+        await run_once(self.box, _key(email_id), envelope, octets, then)
 
 
 def _check(given: Mapping[str, Any]) -> None:

@@ -8,6 +8,9 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import refusals
 
 _TOO_LARGE: Final = ("5.3.4", "5.2.3")
+TEMPORARY: Final = frozenset({"serverUnavailable", "serverFail"})
+"""SetErrors of what may be taken another time."""
+
 UNKNOWN: Final = "451 4.4.2 The connection was lost: nobody can tell whether the message was taken"
 
 

@@ -62,7 +62,7 @@ async def look(box: Outbox, mail: MailAccount) -> None:
             return
         submissions = _open(await box.ledger.read(SUBMISSION))
         if submissions:
-            if await box.ledger.read(INTENT):
+            if any(one["submission"] for one in (await box.ledger.read(INTENT)).values()):
                 return  # what is on its way has no record yet that its bounce could be matched with
             oldest = min(map(_sent_at, submissions)) - _SKEW
             found, whole = await _reports(mail, snapshot, await _new_rows(box, snapshot, oldest))

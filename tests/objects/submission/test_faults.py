@@ -11,8 +11,9 @@ from adapters.errors import Unavailable
 from adapters.ports.mail_write import Octets
 from adapters.ports.submission import BeforeData, Outcome, SmtpAddress, SmtpEnvelope, SmtpReply, SubmissionFacts
 from gateway.jmap.errors import SetError
-from gateway.objects.submission import handover
-from gateway.objects.submission.handover import Order, hand_over, settle
+from gateway.objects.submission import intents
+from gateway.objects.submission.handover import Order, hand_over
+from gateway.objects.submission.intents import settle
 from gateway.objects.submission.letter import Letter
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.outbox import INTENT, SUBMISSION, Outbox, Senders, outbox
@@ -184,7 +185,7 @@ async def test_a_crash_before_the_server_took_it(tmp_path: Path, monkeypatch: py
         await hand_over(after, ORDER)
     assert refused.value.type == "serverUnavailable"
     assert second.taken == 0
-    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
+    monkeypatch.setattr(intents, "ABANDONED_SECONDS", 0.0)
     record = await hand_over(after, ORDER)
     assert record["deliveryStatus"]["c@d"]["smtpReply"] == "250 2.0.0 ok"
     # Should the first have lived after all, it sends nothing and takes nothing back.
@@ -201,7 +202,7 @@ async def test_what_never_began_is_forgotten(tmp_path: Path, monkeypatch: pytest
     dying, after = box_over(tmp_path / "store", port), box_over(tmp_path / "store", Port())
     task = asyncio.create_task(hand_over(dying, ORDER))
     await port.asked.wait()
-    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
+    monkeypatch.setattr(intents, "ABANDONED_SECONDS", 0.0)
     await settle(after)
     assert not await after.ledger.read(INTENT)
     assert not await after.ledger.read(SUBMISSION)
@@ -219,7 +220,7 @@ async def test_an_abandoned_intent_is_told(tmp_path: Path, monkeypatch: pytest.M
     await settle(after)
     assert not await after.ledger.read(SUBMISSION)
     state = await after.ledger.state(SUBMISSION)
-    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
+    monkeypatch.setattr(intents, "ABANDONED_SECONDS", 0.0)
     await settle(after)
     (told,) = (await after.ledger.read(SUBMISSION)).values()
     assert (await after.ledger.changes(SUBMISSION, state, None)).created == [told["id"]]

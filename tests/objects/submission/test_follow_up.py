@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway import postman
-from gateway.objects.submission import follow_up
+from gateway.objects.submission import follow_up, intents
 from tests.adapters.smtp.server import scripted_smtp
 from tests.client import jmap_client
 from tests.faults.conftest import Behind
@@ -31,7 +31,7 @@ async def test_it_is_done_when_the_mail_server_is_back(
     """The client is told that it was not done. The next call does it, or the gateway where it may log in."""
     monkeypatch.setattr(follow_up, "FOLLOW_SECONDS", 0.2)
     monkeypatch.setattr(follow_up, "ENTRY_SECONDS", 0.2)
-    monkeypatch.setattr(postman, "FOLLOW_SECONDS", 0.2)
+    monkeypatch.setattr(intents, "FOLLOW_SECONDS", 0.2)
     monkeypatch.setattr(postman, "PAUSE_SECONDS", 0.2)
     monkeypatch.setattr(postman, "LOOK_SECONDS", 0.2)
     user = fresh_user(dovecot)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gateway import postman
-from gateway.objects.submission import delayed, handover
+from gateway.objects.submission import delayed, intents
 from gateway.objects.submission.delayed import keep, release, renew
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.held import Entry, HeldMessages, Hold
@@ -83,7 +83,7 @@ async def test_a_keeper_that_dies_before_the_message_leaves_is_followed(
     assert again is not None  # it stays on the list while another may be at it
     assert not again.checked
     assert second.taken == 0
-    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
+    monkeypatch.setattr(intents, "ABANDONED_SECONDS", 0.0)
     assert await release(after, waiting.messages, again) is None
     assert second.taken == 1
     first.go.set()  # should the first have lived after all
@@ -105,7 +105,7 @@ async def test_a_keeper_that_dies_after_it_is_not_repeated(tmp_path: Path, monke
     (entry,) = await entries(waiting)
     task = asyncio.create_task(release(dying, waiting.messages, entry))
     await first.asked.wait()
-    monkeypatch.setattr(handover, "ABANDONED_SECONDS", 0.0)
+    monkeypatch.setattr(intents, "ABANDONED_SECONDS", 0.0)
     await release(after, waiting.messages, entry)
     (told,) = (await after.ledger.read(SUBMISSION)).values()
     assert told["undoStatus"] == "final"
