@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from adapters.errors import InvalidData
 from adapters.ports.mail_write import Octets
 
 
@@ -65,6 +66,10 @@ class Outcome:
     mail_from: SmtpReply
     recipients: Sequence[SmtpReply]
     final: SmtpReply | None
+
+
+class EightBit(InvalidData):
+    """The message has octets above 127 in its body, and the server takes no such (RFC 6152)."""
 
 
 class Uncertain(Exception):

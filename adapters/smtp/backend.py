@@ -12,7 +12,7 @@ import aiosmtplib
 from adapters.errors import InvalidData, Unavailable, Unsupported
 from adapters.formats.smtp_path import path
 from adapters.ports.mail_write import Octets
-from adapters.ports.submission import BeforeData, Outcome, SmtpEnvelope, SubmissionFacts
+from adapters.ports.submission import BeforeData, EightBit, Outcome, SmtpEnvelope, SubmissionFacts
 from adapters.smtp.delivery import Delivery
 from adapters.smtp.dsn import asking_for_dsns
 from adapters.smtp.login import Credentials, log_in
@@ -168,7 +168,7 @@ async def _declared(
         # RFC 6152 §3: a declaration of what may come; that the body is 8-bit would take another reading to know.
         declared["BODY"] = "8BITMIME"
     elif not await _is_ascii(message):
-        raise InvalidData("the submission server does not take 8-bit messages")
+        raise EightBit("the submission server does not take 8-bit messages")
     return declared
 
 

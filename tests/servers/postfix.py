@@ -1,10 +1,12 @@
 """Postfix for tests: a submission server that checks passwords with Dovecot and delivers to it, or to Cyrus, by LMTP.
 
-Mail for example.org is delivered. Mail for bounces.example is taken and bounces then; all other is refused: nothing
-leaves the machine. Postfix needs root.
+Mail for example.org is delivered. Mail for bounces.example is taken and bounces then. Mail for the domain of
+`INTERNATIONAL` is delivered too, as RFC 6531 has it: any.name.alice@ is alice. All other is refused: nothing leaves the
+machine. Postfix needs root.
 """
 
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.demo.dovecot import Dovecot, require_program
+from gateway.demo.dovecot_config import mail_owner
 from gateway.demo.process import LOOPBACK, Server, ServerError, find_program, private_directory
 from tests.servers.cyrus import Cyrus
 
 DOMAIN = "example.org"
 BOUNCES = "bounces.example"
 """Mail for this domain is taken, and comes back."""
+INTERNATIONAL = "grå.example"
+"""Dovecot 2.3 does not offer SMTPUTF8 by LMTP, so its delivery agent is run."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,19 @@ def running_postfix(dovecot: Dovecot, port: int, mail: Cyrus | None = None) -> I
         shutil.chown(directory / "data", "postfix")
         (configuration / "main.cf").write_text(
             _MAIN.format(
-                directory=directory, lmtp=(mail or dovecot).lmtp, sasl=dovecot.sasl, domain=DOMAIN, bounces=BOUNCES
+                directory=directory,
+                lmtp=(mail or dovecot).lmtp,
+                sasl=dovecot.sasl,
+                domain=DOMAIN,
+                bounces=BOUNCES,
+                international=INTERNATIONAL,
             )
         )
-        (configuration / "master.cf").write_text(_MASTER.format(host=LOOPBACK, port=port))
+        owner = pwd.getpwuid(mail_owner()[0]).pw_name
+        (configuration / "master.cf").write_text(
+            _MASTER.format(host=LOOPBACK, port=port, owner=owner, directory=directory)
+        )
+        (directory / "agent").write_text(_AGENT.format(dovecot=dovecot.directory))
         # `check` makes the queue's directories; `master` is run by itself, since `postfix start-fg` leaves it alone.
         check = [require_program("postfix"), "-c", str(configuration), "check"]
         subprocess.run(check, check=True, capture_output=True)
@@ -93,12 +107,14 @@ mynetworks =
 inet_protocols = ipv4
 alias_maps =
 alias_database =
-virtual_mailbox_domains = {domain}
+virtual_mailbox_domains = {domain} {international}
 virtual_mailbox_maps = static:all
 virtual_transport = lmtp:inet:127.0.0.1:{lmtp}
 lmtp_assume_final = yes
 default_transport = error:5.7.1 no mail leaves the tests
-transport_maps = inline:{{ {{ {bounces} = bounced: }} }}
+transport_maps = inline:{{ {{ {bounces} = bounced: }} {{ {international} = agent: }} }}
+smtputf8_enable = yes
+agent_destination_recipient_limit = 1
 smtpd_sasl_auth_enable = yes
 smtpd_sasl_type = dovecot
 smtpd_sasl_path = inet:127.0.0.1:{sasl}
@@ -122,8 +138,14 @@ proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
 error unix - - n - - error
 bounced unix - n n - - pipe user=nobody argv=/bin/sh -c {{ exit 67 }}
+agent unix - n n - - pipe user={owner} argv=/bin/sh {directory}/agent ${{sender}} ${{user}}
 retry unix - - n - - error
 lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
+"""
+
+_AGENT = """\
+exec /usr/lib/dovecot/dovecot-lda -c {dovecot}/dovecot.conf \\
+  -o log_path=/dev/stderr -o stats_writer_socket_path= -f "$1" -d "${{2##*.}}"
 """

@@ -51,7 +51,7 @@ _QUEUED: Final = "250 2.0.0 held by the gateway until its time"
 
 async def keep(box: Outbox, account_id: str, hold: Hold, order: Order, due: float) -> Record:
     """Hold a message back; one that waits already is not held twice. Raises SetError, AdapterError."""
-    check(box, without_hold(order.envelope), order.letter.octets.size)
+    check(box, without_hold(order.envelope), order.letter)
     now = time.time()
     submission = {
         **submission_of(order, order.key, now),

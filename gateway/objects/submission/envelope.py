@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from adapters.errors import InvalidData
+from adapters.formats.header_forms import CONVENIENCE
 from adapters.formats.smtp_path import is_address, parameter
 from adapters.ports.submission import SmtpAddress, SmtpEnvelope, SubmissionFacts
 from gateway.jmap.checks import array_of, map_of, nullable, record, string
@@ -55,6 +56,25 @@ def check_parameters(envelope: SmtpEnvelope, facts: SubmissionFacts) -> None:
                 raise SetError("invalidProperties", str(error), ["envelope"]) from error
             if name.upper() not in OWN_PARAMETERS and PARAMETERS.get(name.upper()) not in facts.extensions:
                 raise SetError("invalidProperties", f"the parameter {name} is not available", ["envelope"])
+
+
+def check_characters(envelope: SmtpEnvelope, letter: Letter, facts: SubmissionFacts) -> None:
+    """Raises SetError for what is not ASCII where the server does not take that (RFC 6531 §3.2)."""
+    if "SMTPUTF8" in facts.extensions:
+        return
+    recipients = [one.email for one in envelope.rcpt_to if not one.email.isascii()]
+    if recipients:
+        why = "the submission server does not take internationalized addresses"
+        raise SetError("invalidRecipients", why, invalidRecipients=recipients)
+    if not envelope.mail_from.email.isascii():
+        raise SetError("forbiddenMailFrom", "the submission server does not take internationalized addresses")
+    fields = [name for name, values in letter.fields.items() if name != "bcc" and not all(map(bytes.isascii, values))]
+    if fields:  # RFC 6532
+        why = "the submission server does not take internationalized header fields"
+        raise SetError("invalidEmail", why, properties=[_PROPERTY_OF.get(name, f"header:{name}") for name in fields])
+
+
+_PROPERTY_OF: Final = {field.lower(): name for name, (field, _) in CONVENIENCE.items()}
 
 
 def to_json(envelope: SmtpEnvelope) -> dict[str, Any]:

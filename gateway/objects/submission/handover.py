@@ -17,7 +17,7 @@ import orjson
 
 from adapters.ports.submission import SmtpEnvelope
 from gateway.jmap.errors import SetError
-from gateway.objects.submission.envelope import check_parameters, to_json
+from gateway.objects.submission.envelope import check_characters, check_parameters, to_json
 from gateway.objects.submission.follow_up import expect
 from gateway.objects.submission.intents import Records, attempt, conclude, finish, in_flight, is_abandoned, new_intent
 from gateway.objects.submission.letter import Letter
@@ -58,7 +58,7 @@ async def hand_over(box: Outbox, order: Order) -> Record:
 
 
 async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
-    check(box, order.envelope, order.letter.octets.size)
+    check(box, order.envelope, order.letter)
     if order.then is not None:
         await expect(box)
     intent, earlier = await _intend(box, order, key)
@@ -70,11 +70,12 @@ async def _hand_over(box: Outbox, order: Order, key: str) -> Record:
     return submission
 
 
-def check(box: Outbox, envelope: SmtpEnvelope, size: int) -> None:
+def check(box: Outbox, envelope: SmtpEnvelope, letter: Letter) -> None:
     """Raises SetError for what the server cannot take by its own words."""
     check_parameters(envelope, box.offered)
+    check_characters(envelope, letter, box.offered)
     most = box.offered.max_size
-    if most is not None and size > most:
+    if most is not None and letter.octets.size > most:
         raise SetError("tooLarge", maxSize=most)  # RFC 8621 §7.5
 
 

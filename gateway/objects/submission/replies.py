@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from adapters.errors import AdapterError, AuthFailed, InvalidData, Unsupported
-from adapters.ports.submission import Outcome, SmtpEnvelope, SmtpReply
+from adapters.ports.submission import EightBit, Outcome, SmtpEnvelope, SmtpReply
 from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import refusals
 
@@ -27,6 +27,8 @@ def of_error(error: AdapterError) -> SetError:
     """Why nothing was sent, where the server was not asked to or could not be."""
     if isinstance(error, AuthFailed):
         return SetError("forbiddenToSend", "The submission server refuses the login.")
+    if isinstance(error, EightBit):
+        return SetError("invalidEmail", str(error), properties=["bodyStructure"])
     if isinstance(error, InvalidData):
         return SetError("invalidEmail", str(error), properties=["headers"])
     if isinstance(error, Unsupported):
