@@ -18,6 +18,7 @@ from tests.gateway import running_gateway
 from tests.objects.submission.conftest import submission_keys
 from tests.objects.submission.sending import SUBMISSION, call, draft, eventually, identity, inbox, send, to
 from tests.servers.postfix import Postfix
+from tests.servers.redis import Redis
 from tests.servers.users import User
 
 KEY = {"auth__credentials_key": "k" * 32}
@@ -219,9 +220,19 @@ async def test_a_restart_forgets_nothing(
             assert await status(alice, made["id"]) == "final"
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
 async def test_two_gateways_send_once(
-    postfix: Postfix, keys: dict[str, str], alice_user: User, bob_user: User, quick: None
+    postfix: Postfix,
+    keys: dict[str, str],
+    redis_server: Redis,
+    alice_user: User,
+    bob_user: User,
+    quick: None,
+    kind: str,
 ) -> None:
+    if kind == "redis":
+        keys |= {"store__kind": kind, "store__url": redis_server.url}
+        keys.pop("store__path")
     async with (
         running_gateway(postfix.dovecot, **keys) as one,
         running_gateway(postfix.dovecot, **keys) as two,
