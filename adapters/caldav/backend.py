@@ -58,6 +58,7 @@ class CalDavHome:
         self._homes = homes
         self._inbox: str | None = None
         self._default: str | None = None
+        self._scales: tuple[str, ...] | None = None
         self._reports: dict[str, frozenset[str]] = {}
         self._heard: dict[str, tuple[bytes, list[Calendar]]] = {}
 
@@ -82,6 +83,7 @@ class CalDavHome:
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
             self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
+        self._scales = listing.read_scales(await properties(self.connection, self.home, [listing.SCALES]))
         await self.calendars()
         return self._facts(about, offered)
 
@@ -240,6 +242,7 @@ class CalDavHome:
             keeps_quiet=self.quirks.keeps_quiet or not schedules,
             outbox=self.outbox is not None,
             sharing=self.sharing is not None,
+            scales=self._scales,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:

@@ -21,6 +21,7 @@ CTAG: Final = calendarserver("getctag")
 COMPONENTS: Final = caldav("supported-calendar-component-set")
 MAX_SIZE: Final = caldav("max-resource-size")
 DEFAULT: Final = caldav("schedule-default-calendar-URL")
+SCALES: Final = caldav("supported-rscale-set")
 
 
 class Row(NamedTuple):
@@ -112,6 +113,12 @@ def read_calendar(entry: Entry, home: str, owner: str | None, default: str | Non
         cursor=read_cursor(entry),
         grants=_grants(entry.found.get(ACL), whose or owner),
     )
+
+
+def read_scales(entry: Entry) -> tuple[str, ...] | None:
+    """The calendar systems that a home takes (RFC 7529 §10.1), as `CalendarFacts.scales`."""
+    value = entry.found.get(SCALES)
+    return None if value is None else tuple((child.text or "").strip().upper() for child in value)
 
 
 def elements(changes: CalendarChanges) -> dict[Property, Element | None]:

@@ -56,6 +56,8 @@ class CalendarFacts:
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`).
     sharing: those who may can share calendars (`SharingPort`).
+    scales: calendar systems that a recurrence rule may name (RFC 7529 §10.1), in upper case; empty where any may be
+    tried, None where none may be named.
     """
 
     server: str
@@ -68,6 +70,7 @@ class CalendarFacts:
     keeps_quiet: bool
     outbox: bool
     sharing: bool
+    scales: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ _WRITE_ORDER = (
     ("firstDayOfWeek", "WKST"),
     ("count", "COUNT"),
 )
+GREGORIAN = "gregorian"
+"""The calendar system of a rule that names none."""
 RULE_PROPERTIES = frozenset(name for name, _ in _WRITE_ORDER) | {"until", "@type"}
 
 
@@ -68,7 +70,14 @@ def read_rule(raw: str, from_utc: Callable[[datetime], datetime]) -> JsonObject:
         rule[key] = converted
     if "frequency" not in rule or {"COUNT", "UNTIL"} <= seen:
         raise ValueError(f"rule {raw!r}")
+    if "SKIP" in seen and rule.get("rscale") == GREGORIAN:
+        del rule["rscale"]  # the default, which is there because SKIP is: see `write_rule`
     return rule
+
+
+def needs_scale(rule: JsonObject) -> bool:
+    """Whether a RecurrenceRule needs RSCALE as RECUR value, which not every server takes (RFC 7529)."""
+    return bool(rule.get("rscale", GREGORIAN) != GREGORIAN or rule.get("skip", "omit") != "omit")
 
 
 def _read_part(name: str, value: str, from_utc: Callable[[datetime], datetime]) -> tuple[str, Json]:
@@ -146,6 +155,9 @@ def write_rule(rule: JsonObject, to_utc: Callable[[datetime], datetime] | None, 
     RFC 5545 §3.3.10: UNTIL has the type of DTSTART, and is in UTC where DTSTART is in UTC or has a time zone.
     Raises `ValueError` for a rule that is not valid.
     """
+    scaled = {"rscale": rule.get("rscale", GREGORIAN)} if needs_scale(rule) else {}  # RFC 7529 §4.1: no SKIP without it
+    plain = {key: value for key, value in rule.items() if scaled or key not in {"rscale", "skip"}}
+    rule = plain | scaled
     parts = []
     for key, name in _WRITE_ORDER:
         if key in rule:

@@ -1,12 +1,13 @@
 """What a CalendarEvent must be as a whole, and what the server completes (draft-ietf-jmap-calendars-29 §5.9)."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from adapters.formats.jscalendar.expand import instance_patch
 from adapters.formats.jscalendar.pointer import InvalidPatch, tokens
+from adapters.formats.jscalendar.recurrence import GREGORIAN, needs_scale
 from adapters.formats.jscalendar.recurrence_set import UnsupportedRule
 from adapters.formats.jscalendar.series import override_object
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
@@ -129,6 +130,15 @@ def check_overrides(event: Mapping[str, Any], keys: Iterable[str]) -> None:
             check(instance)
         except SetError as error:
             raise invalid(error.description or "is not valid", where) from error
+
+
+def check_scale(event: Mapping[str, Any], before: Mapping[str, Any], scales: Collection[str] | None) -> None:
+    """Raises SetError for a new rule in a calendar system that the server does not take (RFC 7529 §10)."""
+    rule = event.get("recurrenceRule")
+    if rule is None or rule == before.get("recurrenceRule") or not needs_scale(rule):
+        return
+    if scales is None or (scales and rule.get("rscale", GREGORIAN).upper() not in scales):
+        raise invalid("the server behind this gateway takes no rules with this rscale, or skip", "recurrenceRule")
 
 
 def is_instance(event: Mapping[str, Any], key: str) -> bool:

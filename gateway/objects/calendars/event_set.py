@@ -83,7 +83,7 @@ class Writer:
         event = rules.completed(values, self._own)
         if record.get("isDraft"):
             event["isDraft"] = True
-        self._check(event, places, event.get("recurrenceOverrides") or ())
+        self._check(event, {}, places, event.get("recurrenceOverrides") or ())
         event_id = self._calendars.ids.event(event["uid"], event.get("recurrenceId"))
         instances = self._placing.given_way(event, doomed)
         for calendar_id in {calendar_id for instance in instances for calendar_id in instance.calendar_ids}:
@@ -168,7 +168,9 @@ class Writer:
             rules.with_organizer(event, self._own)
         paths = [_base_path(change.path, target.recurrence_id) for change in changes]
         rules.revised(event, stored, self._own, essential=any(map(rules.is_essential, paths)))
-        self._check(event, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1})
+        self._check(
+            event, stored, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1}
+        )
         self._scheduling.plan(stored, event)
         return event
 
@@ -252,8 +254,11 @@ class Writer:
             raise SetError("forbidden")
         return held
 
-    def _check(self, event: Mapping[str, Any], held: Sequence[Held], overrides: Iterable[str]) -> None:
+    def _check(
+        self, event: Mapping[str, Any], before: Mapping[str, Any], held: Sequence[Held], overrides: Iterable[str]
+    ) -> None:
         rules.check(event)
+        rules.check_scale(event, before, self._calendars.facts.scales)
         rules.check_overrides(event, overrides)
         if event.get("privacy", "public") != "public" and any(is_shared(one.info) for one in held):  # -29 §5.9
             raise rules.invalid("must be public in a calendar of others", "privacy")

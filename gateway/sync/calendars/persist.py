@@ -148,9 +148,15 @@ def _index(document: Mapping[str, Any], rows: list[tuple[str, bytes]], ids: Ids)
         edit.put(Place(calendar_id, name), _resource(unseal_json(value)))
     if any(sizes.values()):
         raise Damaged("resources")
-    facts = document["facts"]
-    index, _ = edit.settle(None if facts is None else CalendarFacts(**facts | {"addresses": tuple(facts["addresses"])}))
+    index, _ = edit.settle(None if document["facts"] is None else _facts(document["facts"]))
     return index
+
+
+def _facts(stored: Mapping[str, Any]) -> CalendarFacts:
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return CalendarFacts(**values)
 
 
 def _info_value(info: Calendar) -> dict[str, Any]:

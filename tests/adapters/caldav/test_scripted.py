@@ -182,7 +182,7 @@ async def test_sogo_counts_seconds_so_a_young_ctag_says_nothing() -> None:
 
     now = int(datetime(2026, 11, 28, 5, tzinfo=UTC).timestamp())
     home = ("PROPFIND", "/SOGo/dav/a/Calendar/")
-    async with opened({**SOGO, home: [listing(now - 9), listing(now - 9), listing(now - 9), listing(now)]}) as (
+    async with opened({**SOGO, home: [*[listing(now - 9)] * 4, listing(now)]}) as (
         port,
         _,
     ):
@@ -386,6 +386,6 @@ async def test_a_server_that_lets_nobody_make_calendars() -> None:
 
 async def test_a_listing_that_is_none() -> None:
     home = ("PROPFIND", "/h/")
-    async with opened({**PLAIN, home: [PLAIN[home], Reply(body=multistatus())]}) as (port, _):
+    async with opened({**PLAIN, home: [PLAIN[home], PLAIN[home], Reply(body=multistatus())]}) as (port, _):
         with pytest.raises(Unavailable):
             await port.calendars()

@@ -125,6 +125,21 @@ def test_rules_are_written_as_they_were_read() -> None:
     assert write_rule(_rule(raw), None, dates=False) == raw
 
 
+def test_skip_never_stands_without_its_calendar_system() -> None:
+    """RFC 7529 §4.1; the Gregorian one need not be named in JSCalendar."""
+    rule = {"@type": "RecurrenceRule", "frequency": "monthly", "skip": "forward"}
+    raw = write_rule(rule, None, dates=False)
+    assert raw == "RSCALE=GREGORIAN;FREQ=MONTHLY;SKIP=FORWARD"
+    assert _rule(raw) == rule
+
+
+def test_what_is_so_by_default_is_not_written() -> None:
+    """Not every server takes RSCALE."""
+    rule = {"@type": "RecurrenceRule", "frequency": "monthly", "skip": "omit", "rscale": "gregorian"}
+    assert write_rule(rule, None, dates=False) == "FREQ=MONTHLY"
+    assert write_rule(rule | {"rscale": "hebrew"}, None, dates=False) == "RSCALE=HEBREW;FREQ=MONTHLY;SKIP=OMIT"
+
+
 def _event(**members: object) -> dict[str, object]:
     return {"@type": "Event", "uid": "u", "start": "2025-03-29T02:30:00", "timeZone": "Europe/Berlin", **members}
 

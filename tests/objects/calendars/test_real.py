@@ -77,6 +77,27 @@ async def test_an_event_lives(place: Place) -> None:
     assert (await place.call("CalendarEvent/changes", sinceState=state))["destroyed"] == [told["id"]]
 
 
+async def test_other_calendar_systems_where_the_server_takes_them(place: Place, backend: str) -> None:
+    """RFC 7529 §10: a client MUST NOT store RSCALE where supported-rscale-set is not advertised; Cyrus does that."""
+    end_of_month = {"start": "2026-12-31T12:00:00", "recurrenceRule": {"frequency": "monthly", "skip": "backward"}}
+    record = {"calendarIds": {place.id: True}, "timeZone": "Europe/Berlin", "duration": "PT1H"} | end_of_month
+    unknown = record | {"recurrenceRule": {"frequency": "monthly", "rscale": "klingon"}}
+    answer = await place.call("CalendarEvent/set", create={"k": record, "u": unknown})
+    assert answer["notCreated"]["u"]["properties"] == ["recurrenceRule"]
+    if backend == "cyrus":
+        (text,) = (await place.stored()).values()
+        assert "RRULE:RSCALE=GREGORIAN;FREQ=MONTHLY;SKIP=BACKWARD" in text
+        query = {"after": "2027-02-27T00:00:00", "before": "2027-03-02T00:00:00", "inCalendar": place.id}
+        ids = (await place.call("CalendarEvent/query", filter=query, expandRecurrences=True))["ids"]
+        assert [(await place.event(one))["start"] for one in ids] == ["2027-02-28T12:00:00"]
+    else:
+        assert answer["notCreated"]["k"]["properties"] == ["recurrenceRule"]
+        assert await place.stored() == {}
+        plain = record | {"recurrenceRule": {"frequency": "monthly", "rscale": "gregorian", "skip": "omit"}}
+        answer = await place.call("CalendarEvent/set", create={"k": plain})
+        assert answer["created"]["k"]["recurrenceRule"] == {"@type": "RecurrenceRule", "frequency": "monthly"}
+
+
 async def test_what_another_client_does_is_seen(place: Place) -> None:
     state = (await place.call("CalendarEvent/get", ids=[]))["state"]
     await place.server.put(place.path, "x.ics", event("theirs@example.org", "Theirs", more="X-OWN:1\r\n"))
