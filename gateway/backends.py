@@ -222,7 +222,7 @@ class MailBackends:
         hold = self._hold(credentials)
         box, offered = await self._outbox(name, shared, credentials.username, proven, hold)
         if offered is not None:
-            capabilities[SUBMISSION] = submission_capability(offered, hold)
+            capabilities[SUBMISSION] = submission_capability(offered, hold, time.time())
             capabilities[MDN] = {}
         filters = await self._filters(name, shared, proven)
         if filters is not None and shared.filtering is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from adapters.errors import InvalidData
@@ -53,6 +54,15 @@ class SubmissionFacts:
         """The largest message in octets, None where the server doesn't say."""
         sizes = self.extensions.get("SIZE") or ["0"]
         return int(sizes[0]) or None if sizes[0].isdigit() else None
+
+    def longest_hold(self, now: float) -> int:
+        """Seconds for which the server holds a message (RFC 4865 §4), 0 for not at all. now: seconds since 1970."""
+        interval, *until = self.extensions.get("FUTURERELEASE") or ["0"]
+        try:
+            latest = datetime.fromisoformat(until[0]).timestamp() - now
+            return max(0, int(min(int(interval), latest)))
+        except (ValueError, IndexError, OverflowError):  # both are required
+            return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _USEFUL: Final = (
     "DELIVERBY",
     "MT-PRIORITY",
     "REQUIRETLS",
+    "FUTURERELEASE",
 )
 PARAMETERS: Final = {
     "RET": "DSN",
@@ -32,16 +33,21 @@ PARAMETERS: Final = {
     "BY": "DELIVERBY",
     "MT-PRIORITY": "MT-PRIORITY",
     "REQUIRETLS": "REQUIRETLS",
+    "HOLDFOR": "FUTURERELEASE",
+    "HOLDUNTIL": "FUTURERELEASE",
 }
 """Envelope parameters that are passed on -> the extension that must be offered."""
 
 
-def submission_capability(facts: SubmissionFacts, hold: Hold | None) -> dict[str, Any]:
-    """The account's object. hold: how messages may wait, if they may."""
+def submission_capability(facts: SubmissionFacts, hold: Hold | None, now: float) -> dict[str, Any]:
+    """The account's object. hold: how messages may wait at the gateway, if they may. now: seconds since 1970."""
     offered = {name: list(facts.extensions[name]) for name in _USEFUL if name in facts.extensions}
+    longest = facts.longest_hold(now) if hold is None else hold.most
     if hold is not None:
         offered["FUTURERELEASE"] = []  # RFC 4865: by the gateway itself, whatever the server can
-    return {"maxDelayedSend": 0 if hold is None else hold.most, "submissionExtensions": offered}
+    elif not longest:
+        offered.pop("FUTURERELEASE", None)
+    return {"maxDelayedSend": longest, "submissionExtensions": offered}
 
 
 def outbox_of(account: Account) -> Outbox:

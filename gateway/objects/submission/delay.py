@@ -1,4 +1,7 @@
-"""When a message is to be sent: HOLDFOR and HOLDUNTIL of an envelope (RFC 4865, RFC 8621 §7), checked."""
+"""When a message is to be sent: HOLDFOR and HOLDUNTIL of an envelope (RFC 4865, RFC 8621 §7), checked.
+
+The gateway holds it where it can, since that can be undone, else the server does (docs/decisions/0012-sending.md).
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +22,8 @@ def due_of(box: Outbox, envelope: SmtpEnvelope, now: float) -> float | None:
     wanted = {name: given[name] for name in ("HOLDFOR", "HOLDUNTIL") if name in given}
     if not wanted:
         return None
-    if box.hold is None:
+    most = box.offered.longest_hold(now) if box.hold is None else box.hold.most
+    if not most:
         raise _invalid("messages cannot be held here (maxDelayedSend is 0)")
     if len(wanted) > 1:  # RFC 4865 §4.1
         raise _invalid("HOLDFOR and HOLDUNTIL exclude each other")
@@ -27,14 +31,14 @@ def due_of(box: Outbox, envelope: SmtpEnvelope, now: float) -> float | None:
         raise _invalid("what goes out from the null address is not held")
     ((name, value),) = wanted.items()
     due = now + _interval(value) if name == "HOLDFOR" else _moment(value)
-    if due > now + box.hold.most:
-        raise _invalid(f"a message may be held for at most {box.hold.most} seconds")
+    if due > now + most:
+        raise _invalid(f"a message may be held for at most {most} seconds")
     _check_deliver_by(given, due - now)
     return due if due > now else None
 
 
 def without_hold(envelope: SmtpEnvelope) -> SmtpEnvelope:
-    """The envelope as it goes to a server when its time has come."""
+    """The envelope as it goes to a server when its time has come, or to one that is not to hold it."""
     kept = {
         name: value
         for name, value in envelope.mail_from.parameters.items()

@@ -226,8 +226,10 @@ async def _send(
     envelope = envelope_of(wanted["envelope"], letter, identity["email"], box.senders)
     order = Order(wanted["identityId"], wanted["emailId"], envelope, letter, then)
     due = due_of(box, envelope, time.time())
-    if due is None or box.hold is None:
+    if due is None:
         submission = await hand_over(box, replace(order, envelope=without_hold(envelope)))
+    elif box.hold is None:
+        submission = await hand_over(box, replace(order, due=due))
     else:
         submission = await keep(box, mail.id, box.hold, order, due)
     box.remember(submission["id"], submission["emailId"])

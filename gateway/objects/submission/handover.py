@@ -35,13 +35,17 @@ LOST_SECONDS: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One submission that is wanted. then: what is to become of the Email, see `follow_up`."""
+    """One submission that is wanted.
+
+    then: what is to become of the Email, see `follow_up`. due: when the server shall send it, seconds since 1970.
+    """
 
     identity_id: str
     email_id: str
     envelope: SmtpEnvelope
     letter: Letter
     then: Record | None = None
+    due: float | None = None
 
     @property
     def key(self) -> str:
@@ -122,8 +126,8 @@ def submission_of(order: Order, key: str, now: float) -> Record:
         "emailId": order.email_id,
         "threadId": order.letter.thread_id,
         "envelope": to_json(order.envelope),
-        "sendAt": utc_date(now),
-        "undoStatus": "final",  # RFC 8621 §7: once it is not held any more
+        "sendAt": utc_date(order.due or now),
+        "undoStatus": "final",  # RFC 8621 §7: from here on it cannot be recalled, also where the server holds it
         "deliveryStatus": delivery_status(None, order.envelope),
         "dsnBlobIds": [],
         "mdnBlobIds": [],

@@ -7,6 +7,8 @@ from adapters.ports.submission import EightBit, Outcome, SmtpEnvelope, SmtpReply
 from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import refusals
 
+_PARAMETERS: Final = frozenset({501, 504, 555})
+"""RFC 5321 §4.1.1.11: what a server says to parameters that it does not take."""
 _TOO_LARGE: Final = ("5.3.4", "5.2.3")
 TEMPORARY: Final = frozenset({"serverUnavailable", "serverFail"})
 """SetErrors of what may be taken another time."""
@@ -65,6 +67,8 @@ def _of_sender(reply: SmtpReply, most: int) -> SetError:
         return SetError("tooLarge", reply.line, maxSize=most)
     if reply.code < 500:
         return _temporary(reply)
+    if reply.code in _PARAMETERS and not _enhanced(reply).startswith("5.1."):  # RFC 3463 §3.2: not of the address
+        return SetError("invalidProperties", reply.line, ["envelope"])
     kind = "forbiddenToSend" if reply.code in {530, 535} else "forbiddenMailFrom"
     return SetError(kind, reply.line)
 
