@@ -104,6 +104,7 @@ class ImapConfig:
     idle_seconds: float = number(300.0, 1, 1700)  # RFC 9051 §5.4: a server may drop an idle client after 30 minutes
     id_source: Literal["auto", "emailid", "x-gm-msgid", "x-guid", "fingerprint"] = "auto"
     virtual_folders: tuple[str, ...] = ()
+    shared_mailboxes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What one request may touch: the proven login, its accounts, the request's creation ids."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from gateway.jmap.capabilities import CoreLimits
@@ -28,6 +28,7 @@ class Account:
     keeps them fresh while somebody listens.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
+    view: where the account is another owner's, what stands for all that this login sees of it (`ids.view_id`).
     """
 
     id: str
@@ -42,6 +43,24 @@ class Account:
     calendar_watch: Watch | None = None
     signatures: Signatures | None = None
     watch: Watch | None = None
+    view: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What is kept of the account is kept under this: what others share is not the same for all who see it."""
+        return self.view or self.id
+
+    def joined(self, other: "Account") -> "Account":
+        """The same account with what its owner shares by another protocol as well: mail, calendars."""
+        return replace(
+            self,
+            is_read_only=self.is_read_only and other.is_read_only,
+            capabilities={**self.capabilities, **other.capabilities},
+            mail=other.mail if self.mail is None else self.mail,
+            watch=other.watch if self.watch is None else self.watch,
+            calendars=other.calendars if self.calendars is None else self.calendars,
+            calendar_watch=other.calendar_watch if self.calendar_watch is None else self.calendar_watch,
+        )
 
     @property
     def own_address(self) -> str:
@@ -85,6 +104,17 @@ class Login:
     accounts: Mapping[str, Account]
     primary: Mapping[str, str]
     push: PushSubscriptions | None = None
+
+
+def accounts_of(own: Account, shared: Iterable[Account]) -> dict[str, Account]:
+    """The accounts of a login by id (RFC 8620 §1.6.2): its own, and one for each owner who shares anything with it.
+
+    shared: what the backends found, each for itself; what has one id becomes one account.
+    """
+    found: dict[str, Account] = {}
+    for account in shared:
+        found[account.id] = found[account.id].joined(account) if account.id in found else account
+    return {own.id: own} | {account_id: account for account_id, account in found.items() if account_id != own.id}
 
 
 class BlobSource(Protocol):

@@ -6,7 +6,7 @@ RFC 9051 §6.3.9-6.3.11 and §7.3, RFC 5819 (LIST-STATUS), RFC 6154 (SPECIAL-USE
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.imap import utf7
 from adapters.imap.responses import Untagged
@@ -58,12 +58,34 @@ class Listed:
         return next((role for use, role in ROLES.items() if use in self.attributes), None)
 
 
+Prefixes = tuple[tuple[str, str | None], ...]
+"""Prefixes of namespaces, each with its hierarchy delimiter."""
+
+
+class Place(NamedTuple):
+    """Where mailboxes lie that are not the login's own.
+
+    owner: whose they are, by the name that the server gives; None in a namespace that is nobody's (RFC 2342 §5).
+    prefix: what their names begin with, ending in the delimiter where there is one.
+    """
+
+    owner: str | None
+    prefix: str
+    delimiter: str | None
+
+    @property
+    def top(self) -> str:
+        """The mailbox that the prefix names: of an owner his INBOX, on Cyrus and Dovecot."""
+        return self.prefix.removesuffix(self.delimiter or "")
+
+
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """NAMESPACE (RFC 9051 §6.3.10): prefixes of the login's own mailboxes, and of everybody else's."""
+    """NAMESPACE (RFC 9051 §6.3.10): prefixes of the login's own mailboxes, of other users', and of nobody's."""
 
-    personal: tuple[tuple[str, str | None], ...] = (("", None),)
-    foreign: tuple[tuple[str, str | None], ...] = ()
+    personal: Prefixes = (("", None),)
+    others: Prefixes = ()
+    public: Prefixes = ()
 
     @property
     def prefix(self) -> str:
@@ -77,11 +99,26 @@ class Namespaces:
 
     def is_personal(self, path: str) -> bool:
         """Whether the mailbox is the login's own: the namespace with the longest fitting prefix decides."""
-        if path == INBOX or not self.foreign:
-            return True
+        return self._foreign(path) is None
+
+    def place(self, path: str) -> Place | None:
+        """Where a mailbox belongs that is not the login's own; None for one that is, or that is only a level."""
+        found = self._foreign(path)
+        if found is None:
+            return None
+        prefix, delimiter = found
+        if found not in self.others:
+            return Place(None, prefix, delimiter)
+        name = path.removeprefix(prefix) if path.startswith(prefix) else ""
+        owner = name.split(delimiter, 1)[0] if delimiter else name
+        return Place(owner, f"{prefix}{owner}{delimiter or ''}", delimiter) if owner else None
+
+    def _foreign(self, path: str) -> tuple[str, str | None] | None:
+        if path == INBOX:
+            return None
         own = max((len(prefix) for prefix, _ in self.personal if path.startswith(prefix)), default=-1)
-        other = max((len(prefix) for prefix, mark in self.foreign if _within(path, prefix, mark)), default=-1)
-        return own >= other
+        fitting = [found for found in (*self.others, *self.public) if _within(path, *found) and len(found[0]) > own]
+        return max(fitting, key=lambda found: len(found[0]), default=None)
 
     def views(self) -> Iterator[str]:
         """Prefixes of further personal namespaces named like Dovecot's for virtual mailboxes."""
@@ -92,8 +129,8 @@ class Namespaces:
 
 def parse_namespaces(response: Untagged) -> Namespaces:
     """The NAMESPACE response: personal, other users', shared; each NIL or a list of (prefix delimiter …)."""
-    kinds = [*map(_prefixes, response.values[:3]), (), (), ()]
-    return Namespaces(kinds[0] or (("", None),), kinds[1] + kinds[2])
+    personal, others, public = [*map(_prefixes, response.values[:3]), (), (), ()][:3]
+    return Namespaces(personal or (("", None),), others, public)
 
 
 def parse_list(response: Untagged) -> Listed | None:
@@ -208,7 +245,7 @@ def decode_path(name: bytes | None) -> str:
     return INBOX if path.upper() == INBOX else path
 
 
-def _prefixes(value: Value) -> tuple[tuple[str, str | None], ...]:
+def _prefixes(value: Value) -> Prefixes:
     found: list[tuple[str, str | None]] = []
     for entry in value if isinstance(value, list) else ():
         if isinstance(entry, list) and len(entry) >= 2:

@@ -64,7 +64,7 @@ class Nature:
 async def probe(connection: Connection, forced: IdSource | None, virtual_prefixes: tuple[str, ...]) -> Nature:
     """Learn the nature of a server over one connection. Raises Unsupported where it lacks the `forced` source."""
     capabilities = connection.capabilities
-    namespaces = await _namespaces(connection)
+    namespaces = await namespaces_of(connection)
     guid = await _has_guid(connection) if forced in (None, "x-guid") and b"OBJECTID" not in capabilities else False
     source = forced or _best_source(capabilities, guid=guid)
     if source not in _sources(capabilities, guid=guid):
@@ -95,7 +95,8 @@ def _best_source(capabilities: frozenset[bytes], *, guid: bool) -> IdSource:
     return _sources(capabilities, guid=guid)[0]
 
 
-async def _namespaces(connection: Connection) -> Namespaces:
+async def namespaces_of(connection: Connection) -> Namespaces:
+    """Where the mailboxes of the login are, and those of others (RFC 2342 §5)."""
     if not {b"NAMESPACE", b"IMAP4REV2"} & connection.capabilities:
         return Namespaces()
     completion = await connection.command("NAMESPACE")

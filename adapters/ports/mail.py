@@ -24,6 +24,8 @@ IdSource = Literal["emailid", "x-gm-msgid", "x-guid", "fingerprint"]
 class MailFacts:
     """What the backend turned out to be, known after `MailPort.open`.
 
+    personal_prefix: what no name of a Mailbox begins with; where new ones go.
+
     thread_ids: the backend gives every message a THREADID (RFC 8474 §5.2); else the gateway threads by itself.
     """
 
@@ -65,6 +67,11 @@ class Folder:
     virtual: bool
     rights: frozenset[str] | None
     status: FolderStatus | None
+
+    @property
+    def readable(self) -> bool:
+        """Whether its messages may be seen: it can be selected, and the login has the right to (RFC 4314 §2.1 `r`)."""
+        return self.selectable and (self.rights is None or "r" in self.rights)
 
 
 @dataclass(slots=True)
@@ -207,7 +214,9 @@ class MailPort(Protocol):
         ...
 
     async def folders(self) -> Sequence[Folder]:
-        """All folders of the login's personal namespace with fresh STATUS, true as of this call.
+        """All folders of the login's personal namespace, or of those that one owner shares, with fresh STATUS.
+
+        True as of this call, the rights of shared ones too.
 
         A backend may give the very same sequence as before where nothing in it changed.
         """

@@ -147,7 +147,7 @@ plugin {{
   quota = count:User quota
   quota_rule = *:storage=1G
   quota_vsizes = yes
-  acl = vfile
+  acl = vfile::cache_secs=0
   acl_user = %u
   acl_shared_dict = file:{directory}/shared/mailboxes
 }}

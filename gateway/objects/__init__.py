@@ -84,7 +84,7 @@ class Blobs:
 
     async def find(self, account: Account, blob_id: str) -> OpenBlob | None:
         """See gateway.context.BlobSource."""
-        blob = await self._uploads.open(account.id, blob_id)
+        blob = await self._uploads.open(account.key, blob_id)
         for source in self._stored:
             blob = blob or await source.find(account, blob_id)
         return blob

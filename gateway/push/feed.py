@@ -68,7 +68,7 @@ class Feed:
         async with contextlib.AsyncExitStack() as stack:
             for account in login.accounts.values():
                 hear = functools.partial(feed._hear, account.id)
-                await stack.enter_async_context(store.subscribe(f"account/{account.id}", hear))
+                await stack.enter_async_context(store.subscribe(f"account/{account.key}", hear))
             await feed._catch_up()
             for account in login.accounts.values():
                 for watch in feed._watches(account):

@@ -2,10 +2,15 @@
 
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from adapters.errors import Conflict, Forbidden, NotFound
 from adapters.ports.mail import Folder, FolderStatus
 from gateway.sync import ids
 from gateway.sync.mailboxes import Box
+
+AWAY: Final = (NotFound, Conflict, Forbidden)
+"""What a folder answers that is not as the listing said: it is gone, or another, or closed to the login by now."""
 
 
 @dataclass(slots=True)

@@ -84,3 +84,13 @@ def thread_id(namespace: str, native: bytes) -> str:
 def account_id(namespace: str, owner: str) -> str:
     """The account of an owner: the same for every login that may see the owner's data."""
     return to_text("a", Digester(namespace, "account").digest(owner.encode()))
+
+
+def shared_account_id(namespace: str, prefix: str) -> str:
+    """The account of mailboxes that are nobody's own, by the prefix of their namespace (RFC 2342)."""
+    return to_text("a", Digester(namespace, "shared").digest(prefix.encode("utf-8", "surrogatepass")))
+
+
+def view_id(viewer: str, account: str) -> str:
+    """What stands for all that one account's login sees of another's account: rights differ, so nothing is common."""
+    return to_text("v", Digester(viewer, "view").digest(account.encode()))

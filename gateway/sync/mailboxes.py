@@ -34,7 +34,7 @@ class Box:
 class Mailbox:
     """A Mailbox object (RFC 8621 §2) but for the thread counts, which `Threads.counts` gives.
 
-    path, uid_validity, selectable: what to call it towards the backend.
+    path, uid_validity: what to call it towards the backend. readable: whether it tells of its messages.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Mailbox:
     rights: Mapping[str, bool]
     path: str
     uid_validity: int
-    selectable: bool
+    readable: bool
     total_emails: int
     unread_emails: int
 
@@ -111,25 +111,30 @@ _EVERYTHING = frozenset("lrswipkxtea")
 _OBSOLETE = {"c": frozenset("kx"), "d": frozenset("xte")}  # RFC 4314 §2.1.1
 
 
-def rights_of(folder: Folder) -> dict[str, bool]:
-    """MailboxRights in the order of RFC 8621 §2."""
+def rights_of(folder: Folder, prefix: str = "") -> dict[str, bool]:
+    """MailboxRights in the order of RFC 8621 §2. prefix: of the namespace."""
     given = _EVERYTHING if folder.rights is None else folder.rights
     for old, new in _OBSOLETE.items():
         if old in given:
             given |= new
     rights = {name: set(needed) <= given and (folder.selectable or not items) for name, needed, items in _RIGHTS}
-    if folder.delimiter is None:
+    if folder.delimiter is None or lies_beside(folder.path, folder.delimiter, prefix):
         rights["mayCreateChild"] = False
-    if roles.is_inbox(folder.path):
+    if roles.is_inbox(folder):
         # RFC 9051 §6.3.5: INBOX cannot be deleted; §6.3.6: renaming it moves the messages and leaves it in place
         rights["mayRename"] = rights["mayDelete"] = False
     return rights
 
 
+def lies_beside(path: str, delimiter: str, prefix: str) -> bool:
+    """Whether what a server puts below a folder is shown beside it: its name is the namespace's."""
+    return bool(prefix) and f"{path}{delimiter}".upper() == prefix.upper()
+
+
 def segments(folder: Folder, prefix: str) -> list[str]:
     """The folder's place in the tree; the personal namespace's prefix is no part of it."""
     path = folder.path
-    if roles.is_inbox(path) or not folder.delimiter:
+    if roles.is_inbox(folder) or not folder.delimiter:
         return [path]
     stripped = path[len(prefix) :] if prefix and path.startswith(prefix) and path != prefix else path
     parts = stripped.split(folder.delimiter)
@@ -153,7 +158,7 @@ def build(boxes: Iterable[Box], prefix: str, orders: Mapping[str, int] = Mapping
         names.add((parent, name))
         role = by_path.get(box.folder.path)
         order = orders.get(box.id, roles.SORT_ORDERS.get(role, 10))
-        mailboxes.append(_mailbox(box, name, parent, role, order))
+        mailboxes.append(_mailbox(box, name, parent, role, order, rights_of(box.folder, prefix)))
     return Mailboxes(mailboxes)
 
 
@@ -167,12 +172,14 @@ def _parent(where: tuple[str, ...], placed: Mapping[tuple[str, ...], Box], box: 
 
 
 def _name(parts: tuple[str, ...], box: Box) -> str:
-    if roles.is_inbox(box.folder.path):
+    if roles.is_inbox(box.folder):
         return "Inbox"
     return unicodedata.normalize("NFC", (box.folder.delimiter or "").join(parts))  # RFC 5198 §3
 
 
-def _mailbox(box: Box, name: str, parent: str | None, role: str | None, order: int) -> Mailbox:
+def _mailbox(
+    box: Box, name: str, parent: str | None, role: str | None, order: int, rights: Mapping[str, bool]
+) -> Mailbox:
     return Mailbox(
         id=box.id,
         name=name,
@@ -180,10 +187,10 @@ def _mailbox(box: Box, name: str, parent: str | None, role: str | None, order: i
         role=role,
         sort_order=order,
         is_subscribed=box.folder.subscribed,
-        rights=rights_of(box.folder),
+        rights=rights,
         path=box.folder.path,
         uid_validity=box.uid_validity,
-        selectable=box.folder.selectable,
+        readable=box.folder.readable,
         total_emails=box.total,
         unread_emails=box.unread,
     )

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from adapters.errors import Conflict, NotFound
 from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest
 from gateway.sync import folders, ids
 from gateway.sync.emails import Emails
@@ -99,7 +98,7 @@ class Opening:
             return
         try:
             found = await self._host.port.newest(mailbox.path, status.uid_validity, PAGE)
-        except (NotFound, Conflict):
+        except folders.AWAY:
             return
         if found is not None and _statuses(self._folders).get(mailbox.path) == status:
             self._pages[mailbox.path] = _Page(status, found)

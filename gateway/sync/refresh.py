@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
-from adapters.errors import Conflict, NotFound
 from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPort, ThreadHeaders
 from gateway.sync import folders, ids, roles
 from gateway.sync.copies import Known
@@ -111,10 +110,10 @@ class Refresh:
         moved = []
         for folder, box in matching.same:
             self._stage.put_box(replace(box, folder=_without_status(folder)))
-            if not folder.selectable and box.cursor is not None:
+            if not folder.readable and box.cursor is not None:
                 self._stage.clear(box.number)
                 self._stage.set_cursor(box.number, None)
-            elif folder.status is not None and folder.selectable:
+            elif folder.status is not None and folder.readable:
                 if box.cursor is None:
                     matching.created.append(folder)
                 elif folders.moved(folder.status, box.cursor):
@@ -138,7 +137,7 @@ class Refresh:
             known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
             try:
                 deltas.append((box.number, await self._port.changes(folder.path, box.cursor, known)))
-            except (NotFound, Conflict) as error:
+            except folders.AWAY as error:
                 self._moved_away(folder, error)
         for number, delta in deltas:
             if delta.reset:
@@ -173,7 +172,7 @@ class Refresh:
             if folder.status is None or box.cursor is None or not folders.moved(folder.status, box.cursor):
                 continue
             known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
-            with contextlib.suppress(NotFound, Conflict):
+            with contextlib.suppress(*folders.AWAY):
                 delta = await self._port.changes(folder.path, box.cursor, known)
                 if not delta.reset:
                     await self._arrive(box.number, delta.arrivals)
@@ -194,14 +193,14 @@ class Refresh:
 
     async def _fill(self, box: Box, folder: Folder) -> None:
         """Read a whole folder into an empty box; the cursor is the snapshot's, from where deltas overlap."""
-        if folder.status is None or not folder.selectable:
+        if folder.status is None or not folder.readable:
             return
         try:
             if folder.status.messages:
                 async for arrivals in self._stream(folder):
                     await self._arrive(box.number, arrivals)
                 self._restless = True
-        except (NotFound, Conflict) as error:
+        except folders.AWAY as error:
             self._moved_away(folder, error)
             self._stage.clear(box.number)
             return
@@ -227,7 +226,7 @@ class Refresh:
         try:
             async for arrivals in self._port.facts(folder.path, folder.status.uid_validity if folder.status else 0):
                 _extend(whole, arrivals)
-        except (NotFound, Conflict) as error:
+        except folders.AWAY as error:
             self._moved_away(folder, error)
             return
         same_path = folder.path == box.folder.path
@@ -266,7 +265,7 @@ def _without_status(folder: Folder) -> Folder:
 
 def _reading_order(folder: Folder) -> tuple[bool, int, str]:
     """INBOX first, then the largest."""
-    return not roles.is_inbox(folder.path), -(folder.status.messages if folder.status else 0), folder.path
+    return not roles.is_inbox(folder), -(folder.status.messages if folder.status else 0), folder.path
 
 
 def _ascending(arrivals: Arrivals) -> Arrivals:

@@ -53,8 +53,16 @@ KNOWN = frozenset(
 _BY_NAME = {name: (role, rank) for role, names in NAMES.items() for rank, name in enumerate(names)}
 
 
-def is_inbox(path: str) -> bool:
-    """RFC 9051 §5.1: the name INBOX is special in any case."""
+def is_inbox(folder: Folder) -> bool:
+    """RFC 9051 §5.1: the name INBOX is special in any case; another owner's has another name, and the server says so.
+
+    A folder of his that is called so is none.
+    """
+    return names_inbox(folder.path) or folder.role == "inbox"
+
+
+def names_inbox(path: str) -> bool:
+    """Whether a full name is that of the login's own inbox."""
     return path.upper() == "INBOX"
 
 
@@ -67,11 +75,11 @@ def assign(folders: Iterable[tuple[Folder, str, int]]) -> dict[str, str]:
     roles: dict[str, str] = {}
     taken: set[str] = set()
     rest: list[tuple[int, int, str, str]] = []
-    for folder, name, depth in sorted(folders, key=lambda entry: (entry[2], entry[0].path)):
-        if is_inbox(folder.path):
+    for folder, name, depth in sorted(folders, key=lambda one: (not names_inbox(one[0].path), one[2], one[0].path)):
+        if names_inbox(folder.path):
             roles[folder.path] = "inbox"
             taken.add("inbox")
-        elif folder.role in KNOWN and folder.role != "inbox":
+        elif folder.role in KNOWN:
             if folder.role not in taken:
                 roles[folder.path] = folder.role
                 taken.add(folder.role)

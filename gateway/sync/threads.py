@@ -7,10 +7,11 @@ from array import array
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from adapters.errors import AdapterError, Conflict, NotFound
+from adapters.errors import AdapterError
 from adapters.ports.mail import MailPort, ThreadHeaders
 from gateway.sync import ids, memory
 from gateway.sync.emails import Emails
+from gateway.sync.folders import AWAY
 from gateway.sync.pace import ahead, give_way
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.thread_index import ThreadIndex
@@ -182,7 +183,7 @@ class Threads:
                     unsaved += len(batch)
                     await self._enter(emails, box, batch, stored=unsaved >= _CHECKPOINT)
                     unsaved %= _CHECKPOINT
-        except (NotFound, Conflict) as error:
+        except AWAY as error:
             logger.info("folder gone while threading: %s", error)
         if wanted:
             tried.update((box, uid) for uid in self._pending(emails, box))
@@ -229,7 +230,7 @@ class Threads:
 async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, ThreadHeaders]:
     """Email digest to headers, in the backend's order. A folder that is gone costs only itself.
 
-    Raises adapters.errors.* but NotFound and Conflict.
+    Raises adapters.errors.* but `AWAY`.
     """
     found: dict[bytes, ThreadHeaders] = {}
     contents, facts = emails.contents[box], emails.boxes[box]
@@ -239,7 +240,7 @@ async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence
                 row = contents.row(headers.uid)
                 if row is not None:
                     found[emails.digest(row)] = headers
-    except (NotFound, Conflict) as error:
+    except AWAY as error:
         logger.info("folder gone while threading: %s", error)
     return found
 

@@ -41,7 +41,7 @@ async def post_upload(request: web.Request) -> web.Response:
         content_type = disposition.media_type(request.headers.get("Content-Type"))
         with found.upload_slots.take(login.username):
             try:
-                async with found.uploads.writer(account.id, limit) as writer:
+                async with found.uploads.writer(account.key, limit) as writer:
                     async for piece in bodies.pieces(request, found.config.server.body_seconds):
                         await writer.write(piece)
                     blob = await writer.finish(content_type)

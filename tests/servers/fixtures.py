@@ -63,6 +63,14 @@ def dovecot_plain() -> Iterator[Dovecot]:
 
 
 @pytest.fixture(scope="session")
+def dovecot_shared() -> Iterator[Dovecot]:
+    """Dovecot whose users may share mailboxes with each other."""
+    require_dovecot()
+    with running_dovecot(DovecotOptions(acl=True)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def cyrus() -> Iterator[Cyrus]:
     """Cyrus with IMAP, LMTP, ManageSieve, CalDAV, CardDAV and its own JMAP."""
     require("cyrus", cyrus_available(), "was not unpacked (bin/fetch-cyrus)")

@@ -85,6 +85,13 @@ class ImapClient:
         self._leave()
         self._ok(self.imap.delete(_quoted(mailbox)))
 
+    def share(self, mailbox: str, user: str, rights: str) -> None:
+        """Give another user exactly these rights to a mailbox (RFC 4314 §3.1); none at all for an empty string."""
+        if rights:
+            self._ok(self.imap.setacl(_quoted(mailbox), user, rights))
+        else:
+            self._ok(self.imap.deleteacl(_quoted(mailbox), user))
+
     def mailboxes(self) -> set[str]:
         """Names of all mailboxes that can be selected."""
         lines = [line.decode() for line in self._ok(self.imap.list()) if isinstance(line, bytes)]

@@ -74,3 +74,17 @@ def test_hash_index_is_a_multimap(entries: list[tuple[int, int]]) -> None:
     assert len(index) == len(entries)
     if entries:
         assert all(before.find(key) == numbers for key, numbers in frozen.items())
+
+
+def test_ids_of_accounts_do_not_meet() -> None:
+    """An account is the same for all who see it; what each sees of it is his own."""
+    found = {
+        ids.account_id("imap", "bob"),
+        ids.account_id("imap", "bob/"),
+        ids.account_id("other", "bob"),
+        ids.shared_account_id("imap", "bob"),
+        ids.view_id("aalice", "abob"),
+        ids.view_id("acarol", "abob"),
+        ids.view_id("abob", "aalice"),
+    }
+    assert len(found) == 7

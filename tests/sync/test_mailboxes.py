@@ -101,6 +101,21 @@ def test_rights_of_special_folders() -> None:
     assert not rights_of(folder("a", delimiter=None))["mayCreateChild"]
 
 
+def test_the_inbox_of_another_owner() -> None:
+    """The server says which it is: it lies beside the others, and what is only called so is none."""
+    found = mailboxes(
+        folder("shared/bob", role="inbox"), folder("shared/bob/inbox"), folder("shared/bob/a"), prefix="shared/bob/"
+    )
+    shown = {one.path: (one.name, one.parent_id, one.role) for one in found.values()}
+    assert shown == {
+        "shared/bob": ("Inbox", None, "inbox"),
+        "shared/bob/inbox": ("inbox", None, None),
+        "shared/bob/a": ("a", None, None),
+    }
+    rights = found["id-shared/bob"].rights
+    assert {name for name, may in rights.items() if not may} == {"mayCreateChild", "mayRename", "mayDelete"}
+
+
 # Matching
 
 

@@ -49,7 +49,7 @@ async def _copy(context: Context, source: Account, target: Account, blob_id: str
     if blob is None:
         raise SetError("notFound")
     try:
-        async with context.uploads.writer(target.id, context.limits.max_size_upload) as writer:
+        async with context.uploads.writer(target.key, context.limits.max_size_upload) as writer:
             async for piece in blob.read(0, None):
                 await writer.write(piece)
             return (await writer.finish(blob.type or "application/octet-stream")).id

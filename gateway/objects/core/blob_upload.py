@@ -117,7 +117,7 @@ async def _create(context: Context, account: Account, given: Mapping[str, Any]) 
     """The created object. Raises SetError."""
     kind = given.get("type")
     try:
-        async with context.uploads.writer(account.id, context.limits.max_size_upload) as writer:
+        async with context.uploads.writer(account.key, context.limits.max_size_upload) as writer:
             for source in given["data"]:
                 async for piece in _octets(context, account, source):
                     await writer.write(piece)

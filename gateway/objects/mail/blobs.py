@@ -33,7 +33,7 @@ class MessageBlobs:
         root, parts = path
         email_id = blob_ids.email_of(root)
         if email_id is None:
-            upload = await self._uploads.open(account.id, root)
+            upload = await self._uploads.open(account.key, root)
             return await self._below(upload, parts)
         place = await _locate(account.mail, email_id) if account.mail is not None else None
         if place is None:

@@ -14,15 +14,18 @@ MAX_MAILBOX_NAME: Final = 255
 """Octets of UTF-8."""
 
 
-def mail_capability() -> dict[str, Any]:
-    """The account's object for the mail capability; every member is required (RFC 8621 §1.3.1)."""
+def mail_capability(*, top_level: bool = True) -> dict[str, Any]:
+    """The account's object for the mail capability; every member is required (RFC 8621 §1.3.1).
+
+    top_level: whether a Mailbox may be made beside those that there are.
+    """
     return {
         "maxMailboxesPerEmail": MAX_MAILBOXES_PER_EMAIL,
         "maxMailboxDepth": None,
         "maxSizeMailboxName": MAX_MAILBOX_NAME,
         "maxSizeAttachmentsPerEmail": 50_000_000,
         "emailQuerySortOptions": list(SORTABLE),
-        "mayCreateTopLevelMailbox": True,
+        "mayCreateTopLevelMailbox": top_level,
     }
 
 

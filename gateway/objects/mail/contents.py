@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.errors import Conflict, NotFound
 from adapters.formats.email import email_properties
 from adapters.formats.mime import parse_message
 from adapters.ports.mail import FetchPlan, MailPort, MessageData
@@ -18,6 +17,7 @@ from gateway.objects.mail import blob_ids
 from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure, sections_of
 from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
+from gateway.sync.folders import AWAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def place_of(mail: MailAccount, email_id: str) -> Place | None:
 async def _fetch_group(
     port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted
 ) -> dict[str, dict[str, Any]]:
-    """Messages of one folder by one plan. A folder that is gone or was replaced meanwhile has none of them."""
+    """Messages of one folder by one plan. One that is gone, replaced or closed to the login by now has none of them."""
     first, by_uid = places[0], {place.uid: place.email_id for place in places}
     try:
         fetched = await port.fetch(first.path, first.uid_validity, list(by_uid), plan)
@@ -76,7 +76,7 @@ async def _fetch_group(
             return {by_uid[uid]: _from_whole(by_uid[uid], data, wanted) for uid, data in fetched.items()}
         found = await _misread(port, places, fetched, wanted) if plan.structure else {}
         pieces = await _pieces(port, first, fetched, wanted)
-    except (Conflict, NotFound):
+    except AWAY:
         return {}
     return found | {
         by_uid[uid]: from_pieces(by_uid[uid], data, pieces.get(uid, {}), wanted) for uid, data in fetched.items()

@@ -236,7 +236,7 @@ async def _fixed_parts(
     options: BodyOptions,
 ) -> dict[str, bytes]:
     """The beginning of each Email's JSON object: everything that never changes, without the closing brace."""
-    cache, view = context.cache, _view(account.id, names, options)
+    cache, view = context.cache, _view(account.key, names, options)
     parts = {email_id: part for email_id in ids if (part := cache.get((view, email_id))) is not None}
     missing = [email_id for email_id in ids if email_id not in parts]
     if missing:

@@ -8,6 +8,7 @@ from gateway.jmap.errors import SetError
 from gateway.objects.mail.capability import MAX_MAILBOX_NAME
 from gateway.sync import roles
 from gateway.sync.account import MailAccount
+from gateway.sync.mailboxes import lies_beside
 
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
@@ -19,7 +20,7 @@ class Tree:
         facts, emails = mail.facts, mail.emails
         self._prefix = facts.personal_prefix
         self._delimiters = {box.id: box.folder.delimiter for box in emails.boxes.values()}
-        inbox = next((box.folder for box in emails.boxes.values() if roles.is_inbox(box.folder.path)), None)
+        inbox = next((box.folder for box in emails.boxes.values() if roles.is_inbox(box.folder)), None)
         # a server without NAMESPACE tells its separator with every folder all the same
         self._delimiter = facts.delimiter or (inbox.delimiter if inbox else None)
         self.paths = {box.id: box.path for box in mail.mailboxes.values()}
@@ -36,11 +37,11 @@ class Tree:
         name = unicodedata.normalize("NFC", name)  # RFC 8621 §2: Net-Unicode (RFC 5198 §2)
         if parent_id is None:
             path = self._prefix + name
-        elif roles.is_inbox(self.paths[parent_id]) and self._prefix.upper() == f"INBOX{delimiter}":
+        elif lies_beside(self.paths[parent_id], delimiter or "", self._prefix):
             raise SetError("invalidProperties", "on this server all Mailboxes lie beside the inbox", ["parentId"])
         else:
             path = f"{self.paths[parent_id]}{delimiter}{name}"
-        if roles.is_inbox(path):
+        if roles.names_inbox(path):
             raise SetError("invalidProperties", "name belongs to the inbox", ["name"])
         return path
 

@@ -177,7 +177,7 @@ def _fetches(node: Node) -> bool:
 
 
 async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> Found:
-    boxes = [box for box in account.mailboxes.values() if box.selectable and scope in (None, box.id)]
+    boxes = [box for box in account.mailboxes.values() if box.readable and scope in (None, box.id)]
     found = {box.id: await account.port.search(box.path, box.uid_validity, asked) for box in boxes}
     return Found(found)
 

@@ -34,7 +34,7 @@ async def kinds_of(
     """The kind by Email id, None where no signature shows; ids of Emails that are gone are left out."""
     found: dict[str, str] = {}
     for email_id in email_ids:
-        if (value := context.cache.get((SMIME_LAYER, account.id, email_id))) is not None:
+        if (value := context.cache.get((SMIME_LAYER, account.key, email_id))) is not None:
             found[email_id] = value.decode()
     missing = [email_id for email_id in email_ids if email_id not in found]
     for email_id, layer in (await _layers(mail, missing)).items():
@@ -42,7 +42,7 @@ async def kinds_of(
         if kind == "unlabelled":
             kind = await _told_by_content(context, account, email_id) or _NONE
         found[email_id] = kind
-        context.cache.put((SMIME_LAYER, account.id, email_id), kind.encode())
+        context.cache.put((SMIME_LAYER, account.key, email_id), kind.encode())
     return {email_id: _KINDS[kind] for email_id, kind in found.items()}
 
 

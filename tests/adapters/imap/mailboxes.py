@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Credentials, Endpoint
-from adapters.ports.mail import Arrivals, Folder, FolderDelta, FolderStatus, IdSource, Keywords
+from adapters.ports.mail import Arrivals, Folder, FolderDelta, FolderStatus, IdSource, Keywords, MailPort
 from tests.servers.users import MailServer, User
 
 MIXED = b"""\
@@ -92,7 +92,7 @@ class Index:
         """Keywords of a known UID."""
         return self.flags[uid]
 
-    async def update(self, mail: ImapMail, path: str) -> FolderDelta:
+    async def update(self, mail: MailPort, path: str) -> FolderDelta:
         """Ask for the delta and apply it."""
         delta = await mail.changes(path, self.status, self)
         if delta.reset:

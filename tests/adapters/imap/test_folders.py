@@ -8,6 +8,7 @@ from adapters.imap import utf7
 from adapters.imap.folders import (
     Listed,
     Namespaces,
+    Place,
     chunk_names,
     decode_path,
     folder_status,
@@ -104,6 +105,19 @@ def test_namespaces() -> None:
     assert not courier.is_personal("Public")
     assert not courier.is_personal("#shared.x")
     assert parse_namespaces(response(b"NAMESPACE NIL NIL NIL")) == Namespaces()
+
+
+def test_places_of_others() -> None:
+    dovecot = parse_namespaces(response(b'NAMESPACE (("" "/")) (("shared/" "/")) (("Public/" "/"))'))
+    assert dovecot.place("shared/bob/Team/Plans") == Place("bob", "shared/bob/", "/")
+    assert dovecot.place("shared/bob") == Place("bob", "shared/bob/", "/")
+    assert dovecot.place("Public/News") == Place(None, "Public/", "/")
+    assert [dovecot.place(path) for path in ("INBOX", "Work", "shared", "shared/")] == [None] * 4
+    uw = parse_namespaces(response(b'NAMESPACE (("" "/")) (("~" "/")) NIL'))
+    assert uw.place("~bob/mail") == Place("bob", "~bob/", "/")
+    courier = parse_namespaces(response(b'NAMESPACE (("INBOX." ".")) NIL (("#shared." ".")("" "."))'))
+    assert courier.place("Anything") == Place(None, "", ".")
+    assert courier.place("#shared.x") == Place(None, "#shared.", ".")
 
 
 def test_virtual() -> None:
@@ -356,9 +370,10 @@ async def test_a_server_that_lists_garbage_ids(cyrus: Cyrus) -> None:
         inbox = await folder_named(mail, "INBOX")
         sentinel = mail._sentinel
         assert isinstance(sentinel, Sentinel)
-        sentinel._ids.clear()
+        ids = sentinel._ids
+        ids._ids.clear()
         assert inbox.status is not None
-        await sentinel._id_by_opening("INBOX", inbox.status)
-        assert sentinel._ids == {("INBOX", inbox.status.uid_validity): inbox.native_id}
-        await sentinel._id_by_opening("Nowhere", replace(inbox.status, uid_next=9))
-        assert len(sentinel._ids) == 1
+        await ids._by_opening("INBOX", inbox.status)
+        assert ids._ids == {("INBOX", inbox.status.uid_validity): inbox.native_id}
+        await ids._by_opening("Nowhere", replace(inbox.status, uid_next=9))
+        assert len(ids._ids) == 1

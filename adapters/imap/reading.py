@@ -1,0 +1,270 @@
+"""Reading mail over IMAP, from every server from plain IMAP4rev1 to one with all extensions.
+
+Each verb borrows one connection, makes sure that the folder is EXAMINEd under the UIDVALIDITY that the caller means,
+and gives the connection back. Everything here only reads, so a verb whose connection dies is run once more on a
+fresh one; only a stream that has begun is not.
+"""
+
+import asyncio
+import contextlib
+import functools
+from array import array
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from adapters.errors import NotFound, Unavailable, Unsupported
+from adapters.imap.bulk import ThreadReader
+from adapters.imap.connection import Connection
+from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts
+from adapters.imap.encoder import chunk_uids, fetch_item, paren, seqset, seqset_text
+from adapters.imap.errors import LineTooLong, Refusal
+from adapters.imap.fetch import (
+    body_item,
+    by_uid,
+    messages,
+    plan_items,
+)
+from adapters.imap.keywords import FlagSets
+from adapters.imap.newest import newest
+from adapters.imap.pool import Lane, Pool
+from adapters.imap.probe import Nature
+from adapters.imap.search import UTF8, found_uids, search_parts
+from adapters.imap.sections import decoded_sizes, read_sections
+from adapters.imap.session import SILENT_SECONDS, SLOW_SECONDS, in_folder, refresh
+from adapters.imap.tokens import Value
+from adapters.imap.writing import ImapWriting
+from adapters.ports.mail import (
+    Arrivals,
+    FetchPlan,
+    FolderDelta,
+    FolderStatus,
+    KnownMessages,
+    MailPort,
+    MessageData,
+    Newest,
+    Section,
+    ThreadHeaders,
+)
+from adapters.ports.mail_search import Criterion
+
+Result = TypeVar("Result")
+
+FIRST_BATCH: Final = 1_000
+BATCH: Final = 4_096
+FETCH_BATCH: Final = 500
+
+
+class ImapReading(ImapWriting, MailPort):
+    """What is read by path, whosever the mailboxes are. Which there are tells the subclass, and what the server is."""
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self._nature: Nature | None = None
+        self._flags = FlagSets()
+
+    async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
+        r"""What happened in a folder, see `deltas`. A message flagged `\Deleted` has vanished, one that lost the flag
+        is an arrival, whatever its UID (RFC 8621 §4.1.1). Raises NotFound, Unavailable.
+        """
+        reading = self._reading()
+
+        async def work(connection: Connection) -> FolderDelta:
+            return await folder_delta(connection, path, since, known, reading)
+
+        validity = None if since is None else since.uid_validity
+        return await self._pool.run(path, "interactive", lambda c: in_folder(c, path, validity, work), repeatable=True)
+
+    async def facts(self, path: str, uid_validity: int) -> AsyncIterator[Arrivals]:
+        """All messages of a folder, newest UIDs first; ascending inside a batch. Raises Conflict, NotFound."""
+        reading = self._reading()
+
+        async def batch(connection: Connection, wanted: Sequence[int]) -> Arrivals:
+            reader = reading.facts(path, uid_validity)
+            await stream_facts(connection, seqset_text(f"{wanted[0]}:{wanted[-1]}"), reader, reading.items)
+            return reader.take()
+
+        uids = await self._read(path, uid_validity, "bulk", existing_uids)
+        end, size = len(uids), FIRST_BATCH
+        while end:
+            start = max(0, end - size)
+            wanted = uids[start:end]
+            yield await self._read(
+                path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, lambda found: len(found.uids))
+            )
+            end, size = start, BATCH
+
+    async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
+        """The newest messages by SORT, see `newest`. Raises Conflict, NotFound."""
+        reading = self._reading()
+        return await self._read(path, uid_validity, "interactive", lambda c: newest(c, path, count, reading))
+
+    async def thread_headers(
+        self, path: str, uid_validity: int, uids: Sequence[int]
+    ) -> AsyncIterator[list[ThreadHeaders]]:
+        """Thread headers in batches in the order of `uids`, ascending inside a batch. Raises Conflict, NotFound."""
+
+        async def batch(connection: Connection, wanted: Sequence[int]) -> list[ThreadHeaders]:
+            reader = ThreadReader()
+            for piece in chunk_uids(wanted):
+                await connection.stream(
+                    "UID FETCH", seqset(piece), reader.items(), consumer=reader, timeout=SILENT_SECONDS
+                )
+            connection.hand_back(reader.take_others())
+            return reader.take()
+
+        for start in range(0, len(uids), BATCH):
+            wanted = uids[start : start + BATCH]
+            yield await self._read(path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, len))
+
+    async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
+        r"""UIDs that match and are not `\Deleted`, ascending. Raises Conflict, NotFound, Unsupported, InvalidData."""
+        esearch = bool({b"ESEARCH", b"IMAP4REV2"} & self._known().capabilities)
+
+        async def work(connection: Connection, charset: str = UTF8) -> "array[int]":
+            parts = search_parts(criterion, esearch=esearch, charset=charset)
+            await refresh(connection)
+            return found_uids(await connection.command("UID SEARCH", *parts, timeout=SLOW_SECONDS))
+
+        try:
+            return await self._read(path, uid_validity, "interactive", work)
+        except Unsupported as error:
+            if not (isinstance(error.__cause__, Refusal) and error.__cause__.code == b"BADCHARSET"):
+                raise
+        return await self._read(path, uid_validity, "interactive", lambda c: work(c, "ISO-8859-1"))
+
+    async def fetch(
+        self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
+        """What the plan asks of each message; a structure that cannot be read stays None. Raises Conflict, NotFound."""
+        try:
+            return await self._fetch(path, uid_validity, uids, plan)
+        except LineTooLong:
+            if not plan.structure:
+                raise
+        if len(uids) == 1:
+            return await self._fetch(path, uid_validity, uids, replace(plan, structure=False))
+        # One message has a structure over the cap; the others are served without it.
+        ordered, half = list(uids), len(uids) // 2
+        found = await self.fetch(path, uid_validity, ordered[:half], plan)
+        return found | await self.fetch(path, uid_validity, ordered[half:], plan)
+
+    async def _fetch(
+        self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
+        items = plan_items(plan, preview=self._known().preview)
+
+        async def some(connection: Connection, wanted: Collection[int]) -> dict[int, MessageData]:
+            found: dict[int, MessageData] = {}
+            for piece in _pieces(wanted):
+                completion = await connection.command(
+                    "UID FETCH", seqset(piece), items, timeout=SILENT_SECONDS, patient=True
+                )
+                found |= messages(completion, plan)
+            return {uid: found[uid] for uid in wanted if uid in found}
+
+        async def work(connection: Connection) -> dict[int, MessageData]:
+            found = await some(connection, uids)
+            missing = [uid for uid in uids if uid not in found]
+            if missing:  # gone, or younger than the last command on this connection
+                await refresh(connection)
+                found |= await some(connection, missing)
+            return found
+
+        return await self._read(path, uid_validity, "interactive", work) if uids else {}
+
+    async def sections(
+        self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]
+    ) -> dict[int, dict[Section, bytes]]:
+        """Pieces of messages; those that are gone or do not exist are left out. Raises Conflict."""
+        if not wanted:
+            return {}
+        return await self._read(path, uid_validity, "interactive", lambda c: read_sections(c, wanted))
+
+    async def decoded_sizes(self, path: str, uid_validity: int, uid: int, part_ids: Sequence[str]) -> Mapping[str, int]:
+        """Decoded octets of the parts that the server can decode. Raises Conflict, NotFound."""
+        if not part_ids or not {b"BINARY", b"IMAP4REV2"} & self._known().capabilities:
+            return {}
+
+        return await self._read(path, uid_validity, "interactive", lambda c: decoded_sizes(c, uid, part_ids))
+
+    async def stream(self, path: str, uid_validity: int, uid: int, part_id: str | None) -> AsyncIterator[bytes]:
+        """The octets of a part as stored. Raises Conflict, NotFound; Unavailable also in the middle."""
+        pieces: asyncio.Queue[bytes | Exception | None] = asyncio.Queue(1)
+        items = paren(fetch_item("UID"), fetch_item(body_item(part_id)))
+
+        async def work(connection: Connection) -> None:
+            for _ in range(2):
+                completion = await connection.literal_to(
+                    "UID FETCH", seqset([uid]), items, sink=pieces.put, timeout=SILENT_SECONDS
+                )
+                if (found := by_uid(completion).get(uid)) is not None:
+                    return _check_body(found)
+                await refresh(connection)
+            raise NotFound("message is gone")
+
+        async def pump() -> None:
+            end: Exception | None = None
+            try:
+                await self._pool.run(path, "bulk", lambda c: in_folder(c, path, uid_validity, work, strict=True))
+            except Exception as error:  # noqa: BLE001 - it is raised where the pieces are read
+                end = error
+            await pieces.put(end)
+
+        task = asyncio.ensure_future(pump())
+        try:
+            while isinstance(piece := await pieces.get(), bytes):
+                if piece:
+                    yield piece
+            if piece is not None:
+                raise piece
+        finally:  # the reader may have gone early: let the connection go too
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _known(self) -> Nature:
+        """What the server is. Raises Unavailable before `open`."""
+        if self._nature is None:
+            raise Unavailable("not open")
+        return self._nature
+
+    def _reading(self) -> Reading:
+        nature = self._known()
+        return Reading(nature.id_source, nature.thread_ids, self._flags)
+
+    async def _read(
+        self, path: str, uid_validity: int, lane: Lane, work: Callable[[Connection], Awaitable[Result]]
+    ) -> Result:
+        """`work` in a folder under the UIDVALIDITY that the caller means. Raises Conflict where it is another."""
+
+        return await self._pool.run(
+            path, lane, lambda c: in_folder(c, path, uid_validity, work, strict=True), repeatable=True
+        )
+
+
+async def _all_of(
+    wanted: Sequence[int],
+    read: Callable[[Connection, Sequence[int]], Awaitable[Result]],
+    count: Callable[[Result], int],
+    connection: Connection,
+) -> Result:
+    """`read`, once more where some are missing: gone, or younger than the last command on this connection."""
+    found = await read(connection, wanted)
+    if count(found) < len(wanted):
+        await refresh(connection)
+        found = await read(connection, wanted)
+    return found
+
+
+def _pieces(uids: Collection[int]) -> list[list[int]]:
+    """UIDs in groups that fit into a command and whose answers fit into memory."""
+    ordered = sorted(uids)
+    groups = [ordered[start : start + FETCH_BATCH] for start in range(0, len(ordered), FETCH_BATCH)]
+    return [piece for group in groups for piece in chunk_uids(group)]
+
+
+def _check_body(items: Mapping[bytes, Value]) -> None:
+    """A part that does not exist is NIL (RFC 9051 §7.5.2); one that was streamed is an empty string by now."""
+    if not any(name.startswith(b"BODY[") and value is not None for name, value in items.items()):
+        raise NotFound("no such part")
