@@ -170,7 +170,7 @@ class Other:
 
     def paths(self) -> set[str]:
         """The folders that exist: Dovecot lists a parent that was deleted as if it could still be selected."""
-        return {path for path in self.imap.mailboxes() if self.imap.imap.status(path, "(MESSAGES)")[0] == "OK"}
+        return {path for path in self.imap.mailboxes() if self.imap.exists(path)}
 
     def folder(self, pick: int) -> str:
         """Some folder; the INBOX more often than others."""
@@ -313,11 +313,12 @@ class History:
 
     async def _until_served(self, work: Callable[[JmapClient], Awaitable[None]]) -> None:
         """Until it is not answered with serverUnavailable, and nobody changed anything meanwhile."""
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             meddled = self.meddled
             try:
                 await work(self.behind.jmap)
             except Unavailable:
+                await asyncio.sleep(attempt / 10)  # as a client does
                 continue
             except AssertionError:
                 if meddled == self.meddled:
