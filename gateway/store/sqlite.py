@@ -137,6 +137,7 @@ def _prepared(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute("PRAGMA secure_delete = ON")  # RFC 8620 §7.2: URLs and keys of push subscriptions are erased
     database.execute("PRAGMA cache_size = -512")  # KiB; everything is read once and then kept by whoever read it
     database.executescript(SCHEMA)
     return database

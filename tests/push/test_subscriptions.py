@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import jwt
 import pytest
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.push import subscriptions
 from gateway.push.vapid import VAPID
 from tests.client import JmapClient, jmap_client
+from tests.gateway import running_gateway
 from tests.push.conftest import MESSAGE, ask, read, subscribe
 from tests.servers.dovecot import Dovecot
 from tests.servers.imap_client import ImapClient
@@ -34,7 +36,10 @@ async def test_the_life_of_a_subscription(jmap: JmapClient, service: PushService
     assert taken.path == "/push/here?a=b"
     assert taken.headers["Content-Type"] == "application/json"
     assert int(taken.headers["TTL"]) > 0
-    code = subscriber.read(taken)["verificationCode"]
+    verification = subscriber.read(taken)
+    assert (verification["@type"], verification["pushSubscriptionId"]) == ("PushVerification", made["id"])
+    code = verification["verificationCode"]
+    assert len(code) >= 32  # of 64 characters: 24 random octets
     await asyncio.to_thread(imap.append, "INBOX", MESSAGE)
     await jmap.call("Email/query")
     wrong = await ask(jmap, "PushSubscription/set", update={made["id"]: {"verificationCode": code[:-1] + "é"}})
@@ -137,6 +142,24 @@ async def test_everybody_has_his_own(jmap: JmapClient, service: PushService, dov
         )
         assert answer["notDestroyed"] == {subscription: {"type": "notFound"}}
     assert (await ask(jmap, "PushSubscription/get", ids=[subscription]))["notFound"] == []
+
+
+async def test_what_is_destroyed_is_erased(
+    dovecot: Dovecot, service: PushService, keys: dict[str, str], tmp_path: Path
+) -> None:
+    """RFC 8620 §7.2: neither the URL nor the keys can be found in the store any more."""
+    subscriber = Subscriber()
+    kept = keys | {"store__kind": "sqlite", "store__path": str(tmp_path / "store")}
+
+    def stored() -> bytes:
+        return b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+    secrets = [b"/push/secret", subscriber.keys["p256dh"].encode(), subscriber.keys["auth"].encode()]
+    async with running_gateway(dovecot, **kept) as url, jmap_client(url, *fresh_user(dovecot)) as jmap:
+        subscription = await subscribe(jmap, service, subscriber, url=service.url("/push/secret"))
+        assert all(secret in stored() for secret in secrets)
+        await ask(jmap, "PushSubscription/set", destroy=[subscription])
+    assert not any(secret in stored() for secret in secrets)
 
 
 async def test_limits(jmap: JmapClient, service: PushService, monkeypatch: pytest.MonkeyPatch) -> None:

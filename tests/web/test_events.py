@@ -111,9 +111,17 @@ async def test_what_was_lost_on_the_way_is_told() -> None:
 
 async def test_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_source, "PING_SECONDS", (1, 900))
-    async with running() as gateway, gateway.http.get(url(gateway, ping="1"), headers=gateway.auth()) as response:
+    async with (
+        running() as gateway,
+        gateway.http.get(url(gateway, ping="0"), headers=gateway.auth()) as silent,
+        gateway.http.get(url(gateway, ping="1"), headers=gateway.auth()) as response,
+    ):
+        await event(silent)
         await event(response)
-        assert await event(response) == {"event": "ping", "data": '{"interval":1}'}
+        for _ in range(2):  # RFC 8620 §7.3: without an event id
+            assert await event(response) == {"event": "ping", "data": '{"interval":1}'}
+        await publish(gateway, Email="e-1")
+        assert (await event(silent))["event"] == "state"
 
 
 def test_ping_bounds_are_those_of_the_standard() -> None:

@@ -130,6 +130,26 @@ async def test_parts_and_messages_of_the_store_are_attached(jmap: JmapClient, im
     assert contents[2] == await jmap.download(emails["Small"]["blobId"])
 
 
+async def test_what_is_destroyed_in_the_same_call_can_be_attached(
+    jmap: JmapClient, imap: ImapClient, tier: Tier
+) -> None:
+    """RFC 8620 §6: a blob is not deleted during the call that removes the last reference to it."""
+    octets = message("Attached")
+    imap.append("INBOX", octets)
+    (old,) = (await jmap.call("Email/get", ids=None, properties=["id", "blobId", "mailboxIds"]))["list"]
+    create = {
+        "mailboxIds": old["mailboxIds"],
+        "subject": "Around it",
+        "attachments": [{"blobId": old["blobId"], "type": "message/rfc822"}],
+    }
+    answer = await jmap.call("Email/set", create={"new": create}, destroy=[old["id"]])
+    assert answer["notCreated"] is None
+    assert answer["destroyed"] == (None if tier.name == "plain" else [old["id"]])  # it can't remove single messages
+    new = answer["created"]["new"]["id"]
+    (found,) = (await jmap.call("Email/get", ids=[new], properties=["attachments"]))["list"]
+    assert await jmap.download(found["attachments"][0]["blobId"]) == octets
+
+
 async def test_creation_ids_are_known_to_later_calls(jmap: JmapClient) -> None:
     inbox = (await jmap.mailbox_ids())["Inbox"]
     answers = await jmap.sentences(

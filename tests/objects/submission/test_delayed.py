@@ -178,6 +178,22 @@ async def test_what_destroys_the_record_leaves_the_message(
     assert (await call(alice, "EmailSubmission/get", ids=[made["id"]]))["notFound"] == [made["id"]]
 
 
+async def test_what_destroys_the_email_leaves_the_message(
+    alice: JmapClient, alice_user: User, bob: JmapClient, bob_user: User
+) -> None:
+    """RFC 8621 §7.5: destroying the Email MUST NOT change the behaviour of the submission."""
+    made = (await hold(alice, of(alice_user), of(bob_user), "1"))["created"]["s"]
+    (record,) = (await call(alice, "EmailSubmission/get", ids=[made["id"]]))["list"]
+    destroyed = await call(alice, "Email/set", destroy=[record["emailId"]])
+    assert destroyed["destroyed"] == [record["emailId"]]
+    await eventually(lambda: subjects(bob))
+    await eventually(lambda: is_final(alice, made["id"]))
+
+
+async def is_final(client: JmapClient, submission_id: str) -> bool:
+    return await status(client, submission_id) == "final"
+
+
 @pytest.mark.parametrize(
     "wait",
     [

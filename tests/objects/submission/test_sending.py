@@ -118,8 +118,9 @@ async def test_a_record_is_kept_and_found(alice: JmapClient, bob_user: User) -> 
         ({"identityIds": [mine["id"]], "undoStatus": "final", "after": made["sendAt"]}, 1),
         ({"before": made["sendAt"]}, 0),
     ]:
-        found = await call(alice, "EmailSubmission/query", filter=condition, sort=[{"property": "sentAt"}])
-        assert len(found["ids"]) == count, condition
+        for name in ("emailId", "threadId", "sentAt"):  # RFC 8621 §7.3
+            found = await call(alice, "EmailSubmission/query", filter=condition, sort=[{"property": name}])
+            assert len(found["ids"]) == count, condition
     refused = await call(alice, "EmailSubmission/set", update={made["id"]: {"undoStatus": "canceled"}})
     assert refused["notUpdated"][made["id"]]["type"] == "cannotUnsend"
     since = found["queryState"]
