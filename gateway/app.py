@@ -69,7 +69,7 @@ async def services(config: Config) -> AsyncIterator[Services]:
         def make_context(login: Login) -> Context:
             return Context(login, frozenset(capabilities), limits, uploads, blobs, cache, request_id="")
 
-        postman = Postman(store, Unattended(config.auth), lasting=config.store.kind != "memory")
+        postman = Postman(store, Unattended(config.auth), config.backend_of, lasting=config.store.kind != "memory")
         backends = MailBackends(config, store, meters, judge, postman.hold)
         push = Pushing(config, store, capabilities, make_context)
         logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)

@@ -7,18 +7,21 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from adapters.errors import AdapterError, AuthFailed, Unavailable
 from gateway.context import Account
 from gateway.objects.submission import errands
-from gateway.objects.submission.delayed import release
+from gateway.objects.submission.delayed import GIVE_UP_SECONDS, give_up, release
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import next_look, settle
 from gateway.store.base import Store
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Ledger
+from gateway.sync.outbox import LEDGER_TYPES
 from gateway.unattended import Unattended
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Logins
@@ -35,22 +38,33 @@ PAUSE_SECONDS: Final = 300.0
 """When a message is tried again that nobody could log in for."""
 
 REFUSED_SECONDS: Final = 6 * 3600.0
-"""When one is tried again whose login is refused."""
+"""When one is tried again whose login is refused. After `delayed.GIVE_UP_SECONDS` it is given up, as all others."""
 
-_AT_ONCE: Final = 50
+AT_ONCE: Final = 40
+"""Accounts whose messages are sent at once."""
+
+AT_ONCE_PER_BACKEND: Final = 8
+"""Of one backend: a submission server that hangs holds up nobody else's."""
+
+_PAGE: Final = 100
 _PLACE: Final = "held"
 
 
 class Postman:
-    """logins: to be set before `run`."""
+    """backend_of: a user -> the name of the backend. logins: to be set before `run`."""
 
     logins: Logins
 
-    def __init__(self, store: Store, unattended: Unattended, *, lasting: bool) -> None:
+    def __init__(
+        self, store: Store, unattended: Unattended, backend_of: Callable[[str], str | None], *, lasting: bool
+    ) -> None:
         self._unattended = unattended
         self._store = store
         self._messages = HeldMessages(store)
+        self._backend_of = backend_of
         self._lasting = lasting and unattended.lasts
+        self._at_work: dict[str, str | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_there(self) -> bool:
@@ -65,25 +79,57 @@ class Postman:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._messages.changed.clear()
-            wait = LOOK_SECONDS
-            try:
-                wait = await self._round()
-            except AdapterError as error:
-                log.warning("what waits to be sent cannot be looked at: %s", type(error).__name__)
-            except Exception:
-                log.exception("what waits to be sent was not sent")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._messages.changed.wait()
+        try:
+            while True:
+                self._messages.changed.clear()
+                wait = LOOK_SECONDS
+                try:
+                    wait = await self._round()
+                except AdapterError as error:
+                    log.warning("what waits to be sent cannot be looked at: %s", type(error).__name__)
+                except Exception:
+                    log.exception("what waits to be sent was not sent")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._messages.changed.wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _round(self) -> float:
-        """Send what is due; seconds until the next look."""
-        for entry in await self._messages.entries(time.time(), _AT_ONCE):
-            await self._deliver(entry)
-        waiting = await self._messages.entries(float("inf"), 1)
-        return min([LOOK_SECONDS, *(max(0.0, entry.due - time.time()) for entry in waiting)])
+        """Begin what is due, as far as there is room; seconds until the next look. What ends asks for another one."""
+        now, last = time.time(), None
+        while len(self._at_work) < AT_ONCE:
+            page = await self._messages.entries(now, _PAGE, last or 0.0)
+            for entry in page:
+                self._begin(entry)
+            if len(page) < _PAGE:
+                break
+            last = page[-1]
+        coming = await self._messages.entries(now + LOOK_SECONDS, 1, now)
+        return min([LOOK_SECONDS, *(max(0.0, entry.due - time.time()) for entry in coming)])
+
+    def _begin(self, entry: Entry) -> None:
+        """Deliver beside everything else: of one account one after the other, and only a few of one backend at once."""
+        backend = self._backend_of(entry.ticket["username"])
+        busy = list(self._at_work.values()).count(backend)
+        if entry.account in self._at_work or busy >= AT_ONCE_PER_BACKEND or len(self._at_work) >= AT_ONCE:
+            return
+        self._at_work[entry.account] = backend
+        task = asyncio.create_task(self._deliver(entry))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._delivered, entry.account))
+
+    def _delivered(self, account: str, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        del self._at_work[account]
+        if task.cancelled():
+            return
+        if (error := task.exception()) is None:
+            self._messages.changed.set()
+        else:  # the list could not be written: it is looked at again in a while
+            log.warning("what waits to be sent cannot be noted: %s", type(error).__name__)
 
     async def _deliver(self, entry: Entry) -> None:
         again: Entry | None
@@ -92,16 +138,27 @@ class Postman:
         except AuthFailed:
             # Asking again and again would look like guessing. Its owner's next login brings new credentials: `renew`.
             log.warning("a message that waits needs a new login of its owner")
-            again = replace(entry, due=time.time() + REFUSED_SECONDS)
+            again = await self._later(entry, REFUSED_SECONDS)
         except AdapterError as error:
             log.warning("a message that waits was not sent: %s", type(error).__name__)
+            again = await self._later(entry, PAUSE_SECONDS)
+        except Exception:
+            log.exception("a message that waits was not sent")
             again = replace(entry, due=time.time() + PAUSE_SECONDS)
         if again is not None:
             await self._messages.enter(again)
         await self._messages.strike(entry)
 
+    async def _later(self, entry: Entry, seconds: float) -> Entry | None:
+        """What nobody can log in for: again, or None where it is given up."""
+        if entry.follows is not None:
+            over = time.time() > entry.follows + GIVE_UP_SECONDS
+        else:
+            over = await give_up(Ledger(self._store, entry.account, LEDGER_TYPES), self._messages, entry)
+        return None if over else replace(entry, due=time.time() + seconds)
+
     async def _send(self, entry: Entry) -> Entry | None:
-        if entry.follows and await next_look(Ledger(self._store, entry.account, ())) is None:
+        if entry.follows is not None and await next_look(Ledger(self._store, entry.account, LEDGER_TYPES)) is None:
             return None
         credentials = self._unattended.credentials(entry.ticket, _PLACE)
         if credentials is None:
@@ -110,7 +167,7 @@ class Postman:
             account = login.accounts.get(entry.account)
             if account is None or account.outbox is None:
                 raise Unavailable("the account cannot send now")
-            if entry.follows:
+            if entry.follows is not None:
                 return await _follow(account, entry)
             return await release(account.outbox, self._messages, entry)
 

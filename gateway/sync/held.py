@@ -25,7 +25,8 @@ _QUEUE: Final = "queue"
 class Entry:
     """A message that waits. due: seconds since 1970. ticket: what is needed to log in for it (see `Hold`).
 
-    checked: its account knew nothing of it already once. follows: it is no message, but what was to follow some.
+    checked: its account knew nothing of it already once. follows: it is no message, but what was to follow some, looked
+    for since that time (of the first entry; seconds since 1970).
     """
 
     account: str
@@ -33,7 +34,7 @@ class Entry:
     due: float
     ticket: Mapping[str, Any]
     checked: bool = False
-    follows: bool = False
+    follows: float | None = None
 
     @property
     def key(self) -> Key:
@@ -60,11 +61,12 @@ class HeldMessages:
         """Take it off the list."""
         await self._commit(_PARTITION, Delete(entry.key))
 
-    async def entries(self, before: float, limit: int) -> list[Entry]:
-        """What is due before a time, the earliest first."""
+    async def entries(self, before: float, limit: int, after: "Entry | float" = 0.0) -> list[Entry]:
+        """What is due before a time, the earliest first. after: an entry, to go on behind it, or a time."""
         end = Entry("", "", before, {}).key.name if before != float("inf") else ""
+        start = f"{after.key.name}\0" if isinstance(after, Entry) else Entry("", "", after, {}).key.name
         try:
-            rows = await self._store.scan(_PARTITION, _QUEUE, end=end, limit=limit)
+            rows = await self._store.scan(_PARTITION, _QUEUE, start, end, limit)
         except StoreUnavailable as error:
             raise Unavailable("the store does not answer") from error
         return [Entry(**orjson.loads(value)) for _, value in rows]

@@ -12,6 +12,9 @@ from gateway.sync.ledger import Ledger, Record
 
 IDENTITY: Final = "Identity"
 SUBMISSION: Final = "EmailSubmission"
+LEDGER_TYPES: Final = (IDENTITY, SUBMISSION)
+"""What the ledger of an account has a journal of."""
+
 INTENT: Final = "SubmissionIntent"
 """A submission that is under way, written before the server hears of it. Its id is the hash of what is sent."""
 
@@ -92,4 +95,4 @@ _CLOSE_SECONDS: Final = 20.0
 
 def outbox(port: SubmissionPort, senders: Senders, offered: SubmissionFacts, store: Store, account_id: str) -> Outbox:
     """The account's outbox over the store."""
-    return Outbox(account_id, port, senders, offered, Ledger(store, account_id, (IDENTITY, SUBMISSION)))
+    return Outbox(account_id, port, senders, offered, Ledger(store, account_id, LEDGER_TYPES))

@@ -21,6 +21,7 @@ from gateway.objects.submission.handover import Order, check, repeated, submissi
 from gateway.objects.submission.intents import (
     Records,
     conclude,
+    finish,
     in_flight,
     is_abandoned,
     is_kept,
@@ -30,7 +31,7 @@ from gateway.objects.submission.intents import (
 )
 from gateway.objects.submission.replies import TEMPORARY, delivery_status, of_error, refusal
 from gateway.sync.held import Entry, HeldMessages, Hold
-from gateway.sync.ledger import Edit, Record
+from gateway.sync.ledger import Edit, Ledger, Record
 from gateway.sync.outbox import HELD, INTENT, SUBMISSION, Outbox
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ RETRY_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0)
 BUSY_SECONDS: Final = 60.0
 """When is looked again for what another process is at, or for what is on the list and not held: is it about to be?"""
 
+_NO_LOGIN: Final = "550 5.4.7 the gateway could not log in to send it"
 _QUEUED: Final = "250 2.0.0 held by the gateway until its time"
 
 
@@ -118,6 +120,34 @@ async def renew(box: Outbox, account_id: str) -> None:
     for key, held in (await box.ledger.read(HELD)).items():
         if held["due"] < time.time() - BUSY_SECONDS:
             await box.hold.messages.enter(Entry(account_id, key, time.time(), box.hold.ticket()))
+
+
+async def give_up(ledger: Ledger, messages: HeldMessages, entry: Entry) -> bool:
+    """Tell that a message was not sent because nobody can log in for it; False while it may be tried again.
+
+    What is known to be under way or sent, without a login, is told as well. Raises AdapterError.
+    """
+    over: list[Record] = []
+
+    def edit(before: Records) -> Edit:
+        made, intent, held = Edit(), before[INTENT].get(entry.id), before[HELD].get(entry.id)
+        abandoned = intent is not None and is_abandoned(intent)
+        if intent is not None and abandoned:
+            held = intent["held"]
+        over[:] = [] if held is None or time.time() < held["first"] + GIVE_UP_SECONDS else [held]
+        if over and intent is not None and intent["data"]:
+            finish(made, before, intent, intent["submission"])
+        elif over:
+            made.delete(INTENT if abandoned else HELD, entry.id)
+            if (one := before[SUBMISSION].get(entry.id)) is not None:
+                status = {email: _status(_NO_LOGIN, "no") for email in one["deliveryStatus"]}
+                made.write(SUBMISSION, {**one, "undoStatus": "final", "deliveryStatus": status})
+        return made
+
+    await ledger.commit(edit, [HELD, INTENT, SUBMISSION])
+    for held in over:
+        await messages.drop(entry.account, held["kept"])
+    return bool(over)
 
 
 async def release(box: Outbox, messages: HeldMessages, entry: Entry) -> Entry | None:

@@ -61,7 +61,7 @@ async def expect(box: Outbox) -> None:
     """
     if box.hold is not None:
         due = ((time.time() + FOLLOW_SECONDS) // ENTRY_SECONDS + 1) * ENTRY_SECONDS
-        await box.hold.messages.enter(Entry(box.account, box.account, due, box.hold.ticket(), follows=True))
+        await box.hold.messages.enter(Entry(box.account, box.account, due, box.hold.ticket(), follows=due))
 
 
 def write_follow_up(made: Edit, intent: Record, record_id: str, at: float) -> None:
