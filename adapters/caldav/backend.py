@@ -46,16 +46,16 @@ _CONTENT: Final = {"Content-Type": "text/calendar; charset=utf-8"}
 class CalDavHome:
     """The calendars of one home; implements adapters.ports.calendars.CalendarPort. `CalDav` adds what it lacks."""
 
-    def __init__(self, connection: DavConnection, homes: tuple[str, ...] = (), owner: str | None = None) -> None:
+    def __init__(self, connection: DavConnection) -> None:
         self.connection = connection
         self.quirks: Quirks = OTHER
-        self.owner = owner
+        self.owner: str | None = None
         self.principal: str | None = None
         self.outbox: str | None = None
         self.sharing: Literal["invitation", "acl"] | None = None
         self.addresses: tuple[str, ...] = ()
         self.invitations: Invitations | None = None
-        self._homes = homes
+        self._homes: tuple[str, ...] = ()
         self._inbox: str | None = None
         self._default: str | None = None
         self._scales: tuple[str, ...] | None = None
@@ -65,20 +65,16 @@ class CalDavHome:
     async def open(self) -> CalendarFacts:
         """See CalendarPort.open."""
         found = await discover(self.connection, "caldav", HOME_SET, [NAME, ADDRESSES, OUTBOX, INBOX, NOTIFICATIONS])
-        self.principal = found.principal
-        about = found.properties
-        if not self._homes:
-            self._homes, self.owner = found.homes, found.principal or canonical(about.href)
-        elif self.owner is not None:
-            about = await properties(self.connection, self.owner, [NAME, ADDRESSES, OUTBOX, INBOX])
+        self.principal, about = found.principal, found.properties
+        self._homes, self.owner = found.homes, found.principal or canonical(about.href)
         self.outbox, self._inbox = _path(about, OUTBOX), _path(about, INBOX)
         headers = (await self.connection.request("OPTIONS", self.home)).headers
         self.quirks = recognise(headers, self.home)
         self._heard.clear()
         offered = {word.strip().lower() for word in headers.get("dav", "").split(",")}
         self.addresses, self.sharing = mail_addresses(about), _sharing(offered, self.quirks)
-        notifications = _path(found.properties, NOTIFICATIONS)
-        if self.quirks.invites and notifications is not None and self.owner == self.principal:
+        notifications = _path(about, NOTIFICATIONS)
+        if self.quirks.invites and notifications is not None:
             self.invitations = self.invitations or Invitations(self.connection, notifications)
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
@@ -243,6 +239,7 @@ class CalDavHome:
             outbox=self.outbox is not None,
             sharing=self.sharing is not None,
             scales=self._scales,
+            per_user=self.quirks.per_user,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:

@@ -1,4 +1,4 @@
-"""What a CalDAV server knows of people (RFC 6638, RFC 3744, Apple's proxies); see ports.calendar_people."""
+"""What a CalDAV server knows of people (RFC 6638, RFC 3744); see ports.calendar_people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -10,14 +10,13 @@ from adapters.dav.connection import Credentials, DavConnection, Endpoint
 from adapters.dav.discovery import properties
 from adapters.dav.hrefs import canonical, collection
 from adapters.dav.multistatus import Entry, document
-from adapters.dav.names import caldav, calendarserver, dav
+from adapters.dav.names import caldav, dav
 from adapters.errors import Forbidden, NotFound, Unsupported
 from adapters.ports.calendar_people import CalendarPrincipal, FreeBusyReply, PrincipalKind
-from adapters.ports.calendars import CalendarPort, Privilege
+from adapters.ports.calendars import Privilege
 
 _KIND: Final = caldav("calendar-user-type")
 _COLLECTIONS: Final = dav("principal-collection-set")
-_PROXIES: Final = (calendarserver("calendar-proxy-write-for"), calendarserver("calendar-proxy-read-for"))
 _PRINCIPAL: Final = (NAME, ADDRESSES, HOME_SET, _KIND, dav("resourcetype"))
 _KINDS: Final[dict[str, PrincipalKind]] = {
     "INDIVIDUAL": "individual",
@@ -75,27 +74,6 @@ class CalDav(CalDavHome):
             raise NotFound("the server offers no calendars")
         await self.invitations.accept(self.path(path))
 
-    async def homes(self) -> Sequence[CalendarPrincipal]:
-        """See HomesPort: those who made the login their proxy."""
-        if self.principal is None:
-            return []
-        own = await properties(self.connection, self.principal, _PROXIES)
-        found = {}
-        for path in dict.fromkeys(canonical(href) for name in _PROXIES for href in own.hrefs_of(name)):
-            try:
-                principal = _principal(path, await properties(self.connection, path, _PRINCIPAL))
-            except (Forbidden, NotFound):
-                continue
-            if principal.home is not None:
-                found[path] = principal
-        return list(found.values())
-
-    def at(self, principal: CalendarPrincipal) -> CalendarPort:
-        """See HomesPort."""
-        if principal.home is None:
-            raise NotFound("the principal has no home that this login may see")
-        return _Delegated(self.connection, (principal.home,), principal.path)
-
     async def _below(self, path: str) -> list[CalendarPrincipal]:
         """The principals in a collection, as far as the server lists them."""
         found = []
@@ -107,13 +85,6 @@ class CalDav(CalDavHome):
         except (Forbidden, NotFound, Unsupported):  # many servers list nobody
             return []
         return found
-
-
-class _Delegated(CalDavHome):
-    """Somebody else's home over the login's connections."""
-
-    async def close(self) -> None:
-        """The connections belong to the login."""
 
 
 def _principal(path: str, entry: Entry) -> CalendarPrincipal:

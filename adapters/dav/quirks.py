@@ -26,6 +26,7 @@ class Quirks:
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
     moves: MOVE between collections works.
     invites: what others share is listed in the home only once it was taken up; a notification tells of it.
+    per_user: JSCalendar properties that it keeps apart for each user of a shared calendar.
     acls: takes the ACL method for calendars (RFC 3744 §8.1) where it speaks of access-control.
     days_have_no_length: a time-range takes an all-day event without DTEND for one without length (RFC 4791 §9.9).
     all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
@@ -46,6 +47,7 @@ class Quirks:
     alters: bool = False
     moves: bool = True
     invites: bool = False
+    per_user: tuple[str, ...] = ()
     acls: bool = True
     days_have_no_length: bool = False
     all_or_nothing: bool = False
@@ -65,6 +67,7 @@ SERVERS: Final = (
         "cyrus",
         marks=(("server", r"^Cyrus-HTTP\b"),),
         invites=True,
+        per_user=("alerts", "freeBusyStatus"),
         days_have_no_length=True,
         alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
         drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),

@@ -1,4 +1,4 @@
-"""What a calendar backend may know of people: free/busy of others, principals, sharing, other people's homes.
+"""What a calendar backend may know of people: free/busy of others, principals, sharing.
 
 Each is a Protocol of its own: a port that lacks one lacks the power; one that has it may still meet a server that
 lacks it, and raises Unsupported. All methods raise only `adapters.errors`.
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from adapters.ports.calendars import CalendarPort, Privilege
+from adapters.ports.calendars import Privilege
 
 PrincipalKind = Literal["individual", "group", "resource", "location", "other"]
 """CALENDAR-USER-TYPE of a principal (RFC 6638 §2.4.2): ROOM is "location", UNKNOWN "other"."""
@@ -71,17 +71,4 @@ class SharingPort(Protocol):
 
     async def accept(self, path: str) -> None:
         """Take up a calendar that is offered: other clients of the login see it from now on. Raises NotFound."""
-        ...
-
-
-@runtime_checkable
-class HomesPort(Protocol):
-    """A backend that shows other people's homes to those who may see them."""
-
-    async def homes(self) -> Sequence[CalendarPrincipal]:
-        """Other principals whose home holds a calendar that this login may see."""
-        ...
-
-    def at(self, principal: CalendarPrincipal) -> CalendarPort:
-        """The port of one of `homes`, sharing the connections of this one."""
         ...

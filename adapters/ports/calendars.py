@@ -1,9 +1,8 @@
 """The calendar store as the gateway sees it: calendars, names with ETags, iCalendar octets.
 
 A CalendarPort belongs to one login and one home (the calendars of one owner). It mints no JMAP ids, keeps no
-journal and converts nothing; it reports what the backend holds in the backend's own terms. Free/busy, principals,
-sharing and other people's homes are powers of their own in `ports.calendar_people`. All methods raise only
-`adapters.errors`.
+journal and converts nothing; it reports what the backend holds in the backend's own terms. Free/busy, principals and
+sharing are powers of their own in `ports.calendar_people`. All methods raise only `adapters.errors`.
 
 Two kinds of keys cross this port, both canonically percent-encoded (equal resources have equal keys):
 a **calendar path**, the collection below the home set with its slash at the end ("work/"; absolute, "/x/work/", where
@@ -55,6 +54,7 @@ class CalendarFacts:
     keeps_quiet: a write with `schedule` False makes it send none, whatever the data says. Where it does not, only
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`).
+    per_user: JSCalendar properties that the server keeps apart for each user of a shared calendar.
     sharing: those who may can share calendars (`SharingPort`).
     scales: calendar systems that a recurrence rule may name (RFC 7529 §10.1), in upper case; empty where any may be
     tried, None where none may be named.
@@ -71,6 +71,7 @@ class CalendarFacts:
     outbox: bool
     sharing: bool
     scales: tuple[str, ...] | None = None
+    per_user: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

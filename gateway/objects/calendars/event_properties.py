@@ -12,7 +12,6 @@ METADATA: Final = ("id", "baseEventId", "calendarIds", "isDraft", "isOrigin")
 COMPUTED: Final = ("utcStart", "utcEnd")
 ALWAYS: Final = ("id", "calendarIds", "isDraft", "isOrigin")
 """Returned where no properties are asked for (-29 §5.7)."""
-PER_USER: Final = frozenset({"keywords", "color", "freeBusyStatus", "useDefaultAlerts", "alerts"})  # -29 §5.4
 BASE_ONLY: Final = frozenset({"isDraft", "mayInviteSelf", "mayInviteOthers", "hideAttendees"})  # -29 §5, §5.1
 
 

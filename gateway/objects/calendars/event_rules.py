@@ -14,8 +14,9 @@ from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
 from adapters.formats.jscalendar.values import Span, format_duration, from_datetime, to_datetime
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.calendars.event_properties import BASE_ONLY, COMPUTED, PER_USER, PROPERTIES
+from gateway.objects.calendars.event_properties import BASE_ONLY, COMPUTED, PROPERTIES
 from gateway.sync.calendars.entries import now_text
+from gateway.sync.calendars.personal import PER_USER
 
 Values = dict[str, Any]
 
@@ -84,10 +85,12 @@ def revised(event: Values, before: Mapping[str, Any], own: Addresses, *, essenti
         event["sequence"] = before.get("sequence", 0) + 1
 
 
-def is_essential(path: tuple[str, ...]) -> bool:
+def is_essential(path: tuple[str, ...], value: Any) -> bool:
     """Whether a change is of more than per-user properties and `updated` (-29 §5.4, §5.9)."""
     if path[0] == "recurrenceOverrides" and len(path) > 2:
         return tokens(path[2])[0] not in PER_USER
+    if path[0] == "recurrenceOverrides" and isinstance(value, dict) and value:
+        return any(tokens(pointer)[0] not in PER_USER for pointer in value)
     return path[0] not in {*PER_USER, "updated", "isDraft"}
 
 

@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any, Final
 
 from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
-from adapters.formats.jscalendar.pointer import make_patch, tokens
-from adapters.formats.jscalendar.series import inherited, override_object
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError, set_error
 from gateway.jmap.properties import Update
@@ -18,12 +16,14 @@ from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import Target, find
+from gateway.objects.calendars.overrides import base_path, with_instance
+from gateway.objects.calendars.per_user import PerUser
 from gateway.objects.calendars.placing import Placing
 from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
-from gateway.sync.calendars.index import Event, Held, Index, Place
+from gateway.sync.calendars.index import Event, Held, Index, Place, is_of_others
 
 Values = dict[str, Any]
 
@@ -49,6 +49,7 @@ class Writer:
         self._scheduling = Scheduling(calendars, own, account.outbox, wanted=schedule)
         self._storing = Storing(calendars, own, schedule=self._scheduling.by_server)
         self._placing = Placing(calendars, self._storing)
+        self._per_user = PerUser(calendars)
 
     @property
     def _index(self) -> Index:
@@ -76,6 +77,7 @@ class Writer:
         return answers
 
     async def _create(self, record: Mapping[str, Any], doomed: Collection[str]) -> str:
+        self._per_user.clear()
         values = {name: value for name, value in record.items() if value is not None and name not in METADATA}
         places = [self._writable(calendar_id) for calendar_id in record["calendarIds"]]
         rules.take_utc(values, values.get("timeZone"), _common_zone(places))
@@ -91,7 +93,9 @@ class Writer:
         self._placing.check_uid(event, {instance.id for instance in instances})
         self._scheduling.plan(None, event)
         await self._scheduling.prepare()
-        await self._placing.store(event_id, event, places)
+        await self._placing.store(event_id, self._per_user.new(event_id, event, record["calendarIds"]), places)
+        await self._storing.finish()
+        await self._per_user.finish()
         self._context.replaced.update(instance.id for instance in instances)
         await self._scheduling.send()
         return event_id
@@ -120,20 +124,34 @@ class Writer:
 
     async def _update(self, target: Target, change: Update) -> None:
         event = target.event
-        held = [self._writable(calendar_id) for calendar_id in sorted(event.calendar_ids)]
+        self._per_user.clear()
+        self._refuse_private(event)
+        held = [self._index.calendars[calendar_id] for calendar_id in sorted(event.calendar_ids)]
         if change.patched.get("isDraft") and "isDraft" in change.changed:  # -29 §5: only upon creation
             raise rules.invalid("cannot be set again", "isDraft")
         if target.recurrence_id is not None and (wrong := change.changed & _NOT_IN_INSTANCES):
             raise rules.invalid("cannot differ in an instance", *sorted(wrong))
         changes = await self._changes(target, change, held)
+        paths = [base_path(one.path, target.recurrence_id) for one in changes]
+        essential = any(rules.is_essential(path, one.value) for path, one in zip(paths, changes, strict=True))
+        only_private = not essential and change.changed.isdisjoint({"calendarIds", "isDraft"})
+        for one in held:
+            self._writable(one.id, "mayUpdatePrivate" if only_private else "mayWriteAll")
         await self._scheduling.prepare()
-        if changes:
+        edit = partial(self._edited, target, changes, held, essential)
+        seen, apart = event.entry.event(), bool(self._per_user.apart(event.calendar_ids))
+        if changes and not (only_private and apart and edit(seen) == seen):  # else it is the user's own, and kept here
             for place in event.places:
-                await self._storing.change(event, place, partial(self._edited, target, changes, held))
+                await self._storing.change(event, place, edit)
             await self._scheduling.send()
+        await self._storing.finish()
+        await self._per_user.finish()
         if "calendarIds" in change.changed:
-            await self._storing.finish()
+            await self._per_user.leave(self._storing, event, change.patched["calendarIds"])
             await self._refile(event, change.patched["calendarIds"])
+            await self._storing.finish()
+            await self._per_user.arrive(self._storing, event)
+            await self._per_user.finish()
 
     async def _changes(self, target: Target, change: Update, held: Sequence[Held]) -> list[Change]:
         """What is to be done to the stored event."""
@@ -155,24 +173,26 @@ class Writer:
         return [*changes, Change(("isDraft",), False)] if "isDraft" in change.changed else changes
 
     def _edited(
-        self, target: Target, changes: Sequence[Change], held: Sequence[Held], stored: Values
+        self, target: Target, changes: Sequence[Change], held: Sequence[Held], essential: bool, stored: Values
     ) -> dict[str, Any]:
         """The stored event with the changes, as often as it takes (after a 412 to a newer version)."""
+        seen = self._per_user.seen(target.event, stored)
         if target.recurrence_id is None:
-            event = applied(stored, changes)
+            event = applied(seen, changes)
             if event.get("isDraft") is False:
                 del event["isDraft"]
         else:
-            event = _with_instance(stored, target.recurrence_id, changes)
+            event = with_instance(seen, target.recurrence_id, changes)
         if "participants" in event and "participants" not in stored:
             rules.with_organizer(event, self._own)
-        paths = [_base_path(change.path, target.recurrence_id) for change in changes]
-        rules.revised(event, stored, self._own, essential=any(map(rules.is_essential, paths)))
+        paths = [base_path(change.path, target.recurrence_id) for change in changes]
+        rules.revised(event, stored, self._own, essential=essential)
         self._check(
             event, stored, held, {path[1] for path in paths if path[0] == "recurrenceOverrides" and len(path) > 1}
         )
         self._scheduling.plan(stored, event)
-        return event
+        is_shared_change = essential or event.get("isDraft") != stored.get("isDraft")
+        return self._per_user.stored(target.event, event, stored, essential=is_shared_change)
 
     async def _refile(self, event: Event, wanted: Mapping[str, Any]) -> None:
         """Put an event into the calendars that it is to be in; it is never in none."""
@@ -217,6 +237,7 @@ class Writer:
 
     async def _destroy(self, target: Target) -> None:
         event = target.event
+        self._refuse_private(event)
         for calendar_id in event.calendar_ids:
             self._writable(calendar_id)
         if target.recurrence_id is None:
@@ -245,12 +266,17 @@ class Writer:
 
     # what all of them need
 
-    def _writable(self, calendar_id: str) -> Held:
-        """A calendar that events may be written to. Raises SetError."""
+    def _refuse_private(self, event: Event) -> None:
+        """Raises SetError for what others are not to see, even for the per-user properties of it (-29 §5.9)."""
+        if is_of_others(self._index, event.calendar_ids) and event.entry.event().get("privacy", "public") != "public":
+            raise SetError("forbidden")
+
+    def _writable(self, calendar_id: str, right: str = "mayWriteAll") -> Held:
+        """A calendar on whose events the user has a right. Raises SetError."""
         held = self._index.calendars.get(calendar_id)
         if held is None:
             raise rules.invalid(f"There is no calendar {calendar_id[:60]!r}.", "calendarIds")
-        if not rights_of(held.info)["mayWriteAll"]:
+        if not rights_of(held.info)[right]:
             raise SetError("forbidden")
         return held
 
@@ -276,41 +302,6 @@ class Writer:
         told = {name: value for name, value in shown.items() if known.get(name, _ABSENT) != value}
         gone = [name for name, value in known.items() if value is not None and name not in {*shown, *COMPUTED}]
         return told | dict.fromkeys(name for name in gone if name not in METADATA)
-
-
-def _with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change]) -> Values:
-    """The event with an instance changed: what is new about it becomes its override."""
-    overrides = dict(stored.get("recurrenceOverrides") or {})
-    patch = overrides.get(recurrence_id) or {}
-    if patch.get("excluded") is True:
-        raise Conflict("the instance was removed")
-    has_alerts = any(tokens(pointer)[0] == "alerts" for pointer in patch)
-    to_base = [change for change in changes if not has_alerts and _acknowledges(change)]  # -29 §6.2, §6.3
-    base = applied(stored, to_base)
-    rest = [change for change in changes if change not in to_base]
-    instance = applied(override_object(base, recurrence_id, patch), rest)
-    new = make_patch(inherited(base, recurrence_id), instance)
-    for name in ("recurrenceId", "recurrenceIdTimeZone"):
-        new.pop(name, None)
-    if new or recurrence_id in overrides:
-        overrides[recurrence_id] = new
-        base["recurrenceOverrides"] = overrides
-    return base
-
-
-def _acknowledges(change: Change) -> bool:
-    """Whether a change dismisses or snoozes an alert."""
-    if change.path[0] != "alerts" or len(change.path) < 2:
-        return False
-    if len(change.path) == 3:
-        return change.path[2] == "acknowledged"
-    related = change.value.get("relatedTo") if isinstance(change.value, dict) else None
-    return any("snooze" in (relation.get("relation") or {}) for relation in (related or {}).values())
-
-
-def _base_path(path: tuple[str, ...], recurrence_id: str | None) -> tuple[str, ...]:
-    """Where a change of an instance stands in the event."""
-    return path if recurrence_id is None else ("recurrenceOverrides", recurrence_id, "/".join(path))
 
 
 def _common_zone(held: Iterable[Held]) -> str | None:

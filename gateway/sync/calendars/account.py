@@ -14,6 +14,7 @@ from gateway.store.base import Store
 from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, Edit, Ids, Index, Place, Resource
 from gateway.sync.calendars.keeper import Keeper
 from gateway.sync.calendars.notes import MOST, notes
+from gateway.sync.calendars.personal import Personal
 from gateway.sync.calendars.refresh import look, look_at
 from gateway.sync.calendars.shares import MOST as MOST_SHARES
 from gateway.sync.calendars.shares import SHARE, share_notes
@@ -161,6 +162,16 @@ class CalendarAccount:
             await self._keeper.save_settings(settings)
         await self._change(enter)
 
+    async def set_personal(self, event_id: str, uid: str, personal: Personal) -> None:
+        """Change what the user has of an event for himself; durable when this returns. Raises Unavailable."""
+
+        def enter(change: Edit) -> None:
+            change.put_personal(event_id, uid, personal)
+
+        async with self._writing:
+            await self._keeper.save_personal({event_id: personal})
+        await self._change(enter)
+
     # The pass
 
     async def _pass(self) -> None:
@@ -207,7 +218,8 @@ class CalendarAccount:
             self.journal = self.journal.fork()
             self.journal.renew()
         else:
-            self.index = replace(self.index, settings=await self._keeper.settings())
+            settings, personal = await self._keeper.settings(), await self._keeper.personal()
+            self.index = replace(self.index, settings=settings, personal=personal)
         self._loaded = True
 
     async def _note(self, base: Index, changes: Mapping[str, Changes]) -> None:
@@ -239,7 +251,9 @@ class CalendarAccount:
     async def _commit(self, edit: Edit) -> Mapping[str, Changes]:
         """Commit, then show, then tell; what changed by type. Raises Superseded."""
         index, changes = edit.settle(self._facts)
-        if not (edit.touched or edit.moved or any(map(len, changes.values())) or self._fresh):
+        index = await self._without_gone(index, changes)
+        same = index.personal is self.index.personal and not any(map(len, changes.values()))
+        if same and not (edit.touched or edit.moved or self._fresh):
             if self._keeper.overdue():
                 journal = self.journal.fork()
                 await self._keeper.commit(index, journal, (), None)
@@ -255,6 +269,17 @@ class CalendarAccount:
         self._fresh = False
         await self._show(index, journal, TYPES if unseen else record.types)
         return changes
+
+    async def _without_gone(self, index: Index, changes: Mapping[str, Changes]) -> Index:
+        """Forget what the user had of events that are gone."""
+        gone = index.personal.keys() & {*changes.get(EVENT, Changes()).destroyed}
+        if not gone:
+            return index
+        try:
+            await self._keeper.save_personal({key: {} for key in gone})
+        except Unavailable as error:
+            _log.warning("what a user had of events could not be forgotten: %s", error)
+        return replace(index, personal={key: value for key, value in index.personal.items() if key not in gone})
 
     def _first_changes(self, index: Index, changes: Mapping[str, Changes]) -> Mapping[str, Changes]:
         """What the first pass tells: states from before it were given out with what was glanced at, and nothing else.

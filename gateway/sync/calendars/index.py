@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts, Names
 from gateway.sync.calendars.entries import Entry
+from gateway.sync.calendars.personal import PER_USER, Personal, is_hidden, seen_by_others
 from gateway.sync.ids import Digester, to_text
 from gateway.sync.journal import Changes
 
@@ -100,6 +101,7 @@ class Ids:
 class Index:
     """Everything that is known of an account's calendars.
 
+    personal: event id -> what the user has for himself of an event on calendars of others.
     passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one;
     instances: synthetic ids that a query has found to exist.
     """
@@ -110,6 +112,7 @@ class Index:
     settings: Settings = field(default_factory=dict)
     facts: CalendarFacts | None = None
     passed_over: frozenset[str] = frozenset()
+    personal: Mapping[str, Personal] = field(default_factory=dict)
     derived: dict[bytes, Any] = field(default_factory=dict, compare=False)
     instances: set[str] = field(default_factory=set, compare=False)
 
@@ -133,6 +136,7 @@ class Edit:
         self._resources: dict[str, dict[str, Resource]] = {}
         self._uids: dict[str, set[Place]] = {}
         self._settings = base.settings
+        self._personal = base.personal
         self.passed_over = base.passed_over
         self.touched: set[Place] = set()
         self.moved: set[str] = set()
@@ -142,6 +146,10 @@ class Edit:
         """Enter a calendar, or what is new about one."""
         calendar_id = self._ids.calendar(info.path)
         held = self._calendars.get(calendar_id)
+        if held is not None and (held.info.owner is None) != (info.owner is None):  # its events are seen otherwise
+            for resource in held.resources.values():
+                for entry in resource.entries:
+                    self._places(entry.uid)
         if held is None or held.info != info or held.cursor != cursor:
             self._calendars[calendar_id] = Held(calendar_id, info, cursor, {} if held is None else held.resources)
             self.moved.add(calendar_id)
@@ -171,17 +179,23 @@ class Edit:
         """Replace what is kept beside the server."""
         self._settings = settings
 
+    def put_personal(self, event_id: str, uid: str, personal: Personal) -> None:
+        """Replace what the user has of an event for himself; empty for nothing."""
+        rest = {key: value for key, value in self._personal.items() if key != event_id}
+        self._personal = {**rest, event_id: personal} if personal else rest
+        self._places(uid)
+
     def settle(self, facts: CalendarFacts | None) -> tuple[Index, dict[str, Changes]]:
         """The finished index, and what changed for clients by type."""
         for calendar_id, resources in self._resources.items():
             self._calendars[calendar_id] = replace(self._calendars[calendar_id], resources=resources)
         base, settings = self._base, self._settings
         if not self._uids:
-            index = Index(self._calendars, base.events, base.uids, settings, facts, self.passed_over)
+            index = Index(self._calendars, base.events, base.uids, settings, facts, self.passed_over, self._personal)
             return index, {CALENDAR: _calendar_changes(base, index)}
         uids = dict(base.uids)
         events = dict(base.events)
-        draft = Index(self._calendars, events, uids, settings, facts, self.passed_over)
+        draft = Index(self._calendars, events, uids, settings, facts, self.passed_over, self._personal)
         for uid, places in self._uids.items():
             uids[uid] = frozenset(places)
             if not places:
@@ -213,19 +227,35 @@ def _entries(index: Index, uid: str, places: Iterable[Place]) -> list[tuple[Entr
 
 def _events(index: Index, uid: str, places: Iterable[Place], ids: Ids) -> dict[str, Event]:
     """The events of one UID: the series alone where there is one, else each instance that stands alone."""
-    found = _entries(index, uid, places)
+    found = [(entry, place) for entry, place in _entries(index, uid, places) if _is_seen(index, entry, place)]
     if any(entry.recurrence_id is None for entry, _ in found):
         found = [(entry, place) for entry, place in found if entry.recurrence_id is None]  # -29 §1.4.1
     copies: dict[str, list[tuple[Entry, Place]]] = {}
     for entry, place in found:
         copies.setdefault(ids.event(uid, entry.recurrence_id), []).append((entry, place))
-    return {event_id: _event(event_id, same) for event_id, same in copies.items()}
+    return {event_id: _event(index, event_id, same) for event_id, same in copies.items()}
 
 
-def _event(event_id: str, copies: list[tuple[Entry, Place]]) -> Event:
+def _event(index: Index, event_id: str, copies: list[tuple[Entry, Place]]) -> Event:
     shown, first = max(copies, key=lambda copy: copy[0].rank)  # the first of equals, and the places are in order
     others = [place for _, place in copies if place != first]
+    if is_of_others(index, (place.calendar_id for _, place in copies)):
+        shown = seen_by_others(shown, index.personal.get(event_id, {}), kept_apart(index))
     return Event(event_id, shown, (first, *others))
+
+
+def _is_seen(index: Index, entry: Entry, place: Place) -> bool:
+    return index.calendars[place.calendar_id].info.owner is None or not is_hidden(entry)
+
+
+def is_of_others(index: Index, calendar_ids: Iterable[str]) -> bool:
+    """Whether all of these calendars belong to others."""
+    return all(index.calendars[calendar_id].info.owner is not None for calendar_id in calendar_ids)
+
+
+def kept_apart(index: Index) -> frozenset[str]:
+    """The properties of events on calendars of others that are kept here for each user (-29 §5.4)."""
+    return PER_USER - {*(() if index.facts is None else index.facts.per_user)}
 
 
 def _ids_of(index: Index, uid: str, ids: Ids) -> set[str]:

@@ -7,7 +7,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from adapters.errors import Unavailable
 from gateway.store.base import Lease, LeaseLost, Put, Store, StoreUnavailable, Write
 from gateway.sync.calendars import persist
 from gateway.sync.calendars.index import Index, Place, Settings
+from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged
 from gateway.sync.committer import RETRY_SECONDS, Superseded, seal_states
 from gateway.sync.journal import Journal, Record
@@ -58,6 +59,21 @@ class Keeper:
             return await self._settings()
         except StoreUnavailable:
             return {}
+
+    async def personal(self) -> Mapping[str, Personal]:
+        """What the user has of events for himself, where nothing else that is stored is usable."""
+        try:
+            return await persist.load_personal(self._store, self._account)
+        except StoreUnavailable:
+            return {}
+
+    async def save_personal(self, changed: Mapping[str, Personal]) -> None:
+        """Make what the user has of events for himself durable; by event id. Raises Unavailable."""
+        writes = [persist.personal_write(self._account, event_id, personal) for event_id, personal in changed.items()]
+        try:
+            await self._store.commit(self._account, writes)
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
 
     async def save_settings(self, settings: Settings) -> None:
         """Make settings durable before they are answered. Raises Unavailable."""

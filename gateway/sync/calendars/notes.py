@@ -13,6 +13,7 @@ from adapters.formats.jscalendar.participants import normal_address
 from adapters.formats.jscalendar.pointer import escape, make_patch, tokens
 from gateway.sync.calendars.entries import now_text
 from gateway.sync.calendars.index import Event, Index
+from gateway.sync.calendars.personal import PER_USER
 from gateway.sync.ids import DIGEST_SIZE, to_text
 from gateway.sync.journal import Changes
 
@@ -22,7 +23,7 @@ MOST: Final = 200
 Json = dict[str, Any]
 
 _NOT_SHOWN: Final = frozenset({"iCalendar", "isDraft"})
-_OWN_AFFAIRS: Final = frozenset({"alerts", "color", "freeBusyStatus", "keywords", "useDefaultAlerts", "updated"})
+_OWN_AFFAIRS: Final = PER_USER | {"updated"}
 """Per-user properties (-29 §5.4), and what changes with them."""
 
 

@@ -1,9 +1,11 @@
 """An index of calendars as store writes, and back: one value for each resource, one head, one for each journal record.
 
-Settings lie in a value of their own: they are the one thing here that cannot be read from the server again.
+Settings lie in a value of their own, and so does what a user has for himself of each event of others: these cannot be
+read from the server again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -13,11 +15,13 @@ from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts, Ca
 from gateway.store.base import Delete, DeleteRange, Key, Put, Store, Write
 from gateway.sync.calendars.entries import Entry
 from gateway.sync.calendars.index import TYPES, Edit, Ids, Index, Place, Resource, Settings
+from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.journal import Changes, Journal, Record
 
 VERSION: Final = 2
-HEAD, RESOURCES, JOURNAL, SETTINGS = "cal.head", "cal.resources", "cal.journal", "cal.settings"
+HEAD, RESOURCES, JOURNAL = "cal.head", "cal.resources", "cal.journal"
+SETTINGS, PERSONAL = "cal.settings", "cal.personal"
 
 
 def head_key(account: str) -> Key:
@@ -90,6 +94,21 @@ def settings_write(account: str, settings: Settings) -> Write:
     return Put(settings_key(account), seal_json(settings))
 
 
+def personal_write(account: str, event_id: str, personal: Personal) -> Write:
+    """What a user has of an event for himself; nothing is kept where it is empty."""
+    key = Key(account, PERSONAL, event_id)
+    return Put(key, seal_json(personal)) if personal else Delete(key)
+
+
+async def load_personal(store: Store, account: str) -> dict[str, Personal]:
+    """All of it, by event id; what is damaged is left out. Raises StoreUnavailable."""
+    found = {}
+    for event_id, value in await store.scan(account, PERSONAL):
+        with suppress(Damaged):
+            found[event_id] = unseal_json(value)
+    return found
+
+
 def read_settings(value: bytes | None) -> dict[str, dict[str, Any]]:
     """The settings; none where there are none."""
     try:
@@ -106,12 +125,13 @@ async def load(store: Store, account: str, head: bytes | None, namespace: str, k
     """
     document = unseal_json(head)
     records, resources = await store.scan(account, JOURNAL), await store.scan(account, RESOURCES)
+    personal = await load_personal(store, account)
     if (await store.read([head_key(account)]))[0] != head:
         raise Damaged("changed while being read")
     try:
         if (document["version"], document["namespace"]) != (VERSION, namespace):
             raise Damaged("of another version or namespace")
-        return _index(document, resources, Ids(namespace)), _journal(document, dict(records), keep)
+        return _index(document, resources, personal, Ids(namespace)), _journal(document, dict(records), keep)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Damaged("not as written") from error
 
@@ -134,8 +154,10 @@ def _parts(value: bytes) -> Iterator[tuple[str, list[list[str]]]]:
     yield from unseal_json(value).items()
 
 
-def _index(document: Mapping[str, Any], rows: list[tuple[str, bytes]], ids: Ids) -> Index:
-    edit = Edit(Index(), ids)
+def _index(
+    document: Mapping[str, Any], rows: list[tuple[str, bytes]], personal: Mapping[str, Personal], ids: Ids
+) -> Index:
+    edit = Edit(Index(personal=personal), ids)
     sizes: dict[str, int] = {}
     for stored in document["calendars"]:
         info = _info(stored["info"])

@@ -183,4 +183,3 @@ async def test_principals(alice: CalDav) -> None:
     found = await alice.principals()
     assert found[0].path == alice.principal
     assert found[0].home == alice.home
-    assert await alice.homes() == []

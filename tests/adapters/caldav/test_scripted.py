@@ -12,7 +12,6 @@ from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsuppor
 from adapters.ports.calendar_people import (
     CalendarPrincipal,
     FreeBusyReply,
-    HomesPort,
     PrincipalsPort,
     SchedulingPort,
     SharingPort,
@@ -63,7 +62,6 @@ def test_ports_are_what_they_say() -> None:
     port = CalDav(Endpoint("http://127.0.0.1"), Credentials("a", password="b"))
     assert isinstance(port, SchedulingPort)
     assert isinstance(port, PrincipalsPort)
-    assert isinstance(port, HomesPort)
     assert isinstance(port, SharingPort)
     typed: CalendarPort = port
     assert typed is port
@@ -305,34 +303,12 @@ async def test_free_busy_of_others() -> None:
             await port.ask_free_busy(b"BEGIN:VCALENDAR")
 
 
-PROXY = (
-    "<CS:calendar-proxy-write-for><D:href>/q/</D:href></CS:calendar-proxy-write-for>"
-    "<CS:calendar-proxy-read-for><D:href>/q/</D:href><D:href>/gone/</D:href></CS:calendar-proxy-read-for>"
-)
 BOB = CalendarPrincipal("/q/", "Bob", "location", ("mailto:bob@example.org",), "/hq/")
 ABOUT_BOB = (
     "<D:displayname>Bob</D:displayname><C:calendar-user-type>ROOM</C:calendar-user-type>"
     "<C:calendar-home-set><D:href>/hq/</D:href></C:calendar-home-set><D:resourcetype><D:principal/></D:resourcetype>"
     "<C:calendar-user-address-set><D:href>/q/</D:href><D:href>MAILTO:bob@example.org</D:href></C:calendar-user-address-set>"
 )
-
-
-async def test_homes_of_those_who_made_the_login_their_proxy() -> None:
-    table = server(about=PROXY)
-    others: Table = {
-        ("PROPFIND", "/q/"): Reply(body=multistatus(found("/q/", ABOUT_BOB))),
-        ("OPTIONS", "/hq/"): Reply(200),
-        ("PROPFIND", "/hq/"): Reply(body=multistatus(found("/hq/w/", CALENDAR))),
-    }
-    async with opened({**table, **others}) as (port, _):
-        assert await port.homes() == [BOB]
-        theirs = port.at(BOB)
-        facts = await theirs.open()
-        assert (facts.owner, facts.principal, facts.home) == ("/q/", "/p/", "/hq/")
-        assert facts.addresses == BOB.addresses
-        assert [calendar.path for calendar in await theirs.calendars()] == ["w/"]
-        await theirs.close()
-        assert [calendar.path for calendar in await port.calendars()] == []
 
 
 async def test_principals() -> None:

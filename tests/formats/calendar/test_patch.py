@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.formats.content_lines import ContentLineError, parse
-from adapters.formats.jscalendar.patch import patch_entry, remove_entry, replace_entry
+from adapters.formats.jscalendar.patch import add_entries, patch_entry, remove_entry, replace_entry
 from adapters.formats.jscalendar.pointer import InvalidPatch, apply_patch, make_patch
 from adapters.formats.jscalendar.read import read_stream
 
@@ -114,6 +114,17 @@ def test_instances_of_one_resource_are_named_by_their_recurrence_id() -> None:
     assert "BEGIN:VEVENT" not in remove_entry(both, recurrence_id="2025-07-01T07:00:00")
     with pytest.raises(ContentLineError, match="no such event"):
         patch_entry(both, {"title": "x"}, recurrence_id="2025-07-02T07:00:00")
+
+
+def test_an_instance_joins_another_one_in_its_resource() -> None:
+    both = STORED.replace("RRULE:FREQ=DAILY;WKST=MO;INTERVAL=1\r\n", "RECURRENCE-ID:20250701T070000Z\r\n")
+    other = both.replace("20250701T070000Z", "20250702T070000Z").replace("SUMMARY", "X-SUMMARY")
+    text = add_entries(both, other)
+    (calendar,) = parse(text).components
+    zones = [child for child in parse(both).components[0].components if child.name == "VTIMEZONE"]
+    assert [child.name for child in calendar.components].count("VEVENT") == 2
+    assert [child.name for child in calendar.components].count("VTIMEZONE") == len(zones)
+    assert remove_entry(text, recurrence_id="2025-07-02T07:00:00") == both
 
 
 def test_invalid_patches_are_refused_as_a_whole() -> None:

@@ -202,7 +202,8 @@ async def test_a_shared_calendar_that_may_only_be_read(client: Client, home: Hom
     home.write("work/", "1.ics", event("u1"))
     work, one = client.calendar_id("work/"), client.calendars.ids.event("u1", None)
     shown = await calendar(client, work)
-    assert [right for right, held in shown["myRights"].items() if held] == ["mayReadFreeBusy", "mayReadItems"]
+    held = [right for right, given in shown["myRights"].items() if given]
+    assert held == ["mayReadFreeBusy", "mayReadItems", "mayUpdatePrivate"]
     assert (shown["isDefault"], shown["includeInAvailability"]) == (False, "none")
     await update(client, work, name="Bob's", color="green")  # -29 §4.3: stored for this user
     assert (await calendar(client, work))["name"] == "Bob's"

@@ -158,3 +158,30 @@ async def test_servers_without_access_control(place: Place, backend: str) -> Non
         rights = {own[PRINCIPALS]["currentUserPrincipalId"]: READER}
         answer = await place.call("Calendar/set", update={place.id: {"shareWith": rights}})
         assert answer["notUpdated"][place.id]["type"] == "forbidden"
+
+
+async def test_each_user_has_per_user_properties_of_his_own(alice: Person, bob: Person) -> None:
+    """-29 §5.4: Cyrus keeps alerts and freeBusyStatus apart by itself, also of those who may only read."""
+    alarm = "BEGIN:VALARM\r\nUID:a\r\nACTION:DISPLAY\r\nDESCRIPTION:x\r\nTRIGGER:-PT5M\r\nEND:VALARM\r\n"
+    data = event("m", start="20361201T100000Z", more=f"COLOR:red\r\nCATEGORIES:hers\r\nTRANSP:TRANSPARENT\r\n{alarm}")
+    await alice.place.server.put(alice.place.path, "m.ics", data)
+    await alice.update({"shareWith": {await alice.principal(f"{bob.name}@internal"): READER}})
+    await bob.of_others()
+    (found,) = (await bob.call("CalendarEvent/get"))["list"]
+    assert not {"color", "keywords", "alerts", "freeBusyStatus"} & found.keys()
+    alert = {"a": {"trigger": {"offset": "-PT15M"}}}
+    patch = {"color": "blue", "keywords": {"his": True}, "alerts": alert, "useDefaultAlerts": True}
+    answer = await bob.call("CalendarEvent/set", update={found["id"]: patch})
+    assert answer["notUpdated"] is None, answer
+    (found,) = (await bob.call("CalendarEvent/get"))["list"]
+    assert (found["color"], found["keywords"], found["useDefaultAlerts"]) == ("blue", {"his": True}, True)
+    assert found["alerts"]["a"]["trigger"]["offset"] == "-PT15M"
+    answer = await bob.call("CalendarEvent/set", update={found["id"]: {"title": "His"}})
+    assert answer["notUpdated"][found["id"]]["type"] == "forbidden"
+
+    text = (await alice.place.stored())["m.ics"]
+    assert all(line in text for line in ("COLOR:red", "CATEGORIES:hers", "TRANSP:TRANSPARENT", "TRIGGER:-PT5M"))
+    (hers,) = (await alice.call("CalendarEvent/get"))["list"]
+    assert (hers["color"], hers["freeBusyStatus"], hers["keywords"]) == ("red", "free", {"hers": True})
+    theirs = f"/dav/calendars/user/{bob.name}/{alice.name}.Default/"
+    assert "TRIGGER:-PT15M" in (await bob.place.server.resources(theirs))["m.ics"]

@@ -90,7 +90,7 @@ def who(client: Client, path: str = BOB.path) -> str:
     return client.calendars.ids.principal(path)
 
 
-READER = rights("mayReadFreeBusy", "mayReadItems")
+READER = rights("mayReadFreeBusy", "mayReadItems", "mayUpdatePrivate")
 WRITER = rights(*RIGHTS[:6])
 
 

@@ -1,0 +1,46 @@
+"""Changes of an instance as changes of its series (-29 §5.9)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.errors import Conflict
+from adapters.formats.jscalendar.pointer import make_patch, tokens
+from adapters.formats.jscalendar.series import inherited, override_object
+from gateway.objects.calendars.difference import Change, applied
+
+Values = dict[str, Any]
+
+
+def with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change]) -> Values:
+    """The event with an instance changed: what is new about it becomes its override."""
+    overrides = dict(stored.get("recurrenceOverrides") or {})
+    patch = overrides.get(recurrence_id) or {}
+    if patch.get("excluded") is True:
+        raise Conflict("the instance was removed")
+    has_alerts = any(tokens(pointer)[0] == "alerts" for pointer in patch)
+    to_base = [change for change in changes if not has_alerts and _acknowledges(change)]  # -29 §6.2, §6.3
+    base = applied(stored, to_base)
+    rest = [change for change in changes if change not in to_base]
+    instance = applied(override_object(base, recurrence_id, patch), rest)
+    new = make_patch(inherited(base, recurrence_id), instance)
+    for name in ("recurrenceId", "recurrenceIdTimeZone"):
+        new.pop(name, None)
+    if new or recurrence_id in overrides:
+        overrides[recurrence_id] = new
+        base["recurrenceOverrides"] = overrides
+    return base
+
+
+def _acknowledges(change: Change) -> bool:
+    """Whether a change dismisses or snoozes an alert."""
+    if change.path[0] != "alerts" or len(change.path) < 2:
+        return False
+    if len(change.path) == 3:
+        return change.path[2] == "acknowledged"
+    related = change.value.get("relatedTo") if isinstance(change.value, dict) else None
+    return any("snooze" in (relation.get("relation") or {}) for relation in (related or {}).values())
+
+
+def base_path(path: tuple[str, ...], recurrence_id: str | None) -> tuple[str, ...]:
+    """Where a change of an instance stands in the event."""
+    return path if recurrence_id is None else ("recurrenceOverrides", recurrence_id, "/".join(path))
