@@ -16,7 +16,7 @@ Work = Callable[[Connection], Awaitable[Result]]
 
 _CYRUS_IDLE: Final = 0.2
 """Cyrus 3.6 locks a user without scripts while a connection is open: other logins of the user hang."""
-_CYRUS_NAME: Final = re.compile(r"[ !#-\[\]-~]+")  # ASCII without quotation mark and backslash
+_CYRUS_NAME: Final = re.compile(r"[!#-\[\]-~][ !#-\[\]-~]*")  # ASCII without quotes and backslash, no space first
 
 
 class SieveFilters:
@@ -150,6 +150,6 @@ def _is_cyrus(connection: Connection) -> bool:
 
 
 def _check_kept(connection: Connection, name: str) -> None:
-    """Cyrus 3.6 stores scripts under names that it cannot find or list afterwards. Raises InvalidData."""
+    """Cyrus 3.6 stores scripts under names that it cannot find or list, or under others. Raises InvalidData."""
     if _is_cyrus(connection) and not _CYRUS_NAME.fullmatch(name):
         raise InvalidData("Cyrus loses scripts of such a name")

@@ -20,6 +20,7 @@ def stuffed(pieces: list[bytes]) -> bytes:
 @settings(max_examples=300)
 @given(PIECES)
 def test_a_server_reads_back_the_message(pieces: list[bytes]) -> None:
+    """Row 19 of the threat model; on a real server: tests/objects/submission/test_injection.py."""
     sent = stuffed(pieces)
     assert sent == stuffed([b"".join(pieces)])
     assert re.search(rb"(?<!\r)\n|\r(?!\n)", sent) is None

@@ -45,11 +45,13 @@ def code(script: bytes) -> tuple[str, list[str]]:
 
 @given(vacations())
 def test_what_was_written_is_read_back(vacation: Vacation) -> None:
+    """Row 20 of the threat model."""
     assert read(write(vacation)) == vacation
 
 
 @given(vacations())
 def test_no_text_leaves_its_string(vacation: Vacation) -> None:
+    """Row 20 of the threat model."""
     bare, strings = code(write(vacation))
     allowed = r"\[S(, S)*\];\r\n(if allof \(true(, currentdate :zone S :value S S S)+\) \{\r\n)?"
     allowed += r"vacation( :subject S)?( :mime)? S;\r\n(\}\r\n)?(include :personal :optional S;\r\n)?"
