@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tests.client import JmapClient, jmap_client
 from tests.faults.proxy import After, Cut, Delay, FaultProxy, Reset, Rule, Span
 from tests.gateway import running_gateway
-from tests.objects.mail.follower import Follower, Unavailable, everything
+from tests.objects.mail.follower import Copy, Follower, Unavailable, everything
 from tests.objects.mail.messages import message
 from tests.servers.dovecot import Dovecot
 from tests.servers.imap_client import ImapClient
@@ -344,6 +344,7 @@ class History:
             unread = [item for item in found if not item["keywords"].keys() & {"$seen", "$draft"}]
             assert len(unread) == mailboxes[box]["unreadEmails"]
             assert len({item["threadId"] for item in found}) == mailboxes[box]["totalThreads"]
+            assert self._unread_threads(emails, mailboxes, box) == mailboxes[box]["unreadThreads"]
         shown = Counter(
             (
                 item["subject"],
@@ -357,6 +358,18 @@ class History:
         for email_id, item in emails.items():
             meaning = (item["subject"], item["size"], item["receivedAt"])
             assert self.meanings.setdefault(email_id, meaning) == meaning
+
+    @staticmethod
+    def _unread_threads(emails: Copy, mailboxes: Copy, box: str) -> int:
+        """RFC 8621 §2 unreadThreads, word for word."""
+        trash = {other for other, mailbox in mailboxes.items() if mailbox["role"] == "trash"}
+        unread = {
+            item["threadId"]
+            for item in emails.values()
+            if not item["keywords"].keys() & {"$seen", "$draft"}
+            and (trash & item["mailboxIds"].keys() if box in trash else item["mailboxIds"].keys() - trash)
+        }
+        return len(unread & {item["threadId"] for item in emails.values() if box in item["mailboxIds"]})
 
     @staticmethod
     def _path(mailboxes: dict[str, dict[str, Any]], box: str) -> str:
