@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from adapters.errors import Conflict, Forbidden, NotFound, TooLarge, Unavailable, Unsupported
+from adapters.errors import Conflict, Forbidden, InvalidData, NotFound, TooLarge, Unavailable, Unsupported
 from adapters.imap import naming
 from adapters.imap.connection import Connection
-from adapters.imap.encoder import Part, atom, chunk_uids, flag, mailbox, paren, seqset
+from adapters.imap.encoder import Part, atom, chunk_uids, flag, mailbox, paren, seqset, string
 from adapters.imap.errors import ConnectionLost
 from adapters.imap.fetch import by_uid
 from adapters.imap.keywords import DELETED_FLAG, flag_of, storable
@@ -130,6 +130,20 @@ class ImapWriting(MailWritePort):
             if use is not None and b"CREATE-SPECIAL-USE" in connection.capabilities:
                 parts.append(paren(atom("USE"), paren(flag(use))))
             await connection.command("CREATE", *parts)
+
+        await self._act(None, work)
+
+    async def assign_role(self, path: str, role: str | None) -> None:
+        """SETMETADATA of the special use (RFC 6154 §5.4). Raises Unsupported, NotFound."""
+        value = atom("NIL") if role is None else string(naming.USES[role])
+
+        async def work(connection: Connection) -> None:
+            if b"METADATA" not in connection.capabilities:
+                raise Unsupported("the server keeps no metadata")
+            try:
+                await connection.command("SETMETADATA", mailbox(path), paren(atom("/private/specialuse"), value))
+            except (InvalidData, Forbidden) as error:  # RFC 5464 §4.3: CANNOT
+                raise Unsupported("the server does not change this role") from error
 
         await self._act(None, work)
 

@@ -72,6 +72,10 @@ class MailWritePort(Protocol):
         """Create a folder, with a special use where asked and possible. Raises Conflict, InvalidData (name)."""
         ...
 
+    async def assign_role(self, path: str, role: str | None) -> None:
+        """Change the role of a folder, None for none. Raises Unsupported where the server keeps no such; NotFound."""
+        ...
+
     async def rename_folder(self, path: str, target: str) -> None:
         """Rename a folder and everything below it, subscriptions included."""
         ...

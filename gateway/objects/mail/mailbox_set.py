@@ -1,21 +1,20 @@
 """Mailbox/set (RFC 8621 §2.5): create, rename, move, subscribe, sort, destroy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from adapters.errors import AdapterError, Conflict, InvalidData, NotFound, Unsupported
 from adapters.ports.mail_write import MailWritePort
 from gateway.jmap.errors import SetError
 from gateway.jmap.properties import Update
 from gateway.jmap.standard.common import after_writing, refusals
+from gateway.objects.mail import mailbox_roles
+from gateway.objects.mail.mailbox_roles import ROLES, no_role
 from gateway.objects.mail.mailbox_tree import Tree
 from gateway.sync.account import MailAccount
 from gateway.sync.mailboxes import Mailbox
-
-ROLES: Final = frozenset(("archive", "drafts", "important", "junk", "sent", "trash"))
-"""What a Mailbox can be made for: the special uses (RFC 6154 §2) that are not views of other Mailboxes."""
 
 
 async def create(
@@ -57,7 +56,7 @@ async def _create(
         await port.create_folder(path, role)
     except AdapterError as error:
         if role is not None and isinstance(error, Unsupported):
-            raise _no_role() from error
+            raise no_role() from error
         raise _refusal(error) from error
     tree.paths[path] = path
     taken.add(role)
@@ -77,15 +76,11 @@ async def _created(mail: MailAccount, port: MailWritePort, path: str, role: str 
     with suppress(AdapterError):
         await port.delete_folder(path)
     await mail.refresh()
-    return _no_role()
+    return no_role()
 
 
 def _exists() -> SetError:
     return SetError("invalidProperties", "there is a Mailbox of this name already", ["name"])
-
-
-def _no_role() -> SetError:
-    return SetError("invalidProperties", "the server cannot keep this role", ["role"])
 
 
 def _refusal(error: AdapterError) -> SetError:
@@ -115,13 +110,20 @@ class _Updating:
     subscribed: dict[str, bool] = field(default_factory=dict)
     aside: dict[str, str] = field(default_factory=dict)
 
-    def accept(self, update: Update) -> None:
+    async def each(self, updates: Mapping[str, Update], act: Callable[[Update], Awaitable[None]]) -> None:
+        """Do something for all that have not failed."""
+        for mailbox_id, update in updates.items():
+            if mailbox_id not in self.errors:
+                try:
+                    await act(update)
+                except SetError as error:
+                    await self.fail(mailbox_id, error)
+
+    async def accept(self, update: Update) -> None:
         """Check what does not depend on the others of the call. Raises SetError."""
         box = self.mail.mailboxes.get(update.id)
         if box is None:
             raise SetError("notFound")
-        if "role" in update.changed:
-            raise SetError("invalidProperties", "the role of a Mailbox is the server's to change", ["role"])
         if {"name", "parentId"} & update.changed:
             parent_id, name = update.patched.get("parentId", box.parent_id), update.patched.get("name", box.name)
             self.tree.path(parent_id, name)
@@ -156,7 +158,7 @@ class _Updating:
             else:
                 mailbox_id, blocker = next(iter(blocked.items()))
                 below = SetError("invalidProperties", "it would lie below itself", ["parentId"])
-                await self._fail(mailbox_id, below if blocker == mailbox_id else _exists())
+                await self.fail(mailbox_id, below if blocker == mailbox_id else _exists())
 
     def _blocker(self, mailbox_id: str) -> str | None:
         """Who stands in the way: itself where it would lie below itself, or the holder of the name."""
@@ -188,13 +190,13 @@ class _Updating:
             try:
                 await self.port.rename_folder(old, path)
             except AdapterError as error:
-                await self._fail(mailbox_id, _refusal(error))
+                await self.fail(mailbox_id, _refusal(error))
                 return False
             self.mail.expect_rename(old, path)
         self.tree.put(mailbox_id, parent_id, path)
         return True
 
-    async def _fail(self, mailbox_id: str, error: SetError) -> None:
+    async def fail(self, mailbox_id: str, error: SetError) -> None:
         """An update is done whole or not at all."""
         self.waiting.pop(mailbox_id, None)
         self.errors[mailbox_id] = error
@@ -210,18 +212,18 @@ class _Updating:
 async def update(mail: MailAccount, port: MailWritePort, updates: Mapping[str, Update]) -> dict[str, SetError]:
     """By id: why it was not done. The account is fresh afterwards."""
     run = _Updating(mail, port, Tree(mail))
-    for mailbox_id, change in updates.items():
-        try:
-            run.accept(change)
-            if "isSubscribed" in change.changed:
-                await run.subscribe(change)
-        except SetError as error:
-            run.errors[mailbox_id] = error
+    await run.each(updates, run.accept)
+    held = {one: mail.mailboxes[one].role for one in updates if one not in run.errors}
+    wanted = {one: updates[one].patched.get("role") for one in held if "role" in updates[one].changed}
+    for mailbox_id, error in (await mailbox_roles.change(mail, port, wanted)).items():
+        await run.fail(mailbox_id, error)
+    await run.each({one: updates[one] for one in updates if "isSubscribed" in updates[one].changed}, run.subscribe)
     acted = bool(run.waiting or run.subscribed)
     await run.rename_all()
     if acted:
         with after_writing(True):
             await mail.refresh()
+    await mailbox_roles.restore(mail, port, {one: held[one] for one in wanted if one in run.errors})
     orders = {
         mailbox_id: change.patched.get("sortOrder")
         for mailbox_id, change in updates.items()

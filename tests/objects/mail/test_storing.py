@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import AdapterError, Forbidden, InvalidData, OverQuota, Unavailable
+from adapters.errors import AdapterError, Forbidden, InvalidData, OverQuota, Unavailable, Unsupported
 from adapters.ports.mail import FetchPlan, IdSource, Keywords, MessageData
 from adapters.ports.mail_write import Appended, FlagDelta, MailWritePort, Octets
 from gateway.context import Account, Context, Login
@@ -78,6 +78,9 @@ class WritingPort(ModelPort, MailWritePort):
 
     async def create_folder(self, path: str, role: str | None) -> None:
         self.server.create(path, role)
+
+    async def assign_role(self, path: str, role: str | None) -> None:
+        raise Unsupported("this server keeps none")
 
     async def rename_folder(self, path: str, target: str) -> None:
         self.server.rename(path, target)
