@@ -114,7 +114,7 @@ class MailBackends:
             capabilities |= sieve.capabilities(owner.filtering)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, account_id, dav)
-        calendars, calendar_watch = (None, None) if opened is None else opened
+        calendars, calendar_watch, alerts = (None, None, None) if opened is None else opened
         if calendars is not None:
             capabilities |= calendar_capabilities(calendars.facts)
             capabilities |= principals_capabilities(account_id, calendars.facts)
@@ -129,6 +129,7 @@ class MailBackends:
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
             calendars=calendars,
             calendar_watch=calendar_watch,
+            alerts=alerts,
             signatures=self._signatures(account_id),
             watch=owner.watch,
         )

@@ -5,7 +5,7 @@ import math
 import ssl
 import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
@@ -15,6 +15,7 @@ from gateway.config import CalDavConfig, Config
 from gateway.config_reader import ConfigError
 from gateway.store.base import Store
 from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.alert_clock import AlertClock
 from gateway.sync.watch import Turns, Watch
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,19 @@ class _Shared:
     port: CalDav
     calendars: CalendarAccount
     watch: Watch
+    alerts: AlertClock
     answered: bool = False
     asked_at: float = -math.inf
     proven_at: float = -math.inf
     holders: list[Credentials] = field(default_factory=list)
+
+
+class OpenCalendars(NamedTuple):
+    """The calendars of an account, and what goes on there while somebody listens."""
+
+    calendars: CalendarAccount
+    watch: Watch
+    alerts: AlertClock
 
 
 class CalendarBackends:
@@ -56,7 +66,7 @@ class CalendarBackends:
         if self._endpoints:
             iana_names()  # reads a list of files, once; not while somebody waits
 
-    async def open(self, name: str, account_id: str, credentials: Credentials) -> tuple[CalendarAccount, Watch] | None:
+    async def open(self, name: str, account_id: str, credentials: Credentials) -> OpenCalendars | None:
         """The owner's calendars; None where there is no server, or while it does not take the login.
 
         Everything that was opened is given back by `release`, also after None.
@@ -69,10 +79,11 @@ class CalendarBackends:
             port = CalDav(endpoint, credentials)
             calendars = CalendarAccount(account_id, account_id, port, self._store)
             watch = self._watch(account_id, calendars)
-            shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch)
+            alerts = AlertClock(calendars, self._poll_seconds)
+            shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch, alerts)
         shared.holders.append(credentials)
         await self._prove(endpoint, shared, credentials)
-        return (shared.calendars, shared.watch) if shared.answered else None
+        return OpenCalendars(shared.calendars, shared.watch, shared.alerts) if shared.answered else None
 
     def _watch(self, account_id: str, calendars: CalendarAccount) -> Watch:
         turns = Turns(self._store, f"{account_id}-calendars", self._gateway) if self._store.shared else None

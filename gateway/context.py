@@ -10,6 +10,7 @@ from gateway.store.blobs import OpenBlob, Uploads
 from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.alert_clock import AlertClock
 from gateway.sync.ledger import Record
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
@@ -25,7 +26,7 @@ class Account:
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
     calendars: the synchronised calendars; None where its backend has no CalDAV server that answers. calendar_watch:
-    keeps them fresh while somebody listens.
+    keeps them fresh while somebody listens. alerts: tells of theirs while somebody listens.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
     view: where the account is another owner's, what stands for all that this login sees of it (`ids.view_id`).
@@ -41,6 +42,7 @@ class Account:
     filtering: Scripts | None = None
     calendars: CalendarAccount | None = None
     calendar_watch: Watch | None = None
+    alerts: AlertClock | None = None
     signatures: Signatures | None = None
     watch: Watch | None = None
     view: str | None = None

@@ -1,18 +1,24 @@
-"""What is to be told to one push subscription: the newest states, as few messages as its push service allows."""
+"""What is to be told to one push subscription: the newest states, as few messages as its push service allows; and
+alerts, each by itself and only once.
+"""
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 import orjson
 
 from gateway.push import email_push
-from gateway.push.feed import States
+from gateway.push.feed import ALERT, States, alert_object
 from gateway.push.records import Records
 from gateway.push.sender import Outcome, Sender
 from gateway.store.base import StoreUnavailable
+from gateway.sync.calendars.alert_clock import GRACE_SECONDS
+from gateway.sync.calendars.alerts import Alert
 from gateway.sync.ledger import Record
 from gateway.sync.watch import heed_cancellation
 
@@ -26,6 +32,9 @@ QUICKEST: Final = 1.0
 ROOM: Final = 3993
 """Octets of a message, as `formats.web_push.MAX_PLAINTEXT`; also where nothing is encrypted (RFC 8030 §7.2)."""
 
+
+MOST_ALERTS: Final = 100
+"""Alerts that wait for a push service that takes none; the oldest go first."""
 
 EMAILS: Final = "EmailPush"
 
@@ -76,6 +85,8 @@ class Courier:
         self._new_emails = new_emails
         self._pending: States = {}
         self._mail: dict[str, str] = {}
+        self._alerts: deque[Alert] = deque(maxlen=MOST_ALERTS)
+        self._claimed: Alert | None = None
         self._news = asyncio.Event()
         self._pace = Pace()
         self.renew(record)
@@ -99,6 +110,13 @@ class Courier:
         if self._pending or self._mail:
             self._news.set()
 
+    def note_alerts(self, alerts: Iterable[Alert]) -> None:
+        """These alerts trigger, or did so while nobody was told; what came before the subscription is none of its."""
+        if self._types is None or ALERT in self._types:
+            self._alerts.extend(alert for alert in alerts if alert.at > self.record.get("verifiedAt", 0.0))
+            if self._alerts:
+                self._news.set()
+
     async def run(self) -> bool:
         """Until the subscription is gone or has expired; then it is erased. Raises adapters.errors, MethodError."""
         while True:
@@ -115,6 +133,10 @@ class Courier:
 
     async def _deliver(self) -> Outcome:
         """Send what there is, a message at a time, until one is not taken."""
+        while self._alerts:
+            outcome = await self._deliver_alert(self._alerts[0])
+            if outcome.kind != "taken":
+                return outcome
         for states in _portions(self._pending):
             body = orjson.dumps({"@type": "StateChange", "changed": states})  # RFC 8620 §7.1
             outcome = await self._sender.send(self.record, body)
@@ -125,9 +147,30 @@ class Courier:
             outcome = await self._deliver_emails(account)
             if outcome.kind != "taken":
                 return outcome
-        if not self._pending and not self._mail:
+        if not self._pending and not self._mail and not self._alerts:
             self._news.clear()
         return Outcome("taken")
+
+    async def _deliver_alert(self, alert: Alert) -> Outcome:
+        """Tell of an alert (draft-ietf-jmap-calendars-29 §6.4), unless it was told already, by another gateway maybe.
+
+        The claim comes first: a gateway that is killed in between leaves an alert untold rather than told twice.
+        """
+        outcome = Outcome("taken")
+        body = orjson.dumps(alert_object(alert))
+        if alert.at >= time.time() - GRACE_SECONDS and await self._may_tell(alert, body):
+            outcome = await self._sender.send(self.record, body, "high")
+        if outcome.kind == "taken" and self._alerts and self._alerts[0] is alert:
+            self._alerts.popleft()
+        return outcome
+
+    async def _may_tell(self, alert: Alert, body: bytes) -> bool:
+        """Whether this courier is to tell of an alert."""
+        if self._claimed is not alert:
+            if not await self._records.claim(self.record, f"{alert.at} {body.decode()}", 2 * GRACE_SECONDS):
+                return False
+            self._claimed = alert
+        return True
 
     async def _deliver_emails(self, account: str) -> Outcome:
         """Tell of the new Emails of an account (draft-ietf-jmap-emailpush-03 §3)."""

@@ -1,4 +1,5 @@
-"""What a listener is to be told: the newest states of its accounts (RFC 8620 §7.1), by whatever way it listens.
+"""What a listener is to be told, by whatever way it listens: the newest states of its accounts (RFC 8620 §7.1), and
+alerts of calendars when their time has come (draft-ietf-jmap-calendars-29 §6.4).
 
 A feed takes from the store's channels `account/<id>`, on which every writer publishes the new states as a JSON object,
 type name -> state. While it is open the accounts are watched, so that what others do is found.
@@ -8,14 +9,17 @@ import asyncio
 import base64
 import contextlib
 import functools
+import math
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
 from adapters.errors import AdapterError
 from gateway.context import Account, Login
 from gateway.store.base import MISSED, Store
+from gateway.sync.calendars.alerts import Alert
 from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
 from gateway.sync.journal import PUSHED
@@ -27,6 +31,18 @@ States = dict[str, dict[str, str]]
 
 Types = frozenset[str] | None
 """The types that a listener wants; None for all."""
+
+ALERT: Final = "CalendarAlert"
+"""The pseudo-type that alerts are asked for by (-29 §6.4)."""
+_TOLD: Final = ""
+"""Where a token says up to when alerts were told: no account has this id."""
+
+
+class News(NamedTuple):
+    """What there is to tell."""
+
+    states: States
+    alerts: list[Alert]
 
 
 class _Source(Protocol):
@@ -48,22 +64,30 @@ Source = _Source | Ledger
 class Feed:
     """The newest states of some accounts that have not been told; however many passes, at most one per type.
 
-    seen: all that the listener has been told, what it gave itself when it came included.
+    seen: all that the listener has been told, what it gave itself when it came included. told_until: up to when it was
+    told of alerts (seconds since 1970).
     """
 
     def __init__(self, login: Login, types: Types, seen: States) -> None:
         self.seen = seen
+        self.told_until = time.time()
         self._login = login
         self._missed = False
         self._types = types
         self._changed: States = {}
+        self._alerts: list[Alert] = []
         self._event = asyncio.Event()
         self.wake = self._event.set
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, store: Store, login: Login, types: Types, seen: States) -> "AsyncIterator[Feed]":
-        """A feed of all accounts of a login, which has to be kept open as long. Raises StoreUnavailable."""
+    async def open(
+        cls, store: Store, login: Login, types: Types, seen: States, told_until: float = math.inf
+    ) -> "AsyncIterator[Feed]":
+        """A feed of all accounts of a login, which has to be kept open as long. Raises StoreUnavailable.
+
+        told_until: of a returning listener, who is told what it missed, unless that is too long ago.
+        """
         feed = cls(login, types, seen)
         async with contextlib.AsyncExitStack() as stack:
             for account in login.accounts.values():
@@ -73,6 +97,9 @@ class Feed:
             for account in login.accounts.values():
                 for watch in feed._watches(account):
                     stack.enter_context(watch.listening())
+                if account.alerts is not None and feed._wants(ALERT):
+                    since = min(told_until, feed.told_until)
+                    stack.enter_context(account.alerts.listening(feed._alert, since))
             yield feed
 
     async def _catch_up(self) -> None:
@@ -100,12 +127,19 @@ class Feed:
 
     def _watches(self, account: Account) -> list[Watch]:
         """Those that find what this listener wants to hear of: calendars are looked at for those who ask for them."""
-        wants_calendars = any(map(self._wants, (*CALENDAR_JOURNAL, NOTIFICATION)))
+        wants_calendars = any(map(self._wants, (*CALENDAR_JOURNAL, NOTIFICATION, ALERT)))
         found = (account.watch, account.calendar_watch if wants_calendars else None)
         return [watch for watch in found if watch is not None]
 
-    async def next(self, seconds: float) -> States:
-        """What changed, at once or within `seconds`; empty where nothing did. What is given counts as seen."""
+    @property
+    def token(self) -> str:
+        """All that was told, for a listener to bring when it comes again."""
+        if not self._wants(ALERT):
+            return encode(self.seen)
+        return encode({**self.seen, _TOLD: {ALERT: f"{self.told_until:.6f}"}})
+
+    async def next(self, seconds: float) -> News:
+        """What is new, at once or within `seconds`; empty where nothing is. What is given counts as told."""
         if not self._event.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, seconds)):
@@ -114,21 +148,29 @@ class Feed:
         if self._missed:
             self._missed = False
             await self._catch_up()
-        changed, self._changed = self._changed, {}
-        for account, states in changed.items():
+        news = News(self._changed, self._alerts)
+        self._changed, self._alerts, self.told_until = {}, [], time.time()
+        for account, states in news.states.items():
             self.seen.setdefault(account, {}).update(states)
-        return changed
+        return news
 
     def _wants(self, name: str) -> bool:
         return _wants(self._types, name)
 
     def _hear(self, account: str, message: bytes) -> None:
+        states: dict[str, str] = {} if message == MISSED else orjson.loads(message)
+        clock = self._login.accounts[account].alerts
+        if clock is not None and self._wants(ALERT):
+            clock.heard(states)
         if message == MISSED:
             self._missed = True
             self._event.set()
             return
-        states: dict[str, str] = orjson.loads(message)
         self._note(account, {name: state for name, state in states.items() if self._wants(name)})
+
+    def _alert(self, alert: Alert) -> None:
+        self._alerts.append(alert)
+        self._event.set()
 
     def _note(self, account: str, states: dict[str, str]) -> None:
         if states:
@@ -176,6 +218,19 @@ def encode(seen: States) -> str:
 
 def decode(token: str) -> States:
     """The states of a token of ours; empty for anything else."""
+    return {account: states for account, states in _decoded(token).items() if account != _TOLD}
+
+
+def decode_told(token: str) -> float:
+    """Up to when alerts were told (seconds since 1970); infinite where a token does not say."""
+    try:
+        moment = float(_decoded(token)[_TOLD][ALERT])
+    except (KeyError, ValueError):
+        return math.inf
+    return math.inf if math.isnan(moment) else moment
+
+
+def _decoded(token: str) -> States:
     try:
         value: Any = orjson.loads(base64.urlsafe_b64decode(token[:4096]))
     except ValueError:
@@ -186,4 +241,16 @@ def decode(token: str) -> States:
         account: {name: state for name, state in states.items() if isinstance(state, str)}
         for account, states in value.items()
         if isinstance(states, dict)
+    }
+
+
+def alert_object(alert: Alert) -> dict[str, Any]:
+    """The CalendarAlert (-29 §6.4)."""
+    return {
+        "@type": ALERT,
+        "accountId": alert.account_id,
+        "calendarEventId": alert.event_id,
+        "uid": alert.uid,
+        "recurrenceId": alert.recurrence_id,
+        "alertId": alert.alert_id,
     }

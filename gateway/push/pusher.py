@@ -6,8 +6,9 @@ An owner is who made subscriptions with the same credentials. Among gateways on 
 import asyncio
 import functools
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -20,6 +21,7 @@ from gateway.push.records import Records, is_verified
 from gateway.push.sender import Sender
 from gateway.push.vapid import VapidKey
 from gateway.store.base import Store
+from gateway.sync.calendars.alerts import Alert
 from gateway.sync.ledger import Record
 from gateway.sync.watch import Turns, heed_cancellation, keep_going
 
@@ -111,7 +113,7 @@ class Pusher:
         store = self._tools.store
         async with (
             self.access.use() as login,
-            Feed.open(store, login, types, start) as news,
+            Feed.open(store, login, types, start, -math.inf) as news,
             _Couriers(self._courier_of(login)) as couriers,
         ):
             changed = asyncio.Event()
@@ -121,12 +123,13 @@ class Pusher:
                 news.wake()
 
             async with store.subscribe(self._records.channel, hear):
-                await news.next(0)
+                _, missed = await news.next(0)
                 couriers.renew(await self.active(), seen, news.seen)
+                couriers.note({}, missed)
                 proven = time.monotonic()
                 while True:
                     heed_cancellation()
-                    couriers.note(await news.next(proven + PROOF_SECONDS - time.monotonic()))
+                    couriers.note(*await news.next(proven + PROOF_SECONDS - time.monotonic()))
                     if changed.is_set():
                         changed.clear()
                         records = await self.active()
@@ -162,10 +165,11 @@ class _Couriers:
         for record_id in list(self._at_work):
             await self._dismiss(record_id)
 
-    def note(self, states: States) -> None:
-        """Tell these states to whoever wants them."""
+    def note(self, states: States, alerts: Sequence[Alert]) -> None:
+        """Tell these states and alerts to whoever wants them."""
         for courier, _ in self._at_work.values():
             courier.note(states)
+            courier.note_alerts(alerts)
 
     def renew(self, records: Mapping[str, Record], seen: Mapping[str, States], now: States) -> None:
         """A courier for each of these subscriptions. seen: what they were told earlier; others: all that is now."""

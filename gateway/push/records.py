@@ -1,10 +1,13 @@
 """The push subscriptions that the same credentials made, in the store (RFC 8620 §7.2).
 
 They can't be rebuilt, so they are written before they are answered. A subscription is a JSON object with its
-properties, `code` (what the client has to send back) and `serverKey` (the VAPID key it was made for). All of it
+properties, `code` (what the client has to send back), `serverKey` (the VAPID key it was made for) and `verifiedAt`
+(seconds since 1970). All of it
 vanishes from the store at its expiry, by itself.
 """
 
+import contextlib
+import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -23,6 +26,7 @@ OWNERS: Final = "push"
 _OWNER: Final = "owner"
 _RECORD: Final = "subscription"
 _SEEN: Final = "seen"
+_TOLD: Final = "told"
 _ATTEMPTS: Final = 5
 
 Edit = Callable[[Mapping[str, Record]], Mapping[str, Record | None]]
@@ -74,6 +78,23 @@ class Records:
         """Remember what a subscription has been told. Raises StoreUnavailable."""
         put = Put(Key(self._partition, _SEEN, record["id"]), orjson.dumps(states), max(1.0, self.seconds_left(record)))
         await self._store.commit(self._partition, [put])
+
+    async def claim(self, record: Record, told: str, seconds: float) -> bool:
+        """Whether a subscription has not been told this yet by any gateway; from now on it has, for some seconds.
+
+        Raises Unavailable, StoreUnavailable.
+        """
+        partition = f"{self._partition}-told"
+        digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+        key = Key(partition, _TOLD, f"{record['id']}-{digest[:32]}")
+        for _ in range(_ATTEMPTS):
+            lease = await self._store.lease(partition)
+            if (await self._store.read([key])) != [None]:
+                return False
+            with contextlib.suppress(LeaseLost):
+                await self._store.commit(partition, [Put(key, b"1", seconds)], lease)
+                return True
+        raise Unavailable("other writers were first each time")
 
     def seconds_left(self, record: Record) -> float:
         """Until the subscription expires; not positive for one that has."""

@@ -14,7 +14,7 @@ from adapters.errors import Unavailable
 from gateway.push.courier import EMAILS, emails_wanted
 from gateway.push.feed import current
 from gateway.push.pusher import Access, Pusher, Tools, wanted
-from gateway.push.records import Records, owners
+from gateway.push.records import Records, is_verified, owners
 from gateway.store.base import StoreUnavailable
 from gateway.sync.ledger import Record
 from gateway.sync.watch import keep_going
@@ -162,7 +162,11 @@ class Subscriptions:
         """See gateway.context.PushSubscriptions."""
 
         def edit(before: Mapping[str, Record]) -> Mapping[str, Record]:
-            return {name: before[name] | changed for name, changed in changes.items() if name in before}
+            return {
+                name: before[name] | _stamped(before[name], changed)
+                for name, changed in changes.items()
+                if name in before
+            }
 
         before = await self._records.read()
         for name, changed in changes.items():
@@ -211,3 +215,9 @@ class Subscriptions:
             return False
         times.append(now)
         return True
+
+
+def _stamped(before: Record, changed: Record) -> Record:
+    """A change with the time at which it verifies a subscription: of alerts it is told from then on."""
+    verifies = "verificationCode" in changed and not is_verified(before)
+    return {**changed, "verifiedAt": time.time()} if verifies else changed

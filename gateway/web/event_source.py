@@ -3,13 +3,15 @@
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
 from aiohttp import web
 
 from gateway.push import feed
-from gateway.push.feed import Feed, States
+from gateway.push.feed import Feed, States, alert_object
+from gateway.sync.calendars.alerts import Alert
 from gateway.web.keys import services
 from gateway.web.problems import Refusal
 
@@ -29,11 +31,12 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """GET /jmap/eventsource?types=&closeafter=&ping="""
     found = services(request)
     types, close_after_state, ping = _parameters(request)
-    seen = feed.decode(request.headers.get("Last-Event-ID", ""))
+    last = request.headers.get("Last-Event-ID", "")
+    seen, told_until = feed.decode(last), feed.decode_told(last)
     # The login is held as long as the stream is open: its credentials are what the accounts are watched with.
     async with found.authenticator.login(request) as login:
         with found.stream_slots.take(login.username), found.meters.streams.track_inprogress():
-            async with Feed.open(found.store, login, types, seen) as news:
+            async with Feed.open(found.store, login, types, seen, told_until) as news:
                 with found.drain.waking(news.wake):
                     return await _serve(request, news, close_after_state, ping)
 
@@ -45,11 +48,11 @@ async def _serve(request: web.Request, news: Feed, close_after_state: bool, ping
     sent = time.monotonic()
     while not drain.begun and time.monotonic() < ends and _is_there(request):
         due = sent + ping if ping else ends
-        changed = await news.next(min(due - time.monotonic(), LOOK_SECONDS))
-        if changed:
-            await response.write(_state_event(changed, news.seen))
+        states, alerts = await news.next(min(due - time.monotonic(), LOOK_SECONDS))
+        if states or alerts:
+            await response.write(_events(states, alerts, news.token))
             sent = time.monotonic()
-            if close_after_state:
+            if states and close_after_state:
                 break
         elif ping and time.monotonic() >= due:
             await response.write(b'event: ping\ndata: {"interval":%d}\n\n' % ping)
@@ -72,9 +75,13 @@ async def _start(request: web.Request) -> web.StreamResponse:
     return response
 
 
-def _state_event(changed: States, seen: States) -> bytes:
-    data = orjson.dumps({"@type": "StateChange", "changed": changed})  # RFC 8620 §7.1
-    return b"event: state\nid: %s\ndata: %s\n\n" % (feed.encode(seen).encode(), data)
+def _events(states: States, alerts: Sequence[Alert], token: str) -> bytes:
+    """The events that tell this; the last has the id, for it stands for all of them."""
+    events = [b"event: calendarAlert\ndata: %s\n" % orjson.dumps(alert_object(alert)) for alert in alerts]
+    if states:
+        data = orjson.dumps({"@type": "StateChange", "changed": states})  # RFC 8620 §7.1
+        events.append(b"event: state\ndata: %s\n" % data)
+    return b"\n".join(events) + b"id: %s\n\n" % token.encode()
 
 
 def _is_there(request: web.Request) -> bool:

@@ -205,10 +205,12 @@ class _Conversation:
         ):
             proven = time.monotonic()
             while True:
-                changed = await news.next(proven + PROOF_SECONDS - time.monotonic())
-                if changed:
+                states, alerts = await news.next(proven + PROOF_SECONDS - time.monotonic())
+                for alert in alerts:
+                    await self._send(feed.alert_object(alert))
+                if states:
                     state = feed.encode(news.seen)
-                    await self._send({"@type": "StateChange", "changed": changed, "pushState": state})
+                    await self._send({"@type": "StateChange", "changed": states, "pushState": state})
                 if time.monotonic() >= proven + PROOF_SECONDS:
                     async with login_as(self._request, self._credentials):
                         proven = time.monotonic()

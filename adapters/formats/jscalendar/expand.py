@@ -35,7 +35,7 @@ def occurrences(
         return []
     found: list[Occurrence] = []
     for key, patch in _instances(js, anchor, after, before, limit=limit):
-        occurrence = _occurrence(js, key, patch, floating_zone)
+        occurrence = occurrence_at(js, key, patch, floating_zone)
         if _overlaps(occurrence, after, before):
             found.append(occurrence)
             if len(found) > limit:
@@ -68,7 +68,7 @@ def overlaps(js: JsonObject, after: datetime, before: datetime, *, floating_zone
     if anchor is None:
         return False
     found = (
-        _occurrence(js, key, patch, floating_zone)
+        occurrence_at(js, key, patch, floating_zone)
         for key, patch in _instances(js, anchor, after, before, limit=_OVERLAP_LIMIT)
     )
     return any(_overlaps(occurrence, after, before) for occurrence in found)
@@ -96,7 +96,7 @@ def _instances(
         if anchor not in seen:
             yield anchor, {}
         return
-    first = after - _ZONE_SPREAD - _length(js)
+    first = after - _ZONE_SPREAD - length_of(js)
     margin = len(overrides)
     for moment in recurrence_set(rule, start, first, before + _ZONE_SPREAD, limit=limit + margin + 200):
         key = from_datetime(moment)
@@ -104,18 +104,20 @@ def _instances(
             yield key, {}
 
 
-def _length(js: JsonObject) -> timedelta:
+def length_of(js: JsonObject) -> timedelta:
+    """The duration, a day taken as 24 hours. Raises `ValueError`."""
     if "start" in js and "due" in js:
         return max(to_datetime(js["due"]) - to_datetime(js["start"]), timedelta(0))
     span = parse_duration(js.get("duration", "PT0S"))
     return timedelta(days=span.days, seconds=span.seconds)
 
 
-def _occurrence(js: JsonObject, key: str | None, patch: JsonObject, floating_zone: str) -> Occurrence:
+def occurrence_at(js: JsonObject, key: str | None, patch: JsonObject, floating_zone: str) -> Occurrence:
+    """The occurrence with this recurrence id and override, which the object is known to have. Raises `ValueError`."""
     timing = {name: value for name, value in js.items() if name in _TIMING}
     if key is not None and js.get("recurrenceId") is None:
         if "start" in timing and "due" in timing:
-            timing["due"] = from_datetime(to_datetime(key) + _length(js))
+            timing["due"] = from_datetime(to_datetime(key) + length_of(js))
         timing["start" if "start" in timing else "due"] = key
     for name in _TIMING & patch.keys():
         if patch[name] is None:

@@ -14,7 +14,7 @@ from itertools import product
 from adapters.formats.jscalendar.recurrence import DAYS
 from adapters.formats.jscalendar.values import JsonObject, to_datetime
 
-_WORK = 400_000  # periods and ticks that one expansion may look at
+WORK = 400_000  # periods and ticks that one expansion may look at
 _DAY = timedelta(days=1)
 
 
@@ -43,19 +43,20 @@ class _Rule:
     minutes: list[int]
     seconds: list[int]
     positions: list[int]
+    work: int
     times: list[time] = field(default_factory=list)
 
 
 def recurrence_set(
-    rule: JsonObject, start: datetime, after: datetime, before: datetime, *, limit: int
+    rule: JsonObject, start: datetime, after: datetime, before: datetime, *, limit: int, work: int = WORK
 ) -> Iterator[datetime]:
     """Yield the naive local date-times of `rule` in [after, before), in order; `start` is always the first of all.
 
-    Raises `ExpansionLimit` after `limit` date-times, `UnsupportedRule` for a non-Gregorian rule, `ValueError` for a
-    rule that is not valid.
+    work: periods and ticks that may be looked at. Raises `ExpansionLimit` beyond that or after `limit` date-times,
+    `UnsupportedRule` for a non-Gregorian rule, `ValueError` for a rule that is not valid.
     """
     produced = 0
-    for moment in _bounded(rule, start, after, before):
+    for moment in _bounded(_prepare(rule, start, work), rule, start, after, before):
         if moment < after:
             continue
         produced += 1
@@ -64,9 +65,10 @@ def recurrence_set(
         yield moment
 
 
-def _bounded(rule: JsonObject, start: datetime, after: datetime, before: datetime) -> Iterator[datetime]:
+def _bounded(
+    prepared: _Rule, rule: JsonObject, start: datetime, after: datetime, before: datetime
+) -> Iterator[datetime]:
     """All date-times before `before`; those that lie before `after` may be missing unless the rule has a count."""
-    prepared = _prepare(rule, start)
     count = rule.get("count")
     until = to_datetime(rule["until"]) if "until" in rule else None
     if start < before:
@@ -85,7 +87,7 @@ def _bounded(rule: JsonObject, start: datetime, after: datetime, before: datetim
             yield moment
 
 
-def _prepare(rule: JsonObject, start: datetime) -> _Rule:
+def _prepare(rule: JsonObject, start: datetime, work: int) -> _Rule:
     if rule.get("rscale", "gregorian") != "gregorian":
         raise UnsupportedRule(f"calendar system {rule['rscale']!r}")
     if any(month.endswith("L") for month in rule.get("byMonth", ())):
@@ -105,6 +107,7 @@ def _prepare(rule: JsonObject, start: datetime) -> _Rule:
         minutes=sorted(set(rule.get("byMinute", ()))),
         seconds=sorted({min(second, 59) for second in rule.get("bySecond", ())}),
         positions=list(rule.get("bySetPosition", ())),
+        work=work,
     )
     _imply_times(prepared, start)
     _imply_days(prepared, start)
@@ -143,9 +146,9 @@ def _imply_days(rule: _Rule, start: datetime) -> None:
 _Periods = Iterator[list[datetime]]
 
 
-def _work() -> Callable[[int], None]:
+def _work(rule: _Rule) -> Callable[[int], None]:
     """A counter that raises `ExpansionLimit` when an expansion has looked at too much."""
-    left = _WORK
+    left = rule.work
 
     def spend(units: int) -> None:
         nonlocal left
@@ -157,10 +160,10 @@ def _work() -> Callable[[int], None]:
 
 
 def _years(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
-    spend = _work()
+    spend = _work(rule)
     year = start.year + max(reach.year - 1 - start.year, 0) // rule.interval * rule.interval
     while year <= min(before.year + 1, 9998):
-        spend(20)
+        spend(20 if rule.months or rule.month_days else 200)
         days = sorted({day for day in _year_candidates(rule, year) if _day_matches(rule, day)})
         yield _at_times(rule, days)
         year += rule.interval
@@ -177,7 +180,7 @@ def _year_candidates(rule: _Rule, year: int) -> Iterator[date]:
 
 
 def _months(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
-    spend = _work()
+    spend = _work(rule)
     first = start.year * 12 + start.month - 1
     ahead = max(reach.year * 12 + reach.month - 2 - first, 0)
     index = first + ahead // rule.interval * rule.interval
@@ -211,7 +214,7 @@ def _month_candidates(rule: _Rule, year: int, month: int) -> Iterator[date]:
 
 
 def _weeks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
-    spend = _work()
+    spend = _work(rule)
     first = start.date() - timedelta(days=(start.weekday() - rule.week_start) % 7)
     step = timedelta(days=7 * rule.interval)
     week = first + max((reach.date() - first).days // step.days - 1, 0) * step
@@ -223,7 +226,7 @@ def _weeks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
 
 
 def _days(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
-    spend = _work()
+    spend = _work(rule)
     step = timedelta(days=rule.interval)
     day = start.date() + max((reach.date() - start.date()).days // rule.interval - 1, 0) * step
     while day <= before.date():
@@ -235,7 +238,7 @@ def _days(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _P
 
 def _ticks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     """Hourly, minutely and secondly rules: day by day, so that days that don't match cost nothing."""
-    spend = _work()
+    spend = _work(rule)
     unit = {"hourly": 3600, "minutely": 60, "secondly": 1}[rule.frequency]
     origin = start.replace(minute=0 if unit == 3600 else start.minute, second=start.second if unit == 1 else 0)
     step = unit * rule.interval
@@ -246,6 +249,8 @@ def _ticks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
             midnight = datetime.combine(day, time.min)
             offset = int((origin - midnight).total_seconds()) % step if midnight > origin else 0
             first = midnight + timedelta(seconds=offset) if midnight > origin else origin
+            if first < reach:  # to the tick that it lies in
+                first += int((reach - first).total_seconds()) // step * timedelta(seconds=step)
             for second in range(int((first - midnight).total_seconds()), 86400, step):
                 spend(1)
                 moments = _tick(rule, midnight + timedelta(seconds=second), unit)

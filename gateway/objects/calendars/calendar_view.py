@@ -4,12 +4,11 @@ from collections.abc import Collection
 from typing import Any, Final
 from urllib.parse import unquote
 
-from adapters.formats.content_lines import ContentLineError, parse
-from adapters.formats.jscalendar.timezones import Zones
 from adapters.ports.calendars import Calendar
 from gateway.objects.calendars.css_colors import from_stored
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Held, Index, is_default
+from gateway.sync.calendars.zones import zone_of
 
 KEPT_HERE: Final[dict[str, Any]] = {
     "isSubscribed": True,
@@ -67,20 +66,6 @@ def titled(name: str | None, path: str) -> str:
 def sort_order(order: int | None) -> int:
     """A sortOrder within JMAP's range (-29 §4)."""
     return min(max(order or 0, 0), 2**31 - 1)
-
-
-def zone_of(text: str | None) -> str | None:
-    """The IANA name of a calendar's VTIMEZONE (RFC 4791 §5.2.2); None where it says none that is known."""
-    try:
-        calendars = parse(text).components if text else []
-    except ContentLineError:
-        return None
-    for calendar in calendars:
-        for child in calendar.components:
-            tzid = child.value("TZID") if child.name == "VTIMEZONE" else None
-            if tzid is not None:
-                return Zones(calendar).resolve(tzid, "2026-01-01T00:00:00").name
-    return None
 
 
 def rights_of(info: Calendar) -> dict[str, bool]:

@@ -11,7 +11,7 @@ from gateway.jmap.properties import Update
 from gateway.objects.calendars import event_rules as rules
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.attachments import embedded
-from gateway.objects.calendars.calendar_view import is_shared, rights_of, zone_of
+from gateway.objects.calendars.calendar_view import is_shared, rights_of
 from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
@@ -24,6 +24,7 @@ from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
 from gateway.sync.calendars.index import Event, Held, Index, Place, is_of_others
+from gateway.sync.calendars.zones import zone_of
 
 Values = dict[str, Any]
 

@@ -258,6 +258,8 @@ class CalendarAccount:
                 journal = self.journal.fork()
                 await self._keeper.commit(index, journal, (), None)
                 await self._show(index, journal, ())
+            elif not await self._keeper.is_current():
+                raise Superseded
             return changes
         journal = self.journal.fork()
         record = journal.record(self._first_changes(index, changes) if self._fresh else changes)

@@ -314,6 +314,12 @@ def default_of(index: Index) -> str | None:
     return next((key for key in (*chosen, *by_server, *first) if key in writable), None)
 
 
+def is_subscribed(index: Index, calendar_id: str) -> bool:
+    """Whether the user wants to see a calendar (-29 §4); not what others offer and he did not accept."""
+    is_wanted: bool = index.setting(calendar_id, "isSubscribed") is not False
+    return is_wanted and not index.calendars[calendar_id].info.offered
+
+
 def may_write(info: Calendar) -> bool:
     """Whether events may be put into a calendar."""
     return info.privileges is None or {"bind", "write-content"} <= info.privileges

@@ -82,6 +82,15 @@ class Keeper:
         except StoreUnavailable as error:
             raise Unavailable("the store does not answer") from error
 
+    async def is_current(self) -> bool:
+        """Whether nobody else has written since; true also while that cannot be known."""
+        if not self._store.shared or self.detached:
+            return True
+        try:
+            return await self._head() == self._seen
+        except StoreUnavailable:
+            return True
+
     def overdue(self) -> bool:
         """Whether a store that was away should be tried again."""
         return self.detached and asyncio.get_running_loop().time() >= self._retry_at

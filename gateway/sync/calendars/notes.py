@@ -12,7 +12,7 @@ from typing import Any, Final
 from adapters.formats.jscalendar.participants import normal_address
 from adapters.formats.jscalendar.pointer import escape, make_patch, tokens
 from gateway.sync.calendars.entries import now_text
-from gateway.sync.calendars.index import Event, Index
+from gateway.sync.calendars.index import Event, Index, is_subscribed
 from gateway.sync.calendars.personal import PER_USER
 from gateway.sync.ids import DIGEST_SIZE, to_text
 from gateway.sync.journal import Changes
@@ -64,7 +64,7 @@ def _note(index: Index, kind: str, before: Event | None, after: Event | None, ow
 
 
 def _subscribed(index: Index, event: Event) -> bool:
-    return any(index.setting(calendar_id, "isSubscribed") is not False for calendar_id in event.calendar_ids)
+    return any(is_subscribed(index, key) for key in event.calendar_ids if key in index.calendars)
 
 
 def _who(index: Index, event: Event, old: Json | None, new: Json | None, own: frozenset[str]) -> Json | None:

@@ -64,6 +64,24 @@ def test_the_same_as_dateutil(frequency: str, parts: dict[str, str], bound: str,
     assert own == found - {start}
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["HOURLY", "MINUTELY", "SECONDLY"]),
+    st.integers(1, 5000),
+    st.sampled_from(["", ";BYMINUTE=0,30", ";BYSECOND=5,50", ";BYDAY=MO,TU", ";BYHOUR=9,17"]),
+    st.integers(0, 400_000),
+)
+def test_a_window_of_a_frequent_rule_begins_where_it_should(frequency: str, every: int, part: str, ahead: int) -> None:
+    """It is reached by arithmetic within the day as well."""
+    if f"BY{frequency[:-2]}" in part:
+        part = ""
+    raw, start = f"FREQ={frequency};INTERVAL={every}{part}", datetime(2026, 3, 2, 7, 20, 30)
+    after = start + timedelta(seconds=ahead)
+    whole = list(recurrence_set(_rule(raw), start, start, after + timedelta(hours=2), limit=10**6))
+    own = list(recurrence_set(_rule(raw), start, after, after + timedelta(hours=2), limit=10**6))
+    assert own == [moment for moment in whole if moment >= after]
+
+
 @pytest.mark.parametrize(
     ("raw", "days"),
     [
