@@ -14,7 +14,7 @@ from adapters.imap.connection import Credentials as ImapCredentials
 from adapters.managesieve.filters import SieveFilters
 from adapters.ports.signatures import SignatureJudge
 from adapters.ports.submission import SubmissionFacts
-from gateway.calendar_backends import CalendarBackends
+from gateway.calendar_backends import CalendarBackends, OthersCalendars
 from gateway.config import Config, backend_user
 from gateway.context import Account, Login, accounts_of
 from gateway.endpoints import dav_credentials, imap_credentials, sieve_endpoint
@@ -113,11 +113,10 @@ class MailBackends:
         if filters is not None and owner.filtering is not None:
             capabilities |= sieve.capabilities(owner.filtering)
         dav = dav_credentials(credentials, user)
-        opened = None if dav is None else await self._calendars.open(name, account_id, dav)
-        calendars, calendar_watch, alerts = (None, None, None) if opened is None else opened
-        if calendars is not None:
-            capabilities |= calendar_capabilities(calendars.facts)
-            capabilities |= principals_capabilities(account_id, calendars.facts)
+        opened = None if dav is None else await self._calendars.open(name, user, dav)
+        if opened is not None:
+            capabilities |= calendar_capabilities(opened.calendars.facts)
+            capabilities |= principals_capabilities(account_id, opened.calendars.facts)
         account = Account(
             id=account_id,
             name=credentials.username,
@@ -127,15 +126,18 @@ class MailBackends:
             mail=owner.mail,
             outbox=box,
             filtering=None if filters is None else Scripts(account_id, filters, self._store),
-            calendars=calendars,
-            calendar_watch=calendar_watch,
-            alerts=alerts,
+            calendars=None if opened is None else opened.calendars,
+            calendar_watch=None if opened is None else opened.watch,
+            alerts=None if opened is None else opened.alerts,
             signatures=self._signatures(account_id),
             watch=owner.watch,
         )
         primary = {urn: account_id for urn in capabilities if urn not in {CORE, OWNER}}
         shared = owner.shares.take(owner.port)
-        login = Login(credentials.username, accounts_of(account, map(self._shared_account, shared)), primary)
+        others = [] if opened is None else [self._others_calendars(account_id, one) for one in opened.others]
+        login = Login(
+            credentials.username, accounts_of(account, [*map(self._mail_of_others, shared), *others]), primary
+        )
         return Opened(login, lambda: self._close(owner, shared, proven, filters, dav))
 
     def _capabilities(self, *, has_limits: bool) -> dict[str, dict[str, Any]]:
@@ -147,7 +149,7 @@ class MailBackends:
     def _blob(self) -> dict[str, Any]:
         return blob_capability(self._config.limits.max_size_upload, REFERRERS)
 
-    def _shared_account(self, shared: SharedAccount) -> Account:
+    def _mail_of_others(self, shared: SharedAccount) -> Account:
         """The mail of somebody else. Nothing is sent for him, and his limits and scripts are his own affair."""
         return Account(
             id=shared.id,
@@ -157,6 +159,23 @@ class MailBackends:
             capabilities={CORE: {}, MAIL: mail_capability(top_level=False), BLOB: self._blob()},
             mail=shared.mail,
             watch=shared.watch,
+            view=shared.view,
+        )
+
+    def _others_calendars(self, own: str, shared: OthersCalendars) -> Account:
+        """The calendars of somebody else. own: the login's account, which holds the Principals."""
+        capabilities = calendar_capabilities(shared.calendars.facts, may_create=False)
+        owner = {"accountIdForPrincipal": own, "principalId": shared.calendars.ids.principal(shared.owner)}
+        return Account(
+            id=shared.id,
+            name=shared.name,
+            is_personal=False,
+            is_read_only=False,  # what is the user's own can always be written
+            capabilities={CORE: {}, BLOB: self._blob(), **capabilities, OWNER: owner},
+            mail=None,
+            calendars=shared.calendars,
+            calendar_watch=shared.watch,
+            alerts=shared.alerts,
             view=shared.view,
         )
 

@@ -4,8 +4,10 @@ import logging
 import math
 import ssl
 import time
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+from urllib.parse import unquote
 
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
@@ -14,8 +16,11 @@ from adapters.formats.jscalendar.timezones import iana_names
 from gateway.config import CalDavConfig, Config
 from gateway.config_reader import ConfigError
 from gateway.store.base import Store
+from gateway.sync import ids
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.alert_clock import AlertClock
+from gateway.sync.calendars.refresh import is_shown
+from gateway.sync.calendars.whose import Whose
 from gateway.sync.watch import Turns, Watch
 
 log = logging.getLogger(__name__)
@@ -34,18 +39,38 @@ class _Shared:
     calendars: CalendarAccount
     watch: Watch
     alerts: AlertClock
+    others: dict[str, "OthersCalendars"] = field(default_factory=dict)
+    gone: list["OthersCalendars"] = field(default_factory=list)
     answered: bool = False
     asked_at: float = -math.inf
     proven_at: float = -math.inf
     holders: list[Credentials] = field(default_factory=list)
 
 
-class OpenCalendars(NamedTuple):
-    """The calendars of an account, and what goes on there while somebody listens."""
+@dataclass(frozen=True, slots=True)
+class OthersCalendars:
+    """What one owner's logins see of the calendars of somebody else. id, view: see `gateway.shares.SharedAccount`.
+
+    owner: path of his principal. name: what to call him.
+    """
+
+    id: str
+    view: str
+    owner: str
+    name: str
+    calendars: CalendarAccount
+    watch: Watch
+    alerts: AlertClock
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCalendars:
+    """The calendars of a login: its own, and those of others that it may see."""
 
     calendars: CalendarAccount
     watch: Watch
     alerts: AlertClock
+    others: tuple[OthersCalendars, ...]
 
 
 class CalendarBackends:
@@ -66,24 +91,57 @@ class CalendarBackends:
         if self._endpoints:
             iana_names()  # reads a list of files, once; not while somebody waits
 
-    async def open(self, name: str, account_id: str, credentials: Credentials) -> OpenCalendars | None:
+    async def open(self, name: str, user: str, credentials: Credentials) -> OpenedCalendars | None:
         """The owner's calendars; None where there is no server, or while it does not take the login.
+
+        name: of the backend. user: the owner, as it knows him.
 
         Everything that was opened is given back by `release`, also after None.
         """
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             return None
+        account_id = ids.account_id(name, user)
         shared = self._shared.get(account_id)
         if shared is None:
             port = CalDav(endpoint, credentials)
-            calendars = CalendarAccount(account_id, account_id, port, self._store)
+            whose = Whose(account_id, partial(_account_of, name, user, port), lambda info: info.owner is None)
+            calendars = CalendarAccount(account_id, account_id, port, self._store, whose=whose)
             watch = self._watch(account_id, calendars)
             alerts = AlertClock(calendars, self._poll_seconds)
             shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch, alerts)
         shared.holders.append(credentials)
         await self._prove(endpoint, shared, credentials)
-        return OpenCalendars(shared.calendars, shared.watch, shared.alerts) if shared.answered else None
+        if not shared.answered:
+            return None
+        await self._look_for_others(name, user, shared)
+        return OpenedCalendars(shared.calendars, shared.watch, shared.alerts, tuple(shared.others.values()))
+
+    async def _look_for_others(self, name: str, user: str, shared: _Shared) -> None:
+        """Which owners share calendars with the login just now."""
+        try:
+            found = [info for info in await shared.port.calendars() if info.owner is not None and is_shown(info)]
+        except AdapterError as error:
+            log.warning("what others share cannot be asked for: %s", type(error).__name__)
+            return
+        owners = {info.owner for info in found if info.owner is not None}
+        for owner in owners - shared.others.keys():
+            shared.others[owner] = self._others(name, user, shared, owner)
+        for owner in shared.others.keys() - owners:
+            shared.gone.append(shared.others.pop(owner))
+        for owner, others in shared.others.items():
+            others.calendars.is_expected = any(info.owner == owner and not info.offered for info in found)
+
+    def _others(self, name: str, user: str, shared: _Shared, owner: str) -> OthersCalendars:
+        own = shared.calendars
+        account_id = own.whose.account_of(owner)
+        view = ids.view_id(own.id, account_id)
+        whose = replace(own.whose, shows=lambda info: info.owner == owner)
+        calendars = CalendarAccount(view, account_id, shared.port, self._store, whose=whose)
+        calendars.adopt(own.facts)
+        shown = login_of(owner, user, shared.port.principal)
+        watch, alerts = self._watch(view, calendars), AlertClock(calendars, self._poll_seconds, account_id=account_id)
+        return OthersCalendars(account_id, view, owner, shown, calendars, watch, alerts)
 
     def _watch(self, account_id: str, calendars: CalendarAccount) -> Watch:
         turns = Turns(self._store, f"{account_id}-calendars", self._gateway) if self._store.shared else None
@@ -100,6 +158,8 @@ class CalendarBackends:
                 shared.proven_at = -math.inf  # may have been refused: whoever comes next brings others
             return
         del self._shared[account_id]
+        for others in (*shared.others.values(), *shared.gone):
+            await others.calendars.close()
         await shared.calendars.close()
         await shared.port.close()
 
@@ -110,7 +170,9 @@ class CalendarBackends:
             shared.proven_at = now
         elif now - shared.proven_at > self._stale:
             old, shared.port = shared.port, CalDav(endpoint, credentials)
-            shared.credentials, shared.calendars.port = credentials, shared.port
+            shared.credentials = credentials
+            for calendars in (shared.calendars, *(others.calendars for others in shared.others.values())):
+                calendars.port = shared.port
             shared.proven_at, shared.asked_at = now, -math.inf
             await old.close()
         if now - shared.asked_at <= (FACTS_SECONDS if shared.answered else RETRY_SECONDS):
@@ -125,6 +187,21 @@ class CalendarBackends:
         except AdapterError as error:
             shared.answered = False
             log.warning("the CalDAV server cannot be used for now: %s: %s", type(error).__name__, error)
+
+
+def _account_of(backend: str, user: str, port: CalDav, owner: str) -> str:
+    """The id of an owner's account: that of his mail, where his principal is named as he logs in."""
+    return ids.account_id(backend, login_of(owner, user, port.principal))
+
+
+def login_of(owner: str, user: str, principal: str | None) -> str:
+    """What the owner of a principal logs in with, as it is for the user; the path where nothing tells.
+
+    principal: path of the user's own.
+    """
+    above, _, own = (principal or "").rstrip("/").rpartition("/")
+    parent, _, name = owner.rstrip("/").rpartition("/")
+    return unquote(name) if parent == above and unquote(own) == user else owner
 
 
 def dav_endpoint(name: str, dav: CalDavConfig) -> Endpoint:

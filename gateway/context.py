@@ -52,6 +52,11 @@ class Account:
         """What is kept of the account is kept under this: what others share is not the same for all who see it."""
         return self.view or self.id
 
+    @property
+    def is_listed(self) -> bool:
+        """Whether the session shows the account: the user's own, or subscribed to in part (RFC 9670 §1.4)."""
+        return self.is_personal or self.mail is not None or self.calendars is None or self.calendars.is_subscribed
+
     def joined(self, other: "Account") -> "Account":
         """The same account with what its owner shares by another protocol as well: mail, calendars."""
         return replace(
@@ -106,6 +111,11 @@ class Login:
     accounts: Mapping[str, Account]
     primary: Mapping[str, str]
     push: PushSubscriptions | None = None
+
+    @property
+    def listed(self) -> list[Account]:
+        """The accounts that the session shows, and whose changes are told."""
+        return [account for account in self.accounts.values() if account.is_listed]
 
 
 def accounts_of(own: Account, shared: Iterable[Account]) -> dict[str, Account]:

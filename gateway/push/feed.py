@@ -90,11 +90,11 @@ class Feed:
         """
         feed = cls(login, types, seen)
         async with contextlib.AsyncExitStack() as stack:
-            for account in login.accounts.values():
+            for account in login.listed:
                 hear = functools.partial(feed._hear, account.id)
                 await stack.enter_async_context(store.subscribe(f"account/{account.key}", hear))
             await feed._catch_up()
-            for account in login.accounts.values():
+            for account in login.listed:
                 for watch in feed._watches(account):
                     stack.enter_context(watch.listening())
                 if account.alerts is not None and feed._wants(ALERT):
@@ -107,7 +107,7 @@ class Feed:
 
         Who brings no state of an account is told what changes from now on.
         """
-        for account in self._login.accounts.values():
+        for account in self._login.listed:
             seen = self.seen.setdefault(account.id, {})
             is_new = not seen
             for source, wanted in _sources(account, self._types):
@@ -181,7 +181,7 @@ class Feed:
 async def current(login: Login, types: Types) -> States:
     """The states as of now; none of what cannot be reached."""
     found: States = {}
-    for account in login.accounts.values():
+    for account in login.listed:
         for source, wanted in _sources(account, types):
             with contextlib.suppress(AdapterError):
                 found.setdefault(account.id, {}).update(await _states(source, wanted, look=True))

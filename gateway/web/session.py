@@ -52,7 +52,7 @@ def session_object(found: Services, login: Login, base: str) -> dict[str, Any]:
                 "isReadOnly": account.is_read_only,
                 "accountCapabilities": {urn: dict(value) for urn, value in account.capabilities.items()},
             }
-            for account in login.accounts.values()
+            for account in login.listed
         },
         "primaryAccounts": dict(login.primary),
         "username": login.username,

@@ -1,10 +1,10 @@
 """Principal/getAvailability (draft-ietf-jmap-calendars-29 §2.2).
 
 The owner's is made of the events of the account; that of others is asked of the server's scheduling outbox
-(RFC 6638 §5), which tells times and no events.
+(RFC 6638 §5), which tells times and no events, and of the calendars that they share.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -20,6 +20,7 @@ from gateway.jmap.checks import array_of, boolean, id_, nullable, string
 from gateway.jmap.errors import MethodError
 from gateway.jmap.methods import Answer, Method
 from gateway.objects.calendars import busy_periods
+from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.busy_periods import Busy
 from gateway.objects.calendars.calendar_view import shown
 from gateway.objects.calendars.capability import AVAILABILITY, MAX_AVAILABILITY_DAYS, calendars_of, own_addresses
@@ -49,30 +50,41 @@ async def get_availability(context: Context, account: Account, arguments: Mappin
     person = next((one for one in everybody if one.id == arguments["id"]), None)
     if person is None:
         raise MethodError("notFound")
-    if not person.is_owner:
-        periods = [busy_periods.shown(one) for one in await _of_other(account, calendars, person, start, end)]
-    else:
-        view = View(own_addresses(account, calendars), None if names is None else tuple(names))
+    view = View(own_addresses(account, calendars), None if names is None else tuple(names))
+    if person.is_owner:
         found = list(_own(calendars, view, start, end, details=arguments["showDetails"]))
-        bare = busy_periods.merged(busy for busy, event in found if event is None)
-        detailed = [
-            {**busy_periods.shown(busy), "event": event, "accountId": account.id}
-            for busy, event in found
-            if event is not None
-        ]
-        periods = sorted([*map(busy_periods.shown, bare), *detailed], key=lambda period: str(period["utcStart"]))
+        periods = _periods(account, found)
+    else:
+        theirs = await _shared_by(context, account, calendars, person)
+        periods = await _of_other(calendars, person, view, theirs, start, end, details=arguments["showDetails"])
     return Answer({"accountId": arguments["accountId"], "list": periods})
+
+
+Found = tuple[Busy, dict[str, Any] | None]
+"""A busy instance, with the event where it may be shown."""
+
+
+def _periods(account: Account, found: Iterable[Found], others: Iterable[Busy] = ()) -> list[dict[str, Any]]:
+    """BusyPeriods in order. account: where the events are. others: times that no event is known of."""
+    found = list(found)
+    bare = busy_periods.merged([*(busy for busy, event in found if event is None), *others])
+    detailed = [
+        {**busy_periods.shown(busy), "event": event, "accountId": account.id}
+        for busy, event in found
+        if event is not None
+    ]
+    return sorted([*map(busy_periods.shown, bare), *detailed], key=lambda period: str(period["utcStart"]))
 
 
 # ------------------------------------------------------------------------------------------------------- the owner
 
 
 def _own(
-    calendars: CalendarAccount, view: View, start: datetime, end: datetime, *, details: bool
-) -> Iterator[tuple[Busy, dict[str, Any] | None]]:
-    """Each busy instance, with the event where it may be shown. Raises MethodError."""
+    calendars: CalendarAccount, view: View, start: datetime, end: datetime, *, details: bool, whole: bool = False
+) -> Iterator[Found]:
+    """Each busy instance. whole: all that may be seen counts, whatever the user has set. Raises MethodError."""
     index, left = calendars.index, MAX_OCCURRENCES
-    rules = {held.id: shown(calendars, held) for held in index.calendars.values()}
+    rules = {held.id: shown(calendars, held) | (_COUNTS if whole else {}) for held in index.calendars.values()}
     for event in index.events.values():
         counted = [rules[calendar_id] for calendar_id in event.calendar_ids if _counts(rules[calendar_id])]
         if not counted or event.entry.first >= seconds(end) or event.entry.last < seconds(start):
@@ -129,12 +141,56 @@ def _status(content: Mapping[str, Any], calendars: list[dict[str, Any]], view: V
 # --------------------------------------------------------------------------------------------------------- others
 
 
+_COUNTS: Final = {"isSubscribed": True, "includeInAvailability": "all"}
+
+
+async def _shared_by(
+    context: Context, account: Account, calendars: CalendarAccount, person: Person
+) -> tuple[Account, CalendarAccount] | None:
+    """What somebody shares with the user, if he does. Raises MethodError, adapters.errors."""
+    account_id = calendars.whose.account_of(person.principal.path)
+    theirs = context.login.accounts.get(account_id) if account_id != account.id else None
+    if theirs is None or theirs.calendars is None:
+        return None
+    return theirs, await calendars_of(context, theirs)
+
+
 async def _of_other(
-    account: Account, calendars: CalendarAccount, person: Person, start: datetime, end: datetime
+    calendars: CalendarAccount,
+    person: Person,
+    view: View,
+    shared: tuple[Account, CalendarAccount] | None,
+    start: datetime,
+    end: datetime,
+    *,
+    details: bool,
+) -> list[dict[str, Any]]:
+    """What the server says, and what can be seen in shared calendars; of these each by itself where details are asked.
+
+    Where the server says nothing, what is shared has to do. Raises MethodError, adapters.errors.
+    """
+    try:
+        told = await _told(calendars, person, view.own, start, end)
+    except MethodError:
+        if shared is None:
+            raise
+        told = None
+    if shared is None:
+        return [busy_periods.shown(one) for one in told or ()]
+    theirs, account = shared
+    own = View(Addresses.of(person.principal.addresses, theirs.own_address), view.names)
+    found = list(_own(account, own, start, end, details=details, whole=True))
+    if told is not None:  # only the server knows what is busy for him: freeBusyStatus is each user's own
+        found = [(busy, event) for busy, event in found if any(busy_periods.overlap(busy, one) for one in told)]
+    return _periods(theirs, found, told or ())
+
+
+async def _told(
+    calendars: CalendarAccount, person: Person, own: Addresses, start: datetime, end: datetime
 ) -> list[Busy]:
     """What the scheduling outbox says (RFC 6638 §5). Raises MethodError, adapters.errors."""
     attendee = next(iter(person.principal.addresses), None)
-    organizer = own_addresses(account, calendars).preferred
+    organizer = own.preferred
     port = calendars.port
     if attendee is None or organizer is None or not calendars.facts.outbox or not isinstance(port, SchedulingPort):
         raise MethodError("forbidden")

@@ -49,6 +49,11 @@ def merged(periods: Iterable[Busy]) -> list[Busy]:
     return found
 
 
+def overlap(one: Busy, other: Busy) -> bool:
+    """Whether two stretches have time in common."""
+    return one.start < other.end and other.start < one.end
+
+
 def read_free_busy(data: bytes, start: datetime, end: datetime) -> list[Busy]:
     """The busy times of a VFREEBUSY within [start, end). Raises ValueError for what is none."""
     try:

@@ -93,6 +93,8 @@ class CalendarType(Settable, Changeable):
         self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
     ) -> Mapping[str, Mapping[str, Any] | SetError]:
         """Calendar/set create (-29 §4.3)."""
+        if not account.capabilities[CALENDARS]["mayCreateCalendar"]:
+            return {key: SetError("forbidden") for key in records}
         return await calendar_set.create(account, await calendars_of(context, account), records)
 
     async def update(

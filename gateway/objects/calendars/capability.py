@@ -19,7 +19,7 @@ MAX_EXPANDED_DAYS: Final = 3 * 366
 MAX_PARTICIPANTS: Final = 2_000
 
 
-def calendars_capability(*, several: bool) -> dict[str, Any]:
+def calendars_capability(*, several: bool, may_create: bool = True) -> dict[str, Any]:
     """The account's object (-29 §1.5.1). several: whether the server takes one event in more than one calendar."""
     return {
         "maxCalendarsPerEvent": None if several else 1,
@@ -27,17 +27,18 @@ def calendars_capability(*, several: bool) -> dict[str, Any]:
         "maxDateTime": MAX_DATE_TIME,
         "maxExpandedQueryDuration": f"P{MAX_EXPANDED_DAYS}D",
         "maxParticipantsPerEvent": MAX_PARTICIPANTS,
-        "mayCreateCalendar": True,
+        "mayCreateCalendar": may_create,
     }
 
 
-def calendar_capabilities(facts: CalendarFacts) -> dict[str, dict[str, Any]]:
-    """URN -> the account's object, in front of a server that answered."""
-    return {
-        AVAILABILITY: {"maxAvailabilityDuration": f"P{MAX_AVAILABILITY_DAYS}D"},
-        CALENDARS: calendars_capability(several=facts.server not in _ONE_CALENDAR),
-        PARSE: {},
-    }
+def calendar_capabilities(facts: CalendarFacts, *, may_create: bool = True) -> dict[str, dict[str, Any]]:
+    """URN -> the account's object, in front of a server that answered. may_create: false in accounts of others.
+
+    Only the user's own account has the Principals, and so their availability (-29 §1.5.2).
+    """
+    own = {AVAILABILITY: {"maxAvailabilityDuration": f"P{MAX_AVAILABILITY_DAYS}D"}} if may_create else {}
+    several = facts.server not in _ONE_CALENDAR
+    return {**own, CALENDARS: calendars_capability(several=several, may_create=may_create), PARSE: {}}
 
 
 _ONE_CALENDAR: Final = frozenset({"cyrus"})

@@ -12,6 +12,7 @@ from gateway.jmap.methods import Answer, Method
 from gateway.jmap.standard import set as standard_set
 from gateway.jmap.standard.common import after_writing
 from gateway.objects.calendars.calendar import CalendarType
+from gateway.objects.calendars.calendar_view import is_shared
 from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_open
 from gateway.objects.calendars.participant_identity import ParticipantIdentityType, identities, make_default
 from gateway.sync.calendars.index import default_of, may_write
@@ -71,9 +72,10 @@ async def _choose_calendar(context: Context, account: Account, calendar_id: str)
     held = calendars.index.calendars.get(calendar_id)
     if held is None or not may_write(held.info):
         return
-    kept_here = False
+    kept_here = is_shared(held.info)  # the server's is for invitations to the user
     try:
-        await calendars.port.set_default_calendar(held.info.path)
+        if not kept_here:
+            await calendars.port.set_default_calendar(held.info.path)
     except Unavailable:
         raise
     except AdapterError:  # it has none, or allows no other

@@ -148,11 +148,7 @@ class Writer:
         await self._storing.finish()
         await self._per_user.finish()
         if "calendarIds" in change.changed:
-            await self._per_user.leave(self._storing, event, change.patched["calendarIds"])
             await self._refile(event, change.patched["calendarIds"])
-            await self._storing.finish()
-            await self._per_user.arrive(self._storing, event)
-            await self._per_user.finish()
 
     async def _changes(self, target: Target, change: Update, held: Sequence[Held]) -> list[Change]:
         """What is to be done to the stored event."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Event, is_of_others, kept_apart
 from gateway.sync.calendars.personal import Personal, personal_of, with_personal
@@ -55,22 +54,6 @@ class PerUser:
             return event
         self._changed[event_id] = event["uid"], personal_of(event, names)
         return with_personal(event, {}, names)
-
-    async def leave(self, storing: Storing, event: Event, calendar_ids: Iterable[str]) -> None:
-        """Keep an event of the user's own calendars apart that is about to go to others'. Raises as Storing.change."""
-        if not self.apart(event.calendar_ids) and self.apart(calendar_ids):
-            for place in event.places:
-                await storing.change(event, place, lambda stored: self.new(event.id, stored, calendar_ids))
-
-    async def arrive(self, storing: Storing, before: Event) -> None:
-        """Give back to an event that has come from others' to the user's own calendars. Raises as Storing.change."""
-        names, now = self.apart(before.calendar_ids), self.calendars.index.events.get(before.id)
-        if names and now is not None and not self.apart(now.calendar_ids):
-            personal = self.calendars.index.personal.get(now.id, {})
-            for place in now.places:
-                await storing.change(now, place, lambda stored: with_personal(stored, personal, names))
-            self._changed[now.id] = now.entry.uid, {}
-            await storing.finish()
 
     def clear(self) -> None:
         """Forget what a record that was refused would have changed."""

@@ -1,6 +1,6 @@
 """ShareNotification: properties and the hooks of the standard methods (RFC 9670 §3).
 
-What others share with the user are calendars in the user's home; a change of rights is found by the next pass.
+What others share with the user are calendars in the home that he sees; a change of rights is found by the next pass.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,10 @@ from gateway.jmap.datatype import Fetched
 from gateway.jmap.filters import Filter
 from gateway.jmap.properties import ID, Property, PropertyTable
 from gateway.objects.calendars.calendar_view import rights, titled
-from gateway.objects.calendars.capability import calendars_of
+from gateway.objects.calendars.capability import calendars_of, calendars_open
 from gateway.objects.calendars.notifications import NotificationType
 from gateway.sync.calendars.account import CalendarAccount
+from gateway.sync.calendars.index import Ids
 from gateway.sync.calendars.people import people
 from gateway.sync.calendars.shares import SHARE
 from gateway.sync.ledger import Record
@@ -61,25 +62,31 @@ class ShareNotificationType(NotificationType):
         wanted = [key for key in (notes if ids is None else ids) if key in notes]
         owners = await _owners(account, calendars) if wanted and "changedBy" in properties else {}
         sharing = calendars.facts.sharing
-        records = [_shown(account, notes[key], owners, sharing=sharing) for key in wanted]
+        records = [_shown(calendars, notes[key], owners, sharing=sharing) for key in wanted]
         found = [{name: record[name] for name in properties} for record in records]
         return Fetched(found, [key for key in ids or () if key not in notes])
 
     def matches(self, account: Account, note: Record, condition: Filter) -> bool:
         """See NotificationType (RFC 9670 §3.4.1)."""
-        kind, account_id = condition.get("objectType", "Calendar"), condition.get("objectAccountId", account.id)
-        return (kind, account_id) == ("Calendar", account.id)
+        theirs = calendars_open(account).whose.account_of(note["owner"])
+        return (condition.get("objectType", "Calendar"), condition.get("objectAccountId", theirs)) == (
+            "Calendar",
+            theirs,
+        )
 
 
-def _shown(account: Account, note: Record, owners: Mapping[str, Mapping[str, Any]], *, sharing: bool) -> dict[str, Any]:
+def _shown(
+    calendars: CalendarAccount, note: Record, owners: Mapping[str, Mapping[str, Any]], *, sharing: bool
+) -> dict[str, Any]:
+    theirs = calendars.whose.account_of(note["owner"])
     last = unquote(note["owner"].rstrip("/").rpartition("/")[2])
     return {
         "id": note["id"],
         "created": note["created"],
         "changedBy": owners.get(note["owner"]) or {"name": last, "email": None, "principalId": None},
         "objectType": "Calendar",
-        "objectAccountId": account.id,
-        "objectId": note["calendarId"],
+        "objectAccountId": theirs,
+        "objectId": Ids(theirs).calendar(note["path"]),
         **{
             name: None if told is None else rights(told, shared=True, sharing=sharing)
             for name, told in (("oldRights", note["before"]), ("newRights", note["after"]))

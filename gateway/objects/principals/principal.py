@@ -53,7 +53,7 @@ class PrincipalType(Settable, Changeable, QueryChangeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of the Principals as the server shows them at this moment."""
-        return digest((await _records(account)).values())
+        return digest((await _records(context, account)).values())
 
     async def get(
         self,
@@ -64,7 +64,7 @@ class PrincipalType(Settable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Principal/get (RFC 9670 §2.1)."""
-        return fetched(await _records(account), ids, properties)
+        return fetched(await _records(context, account), ids, properties)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Principal/changes (RFC 9670 §2.2): none since the present state, and not known since any other."""
@@ -88,12 +88,12 @@ class PrincipalType(Settable, Changeable, QueryChangeable):
         self, context: Context, account: Account, ids: Sequence[str], arguments: Mapping[str, Any]
     ) -> Mapping[str, SetError]:
         """Principal/set destroy."""
-        records = await _records(account)
+        records = await _records(context, account)
         return {key: SetError("forbidden", _REFUSAL) if key in records else SetError("notFound") for key in ids}
 
     async def query(self, context: Context, account: Account, query: Query) -> ListResult:
         """Principal/query (RFC 9670 §2.4)."""
-        records = await _records(account)
+        records = await _records(context, account)
         found = [one for one in records.values() if filters.evaluate(query.filter, partial(_matches, one))]
         for comparator in reversed(query.sort):  # stable: the first comparator counts most
             key = _sort_key(comparator.property)
@@ -115,16 +115,22 @@ def _sort_key(name: str) -> Any:
     return lambda record: (record[name] or "").casefold()
 
 
-async def _records(account: Account) -> dict[str, dict[str, Any]]:
+async def _records(context: Context, account: Account) -> dict[str, dict[str, Any]]:
     """All properties of all Principals, by id. Raises MethodError, adapters.errors."""
     calendars = calendars_behind(account)
-    return {person.id: _record(account, calendars, person) for person in await people_of(account)}
+    found = {}
+    for person in await people_of(account):
+        theirs = calendars.whose.account_of(person.principal.path)
+        other = context.login.accounts.get(theirs) if theirs != account.id else None
+        found[person.id] = _record(calendars, person, account if person.is_owner else other)
+    return found
 
 
-def _record(account: Account, calendars: CalendarAccount, person: Person) -> dict[str, Any]:
+def _record(calendars: CalendarAccount, person: Person, account: Account | None) -> dict[str, Any]:
+    """All properties. account: of whoever it is, where the user may see any of it."""
     address = next(iter(person.principal.addresses), None)
     calendaring: dict[str, Any] = {
-        "accountId": account.id if person.is_owner else None,
+        "accountId": None if account is None or account.calendars is None else account.id,
         "mayGetAvailability": person.is_owner or (calendars.facts.outbox and address is not None),
         "mayShareWith": calendars.facts.sharing and not person.is_owner,
     }
@@ -138,7 +144,7 @@ def _record(account: Account, calendars: CalendarAccount, person: Person) -> dic
         "email": person.email,
         "timeZone": None,
         "capabilities": {CALENDARS: calendaring},
-        "accounts": {account.id: _account(account)} if person.is_owner else None,
+        "accounts": None if account is None else {account.id: _account(account)},
     }
 
 

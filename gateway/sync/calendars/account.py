@@ -11,13 +11,25 @@ from adapters.formats.jscalendar.participants import normal_address
 from adapters.ports.calendars import CalendarFacts, CalendarPort, TimeRange
 from adapters.ports.watch import Watched
 from gateway.store.base import Store
-from gateway.sync.calendars.index import EVENT, IDENTITY, NOTIFICATION, TYPES, Edit, Ids, Index, Place, Resource
+from gateway.sync.calendars.index import (
+    EVENT,
+    IDENTITY,
+    NOTIFICATION,
+    TYPES,
+    Edit,
+    Ids,
+    Index,
+    Place,
+    Resource,
+    is_subscribed,
+)
 from gateway.sync.calendars.keeper import Keeper
 from gateway.sync.calendars.notes import MOST, notes
 from gateway.sync.calendars.personal import Personal
 from gateway.sync.calendars.refresh import look, look_at
 from gateway.sync.calendars.shares import MOST as MOST_SHARES
 from gateway.sync.calendars.shares import SHARE, share_notes
+from gateway.sync.calendars.whose import Whose, everybodys
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Changes, ChangeSet, Journal
 from gateway.sync.ledger import Edit as LedgerEdit
@@ -35,7 +47,9 @@ _ATTEMPTS: Final = 3
 class CalendarAccount:
     """The calendars of one owner.
 
-    namespace: what all ids are derived with. port: replaced when another login's credentials take over.
+    account_id: what all that is kept lies under. namespace: what ids are derived with. whose: which of the home's
+    calendars are the account's, by default all. port: replaced when another login's credentials take over.
+    is_expected: whether the user is subscribed to any of them, as far as is known before the first look.
     `index` and `journal` are replaced, never changed, by a commit: a reader that takes one keeps a consistent view.
     ledger: what the gateway itself is the keeper of: identities, notifications.
     """
@@ -47,12 +61,15 @@ class CalendarAccount:
         port: CalendarPort,
         store: Store,
         *,
+        whose: Whose | None = None,
         journal_keep: int = JOURNAL_KEEP,
         store_retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self.id = account_id
         self.port = port
-        self.ids = Ids(namespace)
+        self.whose = whose or everybodys(account_id)
+        self.ids = Ids(namespace, self.whose.principals)
+        self.is_expected = True
         self.index = Index()
         self.journal = Journal(journal_keep, TYPES)
         self.ledger = Ledger(store, account_id, (IDENTITY, NOTIFICATION, SHARE), "-calendar")
@@ -83,6 +100,18 @@ class CalendarAccount:
             raise Unavailable("not open")
         return self._facts
 
+    def adopt(self, facts: CalendarFacts) -> None:
+        """The backend is known already."""
+        self._facts = facts
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether the user is subscribed to any of the calendars; before the first look `is_expected` says it."""
+        held = self.index.calendars
+        if not held:
+            return self.is_expected
+        return any(is_subscribed(self.index, calendar_id) for calendar_id in held)
+
     def state(self, *type_names: str) -> str:
         """The state string of a type, or of several together."""
         return self.journal.state(*type_names)
@@ -112,7 +141,7 @@ class CalendarAccount:
                     await self._load()
                 if not self._may_glance(again=again):
                     return False
-                edit = await look_at(self.index, self.port, self.ids, window)
+                edit = await look_at(self.index, self.port, self.ids, self.whose.shows, window)
                 self.index, _ = edit.settle(self._facts)
                 self._glanced = (*(self._glanced or ()), *(() if window is None else (window,)))
             loop = asyncio.get_running_loop()
@@ -186,7 +215,7 @@ class CalendarAccount:
                     await self._load()
                 base, fresh = self.index, self._fresh
                 try:
-                    changes = await self._commit(await look(base, self.port, self.ids, whole=whole))
+                    changes = await self._commit(await look(base, self.port, self.ids, self.whose.shows, whole=whole))
                 except Superseded:
                     _log.info("another writer was first; loading what it wrote")
                     self._loaded = False
@@ -252,7 +281,11 @@ class CalendarAccount:
         """Commit, then show, then tell; what changed by type. Raises Superseded."""
         index, changes = edit.settle(self._facts)
         index = await self._without_gone(index, changes)
-        same = index.personal is self.index.personal and not any(map(len, changes.values()))
+        same = (
+            (index.personal is self.index.personal)
+            and (index.foreign == self.index.foreign)
+            and not any(map(len, changes.values()))
+        )
         if same and not (edit.touched or edit.moved or self._fresh):
             if self._keeper.overdue():
                 journal = self.journal.fork()

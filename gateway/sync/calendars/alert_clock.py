@@ -56,11 +56,19 @@ class _Calendars(Protocol):
 class AlertClock:
     """The alerts of one account. poll_seconds: by how much others' changes may be learnt of too late.
 
-    now: seconds since 1970.
+    now: seconds since 1970. account_id: what clients know the account by, where its id is not that.
     """
 
-    def __init__(self, calendars: _Calendars, poll_seconds: float, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        calendars: _Calendars,
+        poll_seconds: float,
+        now: Callable[[], float] = time.time,
+        *,
+        account_id: str | None = None,
+    ) -> None:
         self._calendars = calendars
+        self._account_id = account_id or calendars.id
         self._late = min(max(poll_seconds, _LATE), GRACE_SECONDS)
         self._now = now
         self._listeners: dict[object, tuple[Hear, float]] = {}
@@ -146,7 +154,7 @@ class AlertClock:
         now, before = self._now(), self._seen
         self._seen = now
         if self._plan is None or now < before - _BACK:
-            self._plan, self._was_blind = Plan(self._calendars.id), True
+            self._plan, self._was_blind = Plan(self._account_id), True
             self._begun = min(self._begun, now)
             self._listeners = {key: (hear, min(since, now)) for key, (hear, since) in self._listeners.items()}
         return self._plan

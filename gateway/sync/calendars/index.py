@@ -76,12 +76,15 @@ class Event:
 
 class Ids:
     """Ids derived in one namespace (DESIGN §4): of calendars and principals from their path, of events from UID and
-    recurrence id."""
+    recurrence id.
 
-    def __init__(self, namespace: str) -> None:
+    principals: the namespace of the account that holds the Principals, where it is another one.
+    """
+
+    def __init__(self, namespace: str, principals: str | None = None) -> None:
         self._calendars = Digester(namespace, "calendar")
         self._events = Digester(namespace, "calendar-event")
-        self._principals = Digester(namespace, "principal")
+        self._principals = Digester(principals or namespace, "principal")
 
     def calendar(self, path: str) -> str:
         """The id of the calendar at a path."""
@@ -101,6 +104,7 @@ class Ids:
 class Index:
     """Everything that is known of an account's calendars.
 
+    foreign: path -> what was last heard of the calendars of others in the home, without cursors.
     personal: event id -> what the user has for himself of an event on calendars of others.
     passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one;
     instances: synthetic ids that a query has found to exist.
@@ -113,6 +117,7 @@ class Index:
     facts: CalendarFacts | None = None
     passed_over: frozenset[str] = frozenset()
     personal: Mapping[str, Personal] = field(default_factory=dict)
+    foreign: Mapping[str, Calendar] = field(default_factory=dict)
     derived: dict[bytes, Any] = field(default_factory=dict, compare=False)
     instances: set[str] = field(default_factory=set, compare=False)
 
@@ -138,6 +143,7 @@ class Edit:
         self._settings = base.settings
         self._personal = base.personal
         self.passed_over = base.passed_over
+        self.foreign = base.foreign
         self.touched: set[Place] = set()
         self.moved: set[str] = set()
         """Ids of calendars whose head differs: properties, cursor, or that came or went."""
@@ -189,13 +195,13 @@ class Edit:
         """The finished index, and what changed for clients by type."""
         for calendar_id, resources in self._resources.items():
             self._calendars[calendar_id] = replace(self._calendars[calendar_id], resources=resources)
-        base, settings = self._base, self._settings
+        base = self._base
         if not self._uids:
-            index = Index(self._calendars, base.events, base.uids, settings, facts, self.passed_over, self._personal)
+            index = self._index(base.events, base.uids, facts)
             return index, {CALENDAR: _calendar_changes(base, index)}
         uids = dict(base.uids)
         events = dict(base.events)
-        draft = Index(self._calendars, events, uids, settings, facts, self.passed_over, self._personal)
+        draft = self._index(events, uids, facts)
         for uid, places in self._uids.items():
             uids[uid] = frozenset(places)
             if not places:
@@ -205,6 +211,13 @@ class Edit:
             events.update(_events(draft, uid, places, self._ids))
         changes = _event_changes(base, draft, self._uids, self._ids)
         return draft, {CALENDAR: _calendar_changes(base, draft), EVENT: changes}
+
+    def _index(
+        self, events: Mapping[str, Event], uids: Mapping[str, frozenset[Place]], facts: CalendarFacts | None
+    ) -> Index:
+        return Index(
+            self._calendars, events, uids, self._settings, facts, self.passed_over, self._personal, self.foreign
+        )
 
     def _open(self, calendar_id: str) -> dict[str, Resource]:
         if calendar_id not in self._resources:

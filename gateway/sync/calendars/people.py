@@ -45,13 +45,14 @@ async def people(calendars: CalendarAccount, name: str, address: str) -> list[Pe
         addresses=addresses,
         home=facts.home,
     )
-    others = {principal.path: principal for principal in (*_sharees(calendars.index), *shown)}
+    others = {principal.path: principal for principal in (*_hidden(calendars.index), *shown)}
     others.pop(owner.path, None)
     found = [Person(calendars.ids.principal(owner.path), owner, is_owner=True)]
     return found + [Person(calendars.ids.principal(path), other, is_owner=False) for path, other in others.items()]
 
 
-def _sharees(index: Index) -> Iterator[CalendarPrincipal]:
-    """Those with whom calendars are shared, whom the server may hide for all that."""
-    for path in sorted({path for held in index.calendars.values() for path in held.info.grants or ()}):
+def _hidden(index: Index) -> Iterator[CalendarPrincipal]:
+    """Those with whom calendars are shared, and who share theirs, whom the server may hide for all that."""
+    sharees = {path for held in index.calendars.values() for path in held.info.grants or ()}
+    for path in sorted(sharees | {info.owner for info in index.foreign.values() if info.owner is not None}):
         yield CalendarPrincipal(path, unquote(path.rstrip("/").rpartition("/")[2]), "individual", (), None)

@@ -19,7 +19,7 @@ from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.journal import Changes, Journal, Record
 
-VERSION: Final = 2
+VERSION: Final = 3
 HEAD, RESOURCES, JOURNAL = "cal.head", "cal.resources", "cal.journal"
 SETTINGS, PERSONAL = "cal.settings", "cal.personal"
 
@@ -54,6 +54,7 @@ def head_value(index: Index, journal: Journal, namespace: str) -> bytes:
                 }
                 for held in index.calendars.values()
             ],
+            "foreign": [_info_value(info) for info in index.foreign.values()],
             "facts": None if index.facts is None else asdict(index.facts),
         }
     )
@@ -170,6 +171,7 @@ def _index(
         edit.put(Place(calendar_id, name), _resource(unseal_json(value)))
     if any(sizes.values()):
         raise Damaged("resources")
+    edit.foreign = {info.path: info for info in map(_info, document["foreign"])}
     index, _ = edit.settle(None if document["facts"] is None else _facts(document["facts"]))
     return index
 

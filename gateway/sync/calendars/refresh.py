@@ -2,24 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
 from adapters.errors import Forbidden, NotFound
-from adapters.ports.calendars import Calendar, CalendarPort, CalendarResource, TimeRange
+from adapters.ports.calendars import Calendar, CalendarCursor, CalendarPort, CalendarResource, TimeRange
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Edit, Held, Ids, Index, Place, Resource
 
 _log: Final = logging.getLogger(__name__)
 
+Shows = Callable[[Calendar], bool]
+
 _AT_ONCE: Final = 10
 """Resources that are converted before the event loop gets its turn."""
 
 
-async def look(base: Index, port: CalendarPort, ids: Ids, *, whole: bool) -> Edit:
+async def look(base: Index, port: CalendarPort, ids: Ids, shows: Shows, *, whole: bool) -> Edit:
     """What the server holds now, as an edit of what is known. Raises adapters.errors.
 
+    shows: which of the home's calendars are the account's.
     whole: also what only a Calendar shows, its properties and rights; else that is looked at only where calendars came
     or went. A calendar that cannot be read costs only itself: it stays as it is known, and the next pass tries again.
     """
@@ -27,8 +30,11 @@ async def look(base: Index, port: CalendarPort, ids: Ids, *, whole: bool) -> Edi
     listed = None if whole else await _as_known(base, port, ids)
     if listed is None:
         infos = await port.calendars()
-        listed = {ids.calendar(info.path): info for info in infos if is_shown(info)}
-        edit.passed_over = frozenset(info.path for info in infos if not is_shown(info))
+        seen = [info for info in infos if is_shown(info)]
+        listed = {ids.calendar(info.path): info for info in seen if shows(info)}
+        edit.passed_over = frozenset(info.path for info in infos) - {info.path for info in listed.values()}
+        nowhere = CalendarCursor(None, None)
+        edit.foreign = {info.path: replace(info, cursor=nowhere) for info in seen if info.owner is not None}
     for calendar_id in base.calendars.keys() - listed.keys():
         edit.drop_calendar(calendar_id)
     for calendar_id, info in listed.items():
@@ -56,12 +62,12 @@ async def _as_known(base: Index, port: CalendarPort, ids: Ids) -> dict[str, Cale
     return {key: replace(info, cursor=shown[info.path]) for key, info in known.items()}
 
 
-async def look_at(base: Index, port: CalendarPort, ids: Ids, window: TimeRange | None) -> Edit:
+async def look_at(base: Index, port: CalendarPort, ids: Ids, shows: Shows, window: TimeRange | None) -> Edit:
     """The calendars, and what the server finds in a window, as an edit of what is known. Raises adapters.errors."""
     edit = Edit(base, ids)
     infos = [held.info for held in base.calendars.values()]
     if not infos:
-        infos = [info for info in await port.calendars() if is_shown(info)]
+        infos = [info for info in await port.calendars() if is_shown(info) and shows(info)]
         for info in infos:
             edit.put_calendar(info, None)
     if window is not None:

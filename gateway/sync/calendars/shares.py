@@ -19,25 +19,19 @@ def share_notes(base: Index, index: Index) -> Iterator[dict[str, Any]]:
 
     before, after: privileges by name in order; null where the calendar was not, or is no longer, to be seen.
     """
-    before, after = _shared(base), _shared(index)
-    for calendar_id in sorted({*before, *after}):
-        old, new = before.get(calendar_id), after.get(calendar_id)
+    for path in sorted({*base.foreign, *index.foreign}):
+        old, new = base.foreign.get(path), index.foreign.get(path)
         told = new or old
         if told is not None and _privileges(old) != _privileges(new):
             yield {
                 "id": to_text("n", secrets.token_bytes(DIGEST_SIZE)),
                 "created": now_text(),
-                "calendarId": calendar_id,
                 "name": told.properties.name,
                 "path": told.path,
                 "owner": told.owner,
                 "before": _privileges(old),
                 "after": _privileges(new),
             }
-
-
-def _shared(index: Index) -> dict[str, Calendar]:
-    return {held.id: held.info for held in index.calendars.values() if held.info.owner is not None}
 
 
 def _privileges(info: Calendar | None) -> list[str] | None:

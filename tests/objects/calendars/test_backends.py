@@ -7,6 +7,7 @@ from gateway.demo.process import free_port
 from gateway.demo.radicale import Radicale
 from gateway.objects.calendars.capability import CALENDARS
 from gateway.store.sqlite import SqliteStore
+from gateway.sync.ids import account_id
 from tests.client import CORE, MAIL, jmap_client
 from tests.gateway import running_gateway
 from tests.objects.calendars.conftest import keys
@@ -51,18 +52,19 @@ async def test_logins_of_one_owner_share_the_calendars(dovecot: Dovecot, radical
         "JMAPGW__AUTH__CACHE_SECONDS": "0",
     }
     backends = CalendarBackends(load(None, environment), SqliteStore(None), b"g")
+    account = account_id("default", user.name)
     right, wrong = Credentials(user.name, password=user.password), Credentials(user.name, password="wrong")
-    first = await backends.open("default", "a1", right)
-    second = await backends.open("default", "a1", right)
+    first = await backends.open("default", user.name, right)
+    second = await backends.open("default", user.name, right)
     assert first is not None
     assert first == second
     # other credentials take over where the old ones may not be good any more; these are refused
-    assert await backends.open("default", "a1", wrong) is None
-    third = await backends.open("default", "a1", right)
+    assert await backends.open("default", user.name, wrong) is None
+    third = await backends.open("default", user.name, right)
     assert third is not None
-    assert third[0] is first[0]
-    await third[0].refresh()
+    assert third.calendars is first.calendars
+    await third.calendars.refresh()
     for credentials in (right, right, wrong, right):
-        await backends.release("a1", credentials)
-    await backends.release("a1", right)  # once too often
-    assert await backends.open("nowhere", "a1", right) is None
+        await backends.release(account, credentials)
+    await backends.release(account, right)  # once too often
+    assert await backends.open("nowhere", user.name, right) is None

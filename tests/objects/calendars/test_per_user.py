@@ -159,22 +159,6 @@ async def test_on_the_users_own_calendars_the_server_has_them(client: Client, ho
     assert "COLOR:blue" in home.text("own/", "o.ics")
 
 
-async def test_events_that_change_hands(client: Client, home: Home) -> None:
-    add(home, "team/", WRITE)
-    await client.call("Calendar/get")
-    home.write("own/", "o.ics", event("o", more=BOBS))
-    await client.call("CalendarEvent/get")
-    moved = one(client, "o")
-    before = await own(client, moved)
-    await client.update(moved, {"calendarIds": {client.calendar_id("team/"): True}})
-    assert "COLOR" not in home.text("team/", "o.ics")
-    assert await own(client, moved) == before
-    await client.update(moved, {"calendarIds": {client.calendar_id("own/"): True}})
-    assert "COLOR:red" in home.text("own/", "o.ics")
-    assert await own(client, moved) == before
-    assert not client.calendars.index.personal
-
-
 async def test_what_the_server_keeps_apart_is_left_to_it(home: Home) -> None:
     home.facts = replace(FACTS, per_user=("alerts", "freeBusyStatus"))
     client = Client(home)
