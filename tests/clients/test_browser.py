@@ -6,7 +6,9 @@ EventSource can set no Authorization.
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,11 +105,11 @@ async def browser(url: str, profile: Path) -> AsyncIterator[None]:
     """A browser that shows a page."""
     require(BROWSER, shutil.which(BROWSER) is not None, "is not installed (bin/test)")
     argv = [BROWSER, *ARGUMENTS, f"--user-data-dir={profile}", url]
-    process = await asyncio.create_subprocess_exec(*argv, stdout=DEVNULL, stderr=DEVNULL)
+    process = await asyncio.create_subprocess_exec(*argv, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True)
     try:
         yield
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # the program is a script, and the browser has processes of its own
         await process.wait()
 
 
