@@ -28,6 +28,7 @@ from gateway.objects.mail.smime import SMIME
 from gateway.objects.principals.capability import OWNER, principals_capabilities
 from gateway.objects.quota.quota import QUOTA
 from gateway.objects.sieve import capability as sieve
+from gateway.objects.sieve.states import STATES
 from gateway.objects.submission.capability import SUBMISSION, submission_capability
 from gateway.objects.submission.delayed import renew
 from gateway.objects.submission.mdn import MDN
@@ -109,8 +110,8 @@ class MailBackends:
         if offered is not None:
             capabilities[SUBMISSION] = submission_capability(offered, hold, time.time())
             capabilities[MDN] = {}
-        filters = await self._filters(name, owner, proven)
-        if filters is not None and owner.filtering is not None:
+        scripts = await self._scripts(name, owner, proven)
+        if scripts is not None and owner.filtering is not None:
             capabilities |= sieve.capabilities(owner.filtering)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, user, dav)
@@ -125,7 +126,9 @@ class MailBackends:
             capabilities=capabilities,
             mail=owner.mail,
             outbox=box,
-            filtering=None if filters is None else Scripts(account_id, filters, self._store),
+            filtering=scripts,
+            scripts_watch=None if scripts is None else owner.scripts_watch,
+            observed=owner.observed,
             calendars=None if opened is None else opened.calendars,
             calendar_watch=None if opened is None else opened.watch,
             alerts=None if opened is None else opened.alerts,
@@ -138,7 +141,7 @@ class MailBackends:
         login = Login(
             credentials.username, accounts_of(account, [*map(self._mail_of_others, shared), *others]), primary
         )
-        return Opened(login, lambda: self._close(owner, shared, proven, filters, dav))
+        return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
 
     def _capabilities(self, *, has_limits: bool) -> dict[str, dict[str, Any]]:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""
@@ -200,8 +203,8 @@ class MailBackends:
             await renew(box, owner.mail.id)
         return box, offer.facts
 
-    async def _filters(self, name: str, owner: Owner, credentials: ImapCredentials) -> SieveFilters | None:
-        """This login at the ManageSieve server; None where there is none, or while it does not take the login."""
+    async def _scripts(self, name: str, owner: Owner, credentials: ImapCredentials) -> Scripts | None:
+        """This login's scripts; None where there is no ManageSieve server, or while it does not take the login."""
         config = self._config.backends[name].managesieve
         if config is None:
             return None
@@ -215,18 +218,22 @@ class MailBackends:
                 except AdapterError as error:
                     owner.filtering = None
                     log.warning("the ManageSieve server cannot be used for now: %s: %s", type(error).__name__, error)
-        return None if owner.filtering is None else filters
+        if owner.filtering is None:
+            return None
+        owner.scripts = Scripts(owner.mail.id, filters, self._store, owner.scripted, STATES)
+        return owner.scripts
 
     async def _close(
         self,
         owner: Owner,
         shared: Sequence[SharedAccount],
         credentials: ImapCredentials,
-        filters: SieveFilters | None,
+        scripts: Scripts | None,
         dav: DavCredentials | None,
     ) -> None:
-        if filters is not None:
-            await filters.close()
+        if scripts is not None:
+            await scripts.port.close()
+            owner.scripts = None if owner.scripts is scripts else owner.scripts
         if dav is not None:
             await self._calendars.release(owner.mail.id, dav)
         await owner.shares.give_back(shared)

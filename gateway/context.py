@@ -12,6 +12,7 @@ from gateway.sync.account import MailAccount
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.alert_clock import AlertClock
 from gateway.sync.ledger import Record
+from gateway.sync.observed import Observed
 from gateway.sync.outbox import Outbox
 from gateway.sync.scripts import Scripts
 from gateway.sync.verdicts import Signatures
@@ -25,6 +26,7 @@ class Account:
     capabilities: URN -> the account's capability object (RFC 8620 §2), only for backends that answered.
     mail: the synchronised mail of the account; None where it has none. outbox: what it can send with, if it can.
     filtering: the Sieve scripts of the account; None where its backend has no ManageSieve server that answers.
+    scripts_watch: looks at them now and then while somebody listens. observed: states of what has no journal.
     calendars: the synchronised calendars; None where its backend has no CalDAV server that answers. calendar_watch:
     keeps them fresh while somebody listens. alerts: tells of theirs while somebody listens.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
@@ -40,6 +42,8 @@ class Account:
     mail: MailAccount | None
     outbox: Outbox | None = None
     filtering: Scripts | None = None
+    scripts_watch: Watch | None = None
+    observed: tuple[Observed, ...] = ()
     calendars: CalendarAccount | None = None
     calendar_watch: Watch | None = None
     alerts: AlertClock | None = None

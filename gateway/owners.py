@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, Unavailable
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Connection, Credentials
 from adapters.imap.pool import PoolSettings
@@ -19,7 +19,7 @@ from adapters.ports.mail import MailFacts
 from adapters.ports.watch import Watched
 from gateway.config import Config
 from gateway.endpoints import imap_endpoint
-from gateway.objects.quota.quota import has_limits
+from gateway.objects.quota.quota import has_limits, observed_states
 from gateway.objects.submission.errands import start_over
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import settle
@@ -27,10 +27,15 @@ from gateway.objects.submission.reports import look
 from gateway.shares import Shares
 from gateway.store.base import Store
 from gateway.sync.account import MailAccount
+from gateway.sync.observed import Observed
 from gateway.sync.outbox import Outbox
+from gateway.sync.scripts import SCRIPTED, Scripts
 from gateway.sync.watch import Turns, Watch
 
 log = logging.getLogger(__name__)
+
+SCRIPTS_SECONDS: Final = 900.0
+"""How often is looked at scripts while somebody listens: each time is a login, and they seldom change."""
 
 STALE_PROOFS: Final = 2
 """A port keeps its credentials while they were proven within this many cache times; then newer ones replace them."""
@@ -59,7 +64,8 @@ class OnceProbed(ImapMail):
 class Owner:
     """The mail of one owner, and what others share with him, for all logins that have proven themselves.
 
-    holders: what each of them proved with.
+    holders: what each of them proved with. limits, scripted: what is told of quotas and of scripts; scripts: the
+    newest login's way to them.
     """
 
     backend: str
@@ -73,7 +79,12 @@ class Owner:
     filtering_asked_at: float = -math.inf
     filtering_asked: asyncio.Lock = field(default_factory=asyncio.Lock)
     holders: list[Credentials] = field(default_factory=list)
+    scripts: Scripts | None = None
     watch: Watch = field(init=False)
+    scripts_watch: Watch = field(init=False)
+    limits: Observed = field(init=False)
+    scripted: Observed = field(init=False)
+    _limited_at: str = ""
 
     def connect(self, port: OnceProbed) -> None:
         """The connections are others from now on."""
@@ -91,6 +102,7 @@ class Owner:
 
     async def refresh(self) -> None:
         await self.mail.refresh()
+        await self._look_at_limits()
         if self.outbox is not None:
             try:
                 await look(self.outbox, self.mail)
@@ -99,6 +111,26 @@ class Owner:
                 await catch_up(self.outbox, self.mail)
             except AdapterError as error:
                 log.info("the mail cannot be looked at for what was sent: %s", type(error).__name__)
+
+    @property
+    def observed(self) -> tuple[Observed, ...]:
+        """What is told without a journal."""
+        limits = (self.limits,) if self.port.has_limits else ()
+        return limits if self.scripts is None else (*limits, self.scripted)
+
+    async def _look_at_limits(self) -> None:
+        """What is used of a quota changes with the mail."""
+        state = self.mail.state("Email")
+        if self.port.has_limits and state != self._limited_at:
+            with contextlib.suppress(AdapterError):
+                await self.limits.refresh()
+                self._limited_at = state
+
+    async def states_of_scripts(self) -> dict[str, str]:
+        """See `Observed.ask`."""
+        if self.scripts is None:
+            raise Unavailable("nobody has logged in at the ManageSieve server")
+        return await self.scripts.states()
 
 
 class Owners:
@@ -161,9 +193,14 @@ class Owners:
         poll_seconds = self._config.push.poll_seconds
         shares = Shares(name, account_id, self._store, poll_seconds, self._gateway)
         owner = Owner(name, mail, port, shares, credentials, time.monotonic())
-        turns = Turns(self._store, account_id, self._gateway) if self._store.shared else None
-        owner.watch = Watch(owner, poll_seconds, turns)
+        owner.limits = Observed(self._store, account_id, ("Quota",), lambda: observed_states(owner.port, account_id))
+        owner.scripted = Observed(self._store, account_id, SCRIPTED, owner.states_of_scripts)
+        owner.watch = Watch(owner, poll_seconds, self._turns(account_id))
+        owner.scripts_watch = Watch(owner.scripted, SCRIPTS_SECONDS, self._turns(f"{account_id}-scripts"))
         return owner
+
+    def _turns(self, name: str) -> Turns | None:
+        return Turns(self._store, name, self._gateway) if self._store.shared else None
 
     def _is_stale(self, owner: Owner, credentials: Credentials) -> bool:
         """Whether these credentials should be the port's from now on, because its own may have expired."""

@@ -66,6 +66,13 @@ class JmapClient:
             assert answer.status == 200, await answer.text()
             return await answer.read()
 
+    def event_source(self, *types: str, closeafter: str = "no") -> str:
+        """The URL of the event source (RFC 8620 §7.3) for these types, without pings."""
+        url: str = self.session["eventSourceUrl"]
+        for name, value in {"types": ",".join(types), "closeafter": closeafter, "ping": "0"}.items():
+            url = url.replace(f"{{{name}}}", value)
+        return url
+
     def download_url(self, blob_id: str, content_type: str = "application/octet-stream", name: str = "file") -> str:
         """The download URL with its variables filled in."""
         url: str = self.session["downloadUrl"]

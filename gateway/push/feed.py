@@ -9,8 +9,10 @@ import asyncio
 import base64
 import contextlib
 import functools
+import itertools
 import math
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -24,6 +26,8 @@ from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
 from gateway.sync.journal import PUSHED
 from gateway.sync.ledger import Ledger
+from gateway.sync.scripts import SCRIPTED
+from gateway.sync.telling import channel
 from gateway.sync.watch import Watch
 
 States = dict[str, dict[str, str]]
@@ -31,6 +35,12 @@ States = dict[str, dict[str, str]]
 
 Types = frozenset[str] | None
 """The types that a listener wants; None for all."""
+
+LONGEST_TOKEN: Final = 6_000
+"""Characters; aiohttp and most proxies take header fields of 8 KiB."""
+
+LARGEST_TOKEN: Final = 1 << 18
+"""Octets of what is packed in a token; whoever sends more did not get it here."""
 
 ALERT: Final = "CalendarAlert"
 """The pseudo-type that alerts are asked for by (-29 §6.4)."""
@@ -46,9 +56,9 @@ class News(NamedTuple):
 
 
 class _Source(Protocol):
-    """What is looked at and has a journal: mail or calendars."""
+    """What is looked at: mail and calendars, which have a journal, and what is `Observed`."""
 
-    def state(self, *type_names: str) -> str:
+    def state(self, name: str, /) -> str:
         """The state of a type."""
         ...
 
@@ -92,7 +102,7 @@ class Feed:
         async with contextlib.AsyncExitStack() as stack:
             for account in login.listed:
                 hear = functools.partial(feed._hear, account.id)
-                await stack.enter_async_context(store.subscribe(f"account/{account.key}", hear))
+                await stack.enter_async_context(store.subscribe(channel(account.key), hear))
             await feed._catch_up()
             for account in login.listed:
                 for watch in feed._watches(account):
@@ -126,9 +136,14 @@ class Feed:
         self._note(account_id, {name: state for name, state in states.items() if seen.get(name) != state})
 
     def _watches(self, account: Account) -> list[Watch]:
-        """Those that find what this listener wants to hear of: calendars are looked at for those who ask for them."""
+        """Those that find what this listener wants: calendars and scripts are looked at for those who ask for them."""
         wants_calendars = any(map(self._wants, (*CALENDAR_JOURNAL, NOTIFICATION, ALERT)))
-        found = (account.watch, account.calendar_watch if wants_calendars else None)
+        wants_scripts = any(map(self._wants, SCRIPTED))
+        found = (
+            account.watch,
+            account.calendar_watch if wants_calendars else None,
+            account.scripts_watch if wants_scripts else None,
+        )
         return [watch for watch in found if watch is not None]
 
     @property
@@ -136,7 +151,7 @@ class Feed:
         """All that was told, for a listener to bring when it comes again."""
         if not self._wants(ALERT):
             return encode(self.seen)
-        return encode({**self.seen, _TOLD: {ALERT: f"{self.told_until:.6f}"}})
+        return encode({_TOLD: {ALERT: f"{self.told_until:.6f}"}, **self.seen})
 
     async def next(self, seconds: float) -> News:
         """What is new, at once or within `seconds`; empty where nothing is. What is given counts as told."""
@@ -148,11 +163,16 @@ class Feed:
         if self._missed:
             self._missed = False
             await self._catch_up()
-        news = News(self._changed, self._alerts)
+        unseen = {account: self._unseen(account, states) for account, states in self._changed.items()}
+        news = News({account: states for account, states in unseen.items() if states}, self._alerts)
         self._changed, self._alerts, self.told_until = {}, [], time.time()
         for account, states in news.states.items():
             self.seen.setdefault(account, {}).update(states)
         return news
+
+    def _unseen(self, account: str, states: dict[str, str]) -> dict[str, str]:
+        seen = self.seen.get(account, {})
+        return {name: state for name, state in states.items() if seen.get(name) != state}
 
     def _wants(self, name: str) -> bool:
         return _wants(self._types, name)
@@ -191,8 +211,9 @@ async def current(login: Login, types: Types) -> States:
 def _sources(account: Account, types: Types) -> Iterator[tuple[Source, list[str]]]:
     """What has states of the types in this account, and which."""
     found: list[tuple[Iterable[str], Source | None]] = [(PUSHED, account.mail), (CALENDAR_JOURNAL, account.calendars)]
-    ledgers = [holder.ledger for holder in (account.outbox, account.calendars) if holder is not None]
-    for names, source in [*found, *((ledger.types, ledger) for ledger in ledgers)]:
+    found += [(holder.ledger.types, holder.ledger) for holder in (account.outbox, account.calendars) if holder]
+    found += [(observed.types, observed) for observed in account.observed]
+    for names, source in found:
         wanted = [name for name in names if _wants(types, name)]
         if source is not None and wanted:
             yield source, wanted
@@ -204,7 +225,7 @@ async def _states(source: Source, names: list[str], *, look: bool) -> dict[str, 
         return await source.states(names)
     if look:
         await source.refresh()
-    return {name: source.state(name) for name in names}
+    return {name: state for name in names if (state := source.state(name))}
 
 
 def _wants(types: Types, name: str) -> bool:
@@ -212,8 +233,14 @@ def _wants(types: Types, name: str) -> bool:
 
 
 def encode(seen: States) -> str:
-    """States as a token: the id of an event, a pushState."""
-    return base64.urlsafe_b64encode(orjson.dumps(seen)).decode()
+    """States as a token: the id of an event, a pushState. Clients send it as a header field: it is never too long.
+
+    Of accounts that have no room in it is told what changes from then on.
+    """
+    token = base64.urlsafe_b64encode(zlib.compress(orjson.dumps(seen))).decode()
+    if len(token) > LONGEST_TOKEN and len(seen) > 1:
+        return encode(dict(itertools.islice(seen.items(), len(seen) // 2)))
+    return token
 
 
 def decode(token: str) -> States:
@@ -232,8 +259,9 @@ def decode_told(token: str) -> float:
 
 def _decoded(token: str) -> States:
     try:
-        value: Any = orjson.loads(base64.urlsafe_b64decode(token[:4096]))
-    except ValueError:
+        packed = base64.urlsafe_b64decode(token[:LONGEST_TOKEN])
+        value: Any = orjson.loads(zlib.decompressobj().decompress(packed, LARGEST_TOKEN))
+    except (ValueError, zlib.error):
         return {}
     if not isinstance(value, dict):
         return {}

@@ -9,8 +9,6 @@
 import asyncio
 import logging
 
-import orjson
-
 from gateway.store.base import Lease, LeaseLost, Store, StoreUnavailable, Write
 from gateway.sync import persist
 from gateway.sync.codec import Damaged, seal_json, unseal_json
@@ -18,6 +16,7 @@ from gateway.sync.journal import Record
 from gateway.sync.load import VERSION, load, read_orders
 from gateway.sync.orders import Orders
 from gateway.sync.snapshot import Dirty, Snapshot
+from gateway.sync.telling import tell
 from gateway.sync.thread_index import ThreadIndex
 
 logger = logging.getLogger(__name__)
@@ -109,11 +108,7 @@ class Committer:
 
     async def publish(self, snapshot: Snapshot, types: list[str]) -> None:
         """Tell all replicas the new states of some types."""
-        states = {name: snapshot.journal.state(name) for name in types}
-        try:
-            await self._store.publish(f"account/{self._account}", seal_states(states))
-        except StoreUnavailable as error:
-            logger.warning("states could not be published: %s", error)
+        await tell(self._store, self._account, {name: snapshot.journal.state(name) for name in types})
 
     async def _commit(self, snapshot: Snapshot, dirty: Dirty, record: Record | None) -> None:
         for _ in range(3):
@@ -163,8 +158,3 @@ class Committer:
         self._whole = True
         self._lease = None
         self._retry_at = asyncio.get_running_loop().time() + self._retry_seconds
-
-
-def seal_states(states: dict[str, str]) -> bytes:
-    """The message on an account's channel: type to state string, as JSON."""
-    return orjson.dumps(states)

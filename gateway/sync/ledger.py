@@ -6,7 +6,6 @@ the last changes. A commit is atomic; of two writers (also on two replicas) the 
 """
 
 import asyncio
-import contextlib
 import random
 import re
 import secrets
@@ -18,8 +17,8 @@ import orjson
 
 from adapters.errors import Unavailable
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable, Write
-from gateway.sync.committer import seal_states
 from gateway.sync.journal import CannotCalculateChanges, ChangeSet
+from gateway.sync.telling import tell
 
 KEEP: Final = 500
 """Changes that are remembered, over all types."""
@@ -82,7 +81,7 @@ class Ledger:
 
     def __init__(self, store: Store, account_id: str, types: Sequence[str], part: str = "") -> None:
         self._store = store
-        self._channel = f"account/{account_id}"
+        self._account = account_id
         self._partition = f"{account_id}{part}-ledger"
         self.types = frozenset(types)
         self._writing = asyncio.Lock()
@@ -145,13 +144,8 @@ class Ledger:
         if writes:
             await self._store.commit(self._partition, [*writes, self._head_write(head)], lease)
             self._kept = True
-            await self._publish(head, self.types & (wanted.put.keys() | wanted.remove.keys()))
-
-    async def _publish(self, head: _Head, changed: Iterable[str]) -> None:
-        states = {name: head.state(name) for name in changed}
-        if states:
-            with contextlib.suppress(StoreUnavailable):  # stored it is; who listens hears of it with the next change
-                await self._store.publish(self._channel, seal_states(states))
+            changed = self.types & (wanted.put.keys() | wanted.remove.keys())
+            await tell(self._store, self._account, {name: head.state(name) for name in changed})
 
     async def _load(self) -> _Head:
         """The head as it is stored; a new one lives in memory until the first commit."""

@@ -6,6 +6,7 @@ remembered in the store. Another client's rename looks like another script (Mana
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,12 @@ from adapters.errors import NotFound
 from adapters.ports.filtering import FilteringPort, ScriptInfo
 from gateway.store.base import Key, Put, Store
 from gateway.sync.ids import Digester, to_text
+from gateway.sync.observed import Observed
 
 SPACE: Final = "sieve"
 NAMES: Final = "names"
+SCRIPTED: Final = ("SieveScript", "VacationResponse")
+"""The types that are made of scripts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,22 @@ class Script:
 
 
 class Scripts:
-    """What the server holds for one login. All methods may raise adapters.errors and StoreUnavailable."""
+    """What the server holds for one login. All methods may raise adapters.errors and StoreUnavailable.
 
-    def __init__(self, account_id: str, port: FilteringPort, store: Store) -> None:
+    told: of the account, is let know of every look. digests: by type the state that a look tells of.
+    """
+
+    def __init__(
+        self,
+        account_id: str,
+        port: FilteringPort,
+        store: Store,
+        told: Observed,
+        digests: Mapping[str, Callable[[Sequence[Script]], str]],
+    ) -> None:
         self.port = port
+        self._told = told
+        self._digests = digests
         self._account_id = account_id
         self._store = store
         self._ids = Digester(account_id, "sieve")
@@ -53,7 +69,15 @@ class Scripts:
             except NotFound:  # deleted since it was listed
                 continue
             found.append(Script(ids[info.name], info.name, info.is_active, content))
+        await self._told.note(self._states(found))
         return found
+
+    async def states(self) -> dict[str, str]:
+        """The states of what is made of scripts, by type."""
+        return self._states(await self.all())
+
+    def _states(self, scripts: Sequence[Script]) -> dict[str, str]:
+        return {name: digest(scripts) for name, digest in self._digests.items()}
 
     async def of_blob(self, blob_id: str) -> Script | None:
         """The script with this content, if it is there."""

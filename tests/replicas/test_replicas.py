@@ -95,9 +95,7 @@ async def test_what_only_the_store_holds(replicas: Pair) -> None:
 
 async def events(jmap: JmapClient) -> AsyncIterator[Any]:
     """None when the stream is open, then the changes that are told."""
-    url = jmap.session["eventSourceUrl"]
-    for name, value in {"types": "Email", "closeafter": "no", "ping": "0"}.items():
-        url = url.replace(f"{{{name}}}", value)
+    url = jmap.event_source("Email")
     async with jmap.http.get(url) as response:
         while line := (await response.content.readline()).decode():
             if line.startswith("retry:"):

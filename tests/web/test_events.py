@@ -1,7 +1,10 @@
 """The event source resource (RFC 8620 §7.3)."""
 
 import asyncio
+import base64
 import json
+import secrets
+import zlib
 
 import aiohttp
 import pytest
@@ -65,6 +68,31 @@ async def test_the_event_id_carries_what_was_seen() -> None:
     assert feed.decode(feed.encode(seen)) == seen
     for text in ("", "x", "W10=", "bnVsbA==", "\udcff", "é" * 9):
         assert feed.decode(text) == {}
+
+
+async def test_an_event_id_is_never_too_long_for_a_header_field() -> None:
+    seen = {f"A{secrets.token_hex(13)}": dict.fromkeys(("Email", "Mailbox"), secrets.token_hex(6)) for _ in range(300)}
+    token = feed.encode(seen)
+    assert len(token) <= feed.LONGEST_TOKEN
+    kept = feed.decode(token)
+    assert 50 < len(kept) < 300
+    assert list(kept.items()) == list(seen.items())[: len(kept)]  # the own account comes first
+    bomb = base64.urlsafe_b64encode(zlib.compress(b'{"A":{' + b" " * 10_000_000 + b"}}")).decode()
+    assert feed.decode(bomb) == {}
+
+
+async def test_nothing_is_told_twice() -> None:
+    async with running() as gateway, gateway.http.get(url(gateway), headers=gateway.auth()) as response:
+        await event(response)
+        for told in ({"Email": "e-1"}, {"Email": "e-1"}, {"Thread": "e-1"}):
+            await publish(gateway, **told)
+        heard: dict[str, str] = {}
+        while "Thread" not in heard:
+            changed = json.loads((await event(response))["data"])["changed"]["Aalice"]
+            assert not changed.items() & heard.items()
+            heard |= changed
+        await publish(gateway, Email="e-2")
+        assert json.loads((await event(response))["data"])["changed"] == {"Aalice": {"Email": "e-2"}}
 
 
 class Mail:

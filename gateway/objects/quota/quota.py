@@ -1,6 +1,6 @@
 """Quota (RFC 9425): the limits of the mail server behind the account, as they are at this moment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -113,15 +113,25 @@ def _port(account: Account) -> QuotaPort:
     return account.mail.port
 
 
+async def observed_states(port: QuotaPort, account_id: str) -> dict[str, str]:
+    """The state for who uses mail too, by type, as of now. Raises adapters.errors."""
+    return {QuotaType.name: states.to_text(states.state_of(await _quotas_of(port, account_id, {MAIL})))}
+
+
 async def _quotas(context: Context, account: Account) -> dict[str, dict[str, Any]]:
-    """The Quotas by id, in the order of their ids. Raises MethodError, adapters.errors."""
+    """What this request sees. Raises MethodError, adapters.errors."""
+    return await _quotas_of(_port(account), account.id, context.using)
+
+
+async def _quotas_of(port: QuotaPort, account_id: str, using: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The Quotas by id, in the order of their ids. Raises adapters.errors."""
     quotas: dict[str, dict[str, Any]] = {}
-    for root in await _port(account).quotas():
+    for root in await port.quotas():
         for resource, usage in root.resources.items():
             kind, type_name, capability = _RESOURCES[resource]
-            if capability not in context.using:
+            if capability not in using:
                 continue  # RFC 9425 §4.1: MUST NOT return a Quota without a type that the client knows
-            quota_id = _id(account.id, root.name, resource)
+            quota_id = _id(account_id, root.name, resource)
             quotas[quota_id] = {
                 "id": quota_id,
                 "resourceType": kind,

@@ -1,6 +1,5 @@
 """SieveScript (RFC 9661 §2)."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from gateway.objects.results import ListResult
 from gateway.objects.sieve import chain
 from gateway.objects.sieve.blobs import content_of
 from gateway.objects.sieve.capability import MAX_NAME, SIEVE, scripts_of
+from gateway.objects.sieve.states import of_scripts
 from gateway.sync.scripts import Script, Scripts
 
 _REFUSED: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # RFC 9661 §2.1
@@ -53,7 +53,7 @@ class SieveScriptType(Settable, Queryable):
 
     async def state(self, context: Context, account: Account) -> str:
         """A digest of all scripts."""
-        return _state(await scripts_of(account).all())
+        return of_scripts(await scripts_of(account).all())
 
     async def get(
         self,
@@ -121,7 +121,7 @@ class SieveScriptType(Settable, Queryable):
         found = sorted((s for s in scripts if evaluate(query.filter, partial(_matches, s))), key=lambda s: s.id)
         for comparator in reversed(query.sort or (Comparator("name"),)):
             found.sort(key=_key(comparator), reverse=not comparator.is_ascending)
-        return ListResult([script.id for script in found], _state(scripts), can_calculate_changes=False)
+        return ListResult([script.id for script in found], of_scripts(scripts), can_calculate_changes=False)
 
 
 async def _create(context: Context, account: Account, scripts: Scripts, record: Mapping[str, Any]) -> Script:
@@ -197,11 +197,6 @@ def _refusal(error: SetError | AdapterError | InvalidScript) -> SetError:
     if isinstance(error, InvalidData):
         return SetError("invalidProperties", "The server does not take this name.", ["name"])
     return set_error(error) or SetError("serverFail")
-
-
-def _state(scripts: Sequence[Script]) -> str:
-    facts = sorted((script.id, script.name, script.is_active, script.blob_id) for script in scripts)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 
 def _to_json(script: Script, properties: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,9 @@
 """VacationResponse (RFC 8621 §8)."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
-from adapters.formats.vacation_script import Vacation
 from gateway.context import Account, Context
 from gateway.jmap.checks import boolean, nullable, string, utc_date
 from gateway.jmap.datatype import Fetched, Settable
@@ -13,16 +11,7 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
 from gateway.objects.sieve import chain
 from gateway.objects.sieve.capability import VACATION, scripts_of
-from gateway.objects.sieve.chain import Found
-
-SINGLETON: Final = "singleton"
-FIELDS: Final = {
-    "fromDate": "from_date",
-    "toDate": "to_date",
-    "subject": "subject",
-    "textBody": "text_body",
-    "htmlBody": "html_body",
-}
+from gateway.objects.sieve.states import FIELDS, SINGLETON, of_vacation, vacation
 
 
 def text(value: Any) -> str | None:
@@ -59,8 +48,7 @@ class VacationResponseType(Settable):
 
     async def state(self, context: Context, account: Account) -> str:
         """A digest of the settings."""
-        values = _values(chain.find(await scripts_of(account).all()))
-        return hashlib.sha256(repr(sorted(values.items())).encode()).hexdigest()[:24]
+        return of_vacation(await scripts_of(account).all())
 
     async def get(
         self,
@@ -71,7 +59,7 @@ class VacationResponseType(Settable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """VacationResponse/get (RFC 8621 §8.1)."""
-        values = _values(chain.find(await scripts_of(account).all()))
+        values = vacation(chain.find(await scripts_of(account).all()))
         shown = {name: values[name] for name in properties}
         unknown = [other for other in ids or () if other != SINGLETON]
         return Fetched([shown] if ids is None or SINGLETON in ids else [], unknown)
@@ -108,9 +96,3 @@ class VacationResponseType(Settable):
     ) -> Mapping[str, SetError]:
         """Never called: there is one, always."""
         return dict.fromkeys(ids, SetError("singleton"))
-
-
-def _values(found: Found) -> dict[str, Any]:
-    settings = found.settings or Vacation()
-    values = {name: getattr(settings, field) for name, field in FIELDS.items()}
-    return {"id": SINGLETON, "isEnabled": found.is_enabled, **values}

@@ -17,8 +17,9 @@ from gateway.sync.calendars import persist
 from gateway.sync.calendars.index import Index, Place, Settings
 from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged
-from gateway.sync.committer import RETRY_SECONDS, Superseded, seal_states
+from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Journal, Record
+from gateway.sync.telling import tell
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class Keeper:
 
     def __init__(self, store: Store, account: str, namespace: str, retry_seconds: float = RETRY_SECONDS) -> None:
         self._store = store
-        self._channel = f"account/{account}"
+        self._owner = account
         self._account = f"{account}-calendars"  # a partition, and a lease, beside those of the mail
         self._namespace = namespace
         self._retry_seconds = retry_seconds
@@ -112,11 +113,7 @@ class Keeper:
 
     async def publish(self, journal: Journal, types: Iterable[str]) -> None:
         """Tell all replicas the new states of some types."""
-        states = {name: journal.state(name) for name in types}
-        try:
-            await self._store.publish(self._channel, seal_states(states))
-        except StoreUnavailable as error:
-            _log.warning("states could not be published: %s", error)
+        await tell(self._store, self._owner, {name: journal.state(name) for name in types})
 
     async def _commit(self, index: Index, journal: Journal, places: list[Place], record: Record | None) -> None:
         for _ in range(3):

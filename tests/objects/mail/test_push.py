@@ -39,9 +39,7 @@ async def told(response: aiohttp.ClientResponse, jmap: JmapClient) -> dict[str, 
 
 
 async def test_new_mail_is_told_to_an_event_source(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
-    url = jmap.session["eventSourceUrl"]
-    for name, value in {"types": "Email,Mailbox", "closeafter": "no", "ping": "0"}.items():
-        url = url.replace(f"{{{name}}}", value)
+    url = jmap.event_source("Email", "Mailbox")
     before = await states(jmap)
     async with jmap.http.get(url) as response:
         assert b"connected" in await response.content.readline()
@@ -55,9 +53,7 @@ async def test_email_delivery_is_told_of_new_mail_only(tier: Tier, jmap: JmapCli
     """RFC 8621 §1.5: its state changes whenever an Email is added, and upon nothing else."""
     imap.append("INBOX", MESSAGE)
     (email_id,) = (await jmap.call("Email/query"))["ids"]
-    url = jmap.session["eventSourceUrl"]
-    for name, value in {"types": "EmailDelivery,Mailbox", "closeafter": "no", "ping": "0"}.items():
-        url = url.replace(f"{{{name}}}", value)
+    url = jmap.event_source("EmailDelivery", "Mailbox")
     async with jmap.http.get(url) as response:
         assert b"connected" in await response.content.readline()
         await jmap.call("Email/set", update={email_id: {"keywords/$seen": True}})

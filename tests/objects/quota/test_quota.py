@@ -1,11 +1,14 @@
 """Quota (RFC 9425) through a whole gateway: Dovecot limits storage, Cyrus and a bare IMAP4rev1 server nothing."""
 
+import asyncio
 import imaplib
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from gateway.push import feed
 from tests.client import CORE, MAIL, JmapClient, Sentence, jmap_client
 from tests.gateway import running_gateway
 from tests.objects.mail.messages import message
@@ -163,6 +166,19 @@ async def test_a_query_is_followed(dovecot: Dovecot, user: User, jmap: JmapClien
     assert (answer["removed"], answer["added"]) == ([quota_id], [{"id": quota_id, "index": 0}])
     same = await ask(jmap, "Quota/queryChanges", **arguments | {"sinceQueryState": answer["newQueryState"]})
     assert (same["removed"], same["added"]) == ([], [])
+
+
+async def test_what_is_used_is_told_with_the_mail(dovecot: Dovecot, user: User, jmap: JmapClient) -> None:
+    """RFC 8620 §7.1."""
+    before = (await ask(jmap, "Quota/get"))["state"]
+    headers = {"Last-Event-ID": feed.encode({jmap.account: {"Quota": before}})}
+    async with jmap.http.get(jmap.event_source("Quota", closeafter="state"), headers=headers) as response:
+        await asyncio.to_thread(store, dovecot, user, 10)
+        text = await asyncio.wait_for(response.text(), 30)
+    (line,) = [line for line in text.splitlines() if line.startswith("data: ")]
+    changed = json.loads(line.removeprefix("data: "))["changed"]
+    assert changed == {jmap.account: {"Quota": (await ask(jmap, "Quota/get"))["state"]}}
+    assert changed[jmap.account]["Quota"] != before
 
 
 async def test_a_client_that_knows_no_mail_sees_no_limit_of_mail(jmap: JmapClient) -> None:

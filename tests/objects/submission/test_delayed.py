@@ -115,9 +115,7 @@ async def test_it_waits_and_goes(alice: JmapClient, alice_user: User, bob: JmapC
 
 async def told(client: JmapClient, after: str = "") -> tuple[dict[str, str], str]:
     """The next states that a listener hears of, and the id of the event. after: the last that it heard of."""
-    url = client.session["eventSourceUrl"]
-    for name, value in {"types": "EmailSubmission,Identity", "closeafter": "state", "ping": "0"}.items():
-        url = url.replace(f"{{{name}}}", value)
+    url = client.event_source("EmailSubmission", "Identity", closeafter="state")
     async with client.http.get(url, headers={"Last-Event-ID": after} if after else {}) as stream, asyncio.timeout(20):
         lines = (await stream.text()).splitlines()
     (data,) = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]

@@ -68,9 +68,9 @@ async def subjects_come(client: JmapClient, wanted: str) -> None:
 async def test_a_bounce_is_entered(alice: JmapClient, alice_user: User, bob: JmapClient, bob_user: User) -> None:
     email_id = await draft(alice, of(alice_user), of(bob_user))
     envelope = to(of(bob_user), NOBODY, sender=of(alice_user))
-    made = (await send(alice, email_id, envelope))["created"]["s"]
+    answer = await send(alice, email_id, envelope)
+    made, state = answer["created"]["s"], answer["newState"]
     assert made["deliveryStatus"][NOBODY]["delivered"] == "unknown"
-    state = (await call(alice, "EmailSubmission/get", ids=[]))["state"]
     found = await answered(alice, made["id"])
     assert found["deliveryStatus"][NOBODY] == {
         "smtpReply": "550 5.1.1 user unknown",

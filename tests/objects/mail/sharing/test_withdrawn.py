@@ -85,9 +85,7 @@ async def test_changes_are_told_to_who_listens(bob: Owner, visitor: Visitor) -> 
     bob.imap.share("Team", visitor.user.name, "lr")
     shared = await visitor.shared()
     await visitor.emails()
-    url = visitor.jmap.session["eventSourceUrl"]
-    for name, value in {"types": "Email", "closeafter": "no", "ping": "0"}.items():
-        url = url.replace(f"{{{name}}}", value)
+    url = visitor.jmap.event_source("Email")
     async with visitor.jmap.http.get(url) as response:
         assert b"connected" in await response.content.readline()
         await asyncio.to_thread(bob.keep, "Team", "more")
