@@ -14,7 +14,7 @@ from adapters.imap.connection import Credentials as ImapCredentials
 from adapters.managesieve.filters import SieveFilters
 from adapters.ports.signatures import SignatureJudge
 from adapters.ports.submission import SubmissionFacts
-from gateway.calendar_backends import CalendarBackends, OthersCalendars
+from gateway.calendar_backends import CalendarBackends, OpenedCalendars, OthersCalendars
 from gateway.config import Config, backend_user
 from gateway.context import Account, Login, accounts_of
 from gateway.endpoints import dav_credentials, imap_credentials, sieve_endpoint
@@ -104,23 +104,50 @@ class MailBackends:
         proven = imap_credentials(credentials, user)
         owner = await self._owners.prove(name, account_id, proven)
         owner.holders.append(proven)
-        capabilities = self._capabilities(has_limits=owner.port.has_limits)
+        try:
+            return await self._opened(name, user, credentials, proven, owner)
+        except BaseException:
+            await self._owners.release(owner, proven)
+            raise
+
+    async def _opened(
+        self, name: str, user: str, credentials: Credentials, proven: ImapCredentials, owner: Owner
+    ) -> Opened:
+        """What the login may open, of all servers that take it."""
         hold = self._hold(credentials)
         box, offered = await self._outbox(name, owner, credentials.username, proven, hold)
-        if offered is not None:
-            capabilities[SUBMISSION] = submission_capability(offered, hold, time.time())
-            capabilities[MDN] = {}
         scripts = await self._scripts(name, owner, proven)
-        if scripts is not None and owner.filtering is not None:
-            capabilities |= sieve.capabilities(owner.filtering)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, user, dav)
+        capabilities = self._capabilities(has_limits=owner.port.has_limits)
+        if offered is not None:
+            capabilities |= {SUBMISSION: submission_capability(offered, hold, time.time()), MDN: {}}
+        if scripts is not None and owner.filtering is not None:
+            capabilities |= sieve.capabilities(owner.filtering)
         if opened is not None:
             capabilities |= calendar_capabilities(opened.calendars.facts)
-            capabilities |= principals_capabilities(account_id, opened.calendars.facts)
-        account = Account(
-            id=account_id,
-            name=credentials.username,
+            capabilities |= principals_capabilities(owner.mail.id, opened.calendars.facts)
+        account = self._account(credentials.username, capabilities, owner, box, scripts, opened)
+        shared = owner.shares.take(owner.port)
+        others = [] if opened is None else [self._others_calendars(account.id, one) for one in opened.others]
+        accounts = accounts_of(account, [*map(self._mail_of_others, shared), *others])
+        primary = {urn: account.id for urn in capabilities if urn not in {CORE, OWNER}}
+        login = Login(credentials.username, accounts, primary)
+        return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
+
+    def _account(
+        self,
+        username: str,
+        capabilities: dict[str, dict[str, Any]],
+        owner: Owner,
+        box: Outbox | None,
+        scripts: Scripts | None,
+        opened: OpenedCalendars | None,
+    ) -> Account:
+        """The login's own account."""
+        return Account(
+            id=owner.mail.id,
+            name=username,
             is_personal=True,
             is_read_only=False,
             capabilities=capabilities,
@@ -132,16 +159,9 @@ class MailBackends:
             calendars=None if opened is None else opened.calendars,
             calendar_watch=None if opened is None else opened.watch,
             alerts=None if opened is None else opened.alerts,
-            signatures=self._signatures(account_id),
+            signatures=self._signatures(owner.mail.id),
             watch=owner.watch,
         )
-        primary = {urn: account_id for urn in capabilities if urn not in {CORE, OWNER}}
-        shared = owner.shares.take(owner.port)
-        others = [] if opened is None else [self._others_calendars(account_id, one) for one in opened.others]
-        login = Login(
-            credentials.username, accounts_of(account, [*map(self._mail_of_others, shared), *others]), primary
-        )
-        return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
 
     def _capabilities(self, *, has_limits: bool) -> dict[str, dict[str, Any]]:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""

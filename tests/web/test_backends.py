@@ -1,5 +1,6 @@
 """Opening logins at a mail server: who may share what (gateway/backends.py)."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -67,6 +68,22 @@ async def test_a_refused_password_closes_its_connections() -> None:
         assert imap.open == 1
         await opened.close()
         await until(lambda: imap.open == 0)
+
+
+async def test_a_login_that_is_given_up_half_way_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with backends() as (found, _, config):
+
+        async def given_up(*_: Any) -> None:
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(found, "_scripts", given_up)
+            with pytest.raises(asyncio.CancelledError):
+                await found.open(credentials(config))
+        assert found._owners._owners == {}
+        opened = await found.open(credentials(config))
+        await opened.close()
+        assert found._owners._owners == {}
 
 
 async def test_proving_again_keeps_the_mail() -> None:
