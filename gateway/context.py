@@ -71,6 +71,7 @@ class Account:
             watch=other.watch if self.watch is None else self.watch,
             calendars=other.calendars if self.calendars is None else self.calendars,
             calendar_watch=other.calendar_watch if self.calendar_watch is None else self.calendar_watch,
+            alerts=other.alerts if self.alerts is None else self.alerts,
         )
 
     @property

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.context import Account, Context
-from gateway.jmap.checks import Check, anything, array_of, id_, nullable, string, utc_date
+from gateway.jmap.checks import Check, array_of, id_, nullable, string, utc_date
 from gateway.jmap.datatype import Fetched
 from gateway.jmap.filters import Filter
-from gateway.jmap.properties import ID, Property, PropertyTable
+from gateway.jmap.properties import ID, PropertyTable
 from gateway.objects.calendars.capability import CALENDARS, calendars_of, own_addresses
 from gateway.objects.calendars.event_view import View
-from gateway.objects.calendars.notifications import NotificationType
+from gateway.objects.calendars.notifications import NotificationType, told
 from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.ledger import Record
 
@@ -23,11 +23,8 @@ class CalendarEventNotificationType(NotificationType):
     properties = PropertyTable(
         [
             ID,
-            *(
-                Property(name, anything, server_set=True)
-                for name in ("created", "changedBy", "comment", "type", "calendarEventId", "isDraft", "event")
-            ),
-            Property("eventPatch", anything, server_set=True),
+            *map(told, ("created", "changedBy", "comment", "type", "calendarEventId")),
+            *map(told, ("isDraft", "event", "eventPatch")),
         ]
     )
     filter_conditions: Mapping[str, Check] = {

@@ -105,8 +105,10 @@ class Writer:
 
     async def update(self, updates: Mapping[str, Update]) -> Mapping[str, Mapping[str, Any] | SetError | None]:
         """By id: what changed beyond what was asked for, or why nothing was changed."""
-        answers: dict[str, Mapping[str, Any] | SetError | None] = {}
+        answers: dict[str, Mapping[str, Any] | SetError | None] = dict(self._placing.refused(updates))
         for event_id, change in updates.items():
+            if event_id in answers:
+                continue
             target = find(self._index, event_id)
             if target is None:
                 answers[event_id] = SetError("notFound")

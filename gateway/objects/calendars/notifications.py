@@ -6,16 +6,22 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from gateway.context import Account, Context
+from gateway.jmap.checks import anything
 from gateway.jmap.datatype import Changeable, Changes, Query, QueryChangeable, QueryResult, Settable
 from gateway.jmap.errors import SetError
 from gateway.jmap.filters import Comparator, Filter, evaluate
-from gateway.jmap.properties import Update
+from gateway.jmap.properties import Property, Update
 from gateway.objects.calendars.capability import calendars_of
 from gateway.objects.changes import ledger_changes
 from gateway.objects.results import ListResult
 from gateway.sync.ledger import Edit, Record
 
 _FORBIDDEN: Final = SetError("forbidden", "Notifications are made by the server only.")
+
+
+def told(name: str) -> Property:
+    """A property that only the server makes; whoever tries is told `forbidden` of the record, not of the property."""
+    return Property(name, anything, omittable=True)
 
 
 class NotificationType(Settable, Changeable, QueryChangeable, Protocol):

@@ -9,6 +9,7 @@ from adapters.errors import AdapterError, Conflict, NotFound
 from adapters.formats.jscalendar.patch import add_entries
 from adapters.formats.jscalendar.write import write_text
 from gateway.jmap.errors import SetError
+from gateway.jmap.properties import Update
 from gateway.objects.calendars import event_rules as rules
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
@@ -40,8 +41,19 @@ class Placing:
         ids = {other.entry.recurrence_id for other in same}
         if same and (event.get("recurrenceId") is None or ids & {None, event["recurrenceId"]}):
             raise SetError("invalidProperties", "There is an event of this uid.", ["uid"], existingId=same[0].id)
-        if any(other.entry.event().get("privacy") != event.get("privacy") for other in same):
-            raise rules.invalid("must be that of the other instances", "privacy")
+        if any(_privacy(other.entry.event()) != _privacy(event) for other in same):
+            raise _differs()
+
+    def refused(self, updates: Mapping[str, Update]) -> dict[str, SetError]:
+        """By id: the updates that would leave instances of one uid with a different `privacy` each (-29 §5.9)."""
+        events = self.calendars.index.events
+        asked = {key: one.patched for key, one in updates.items() if key in events and "privacy" in one.changed}
+        found: dict[str, SetError] = {}
+        for uid in {events[key].entry.uid for key in asked}:
+            same = [event for event in events.values() if event.entry.uid == uid]
+            if len({_privacy(asked.get(event.id) or event.entry.event()) for event in same}) > 1:
+                found |= {event.id: _differs() for event in same if event.id in updates}
+        return found
 
     async def store(self, event_id: str, event: dict[str, Any], calendars: Sequence[Held]) -> None:
         """Store an event in calendars, in all of them or in none. Raises SetError, adapters.errors.
@@ -82,3 +94,11 @@ def _refused(error: AdapterError | SetError) -> AdapterError | SetError:
     if isinstance(error, Conflict):
         return rules.invalid("The server has another event of this uid.", "uid")
     return error
+
+
+def _privacy(event: Mapping[str, Any]) -> str:
+    return event.get("privacy") or "public"
+
+
+def _differs() -> SetError:
+    return rules.invalid("must be that of the other instances", "privacy")

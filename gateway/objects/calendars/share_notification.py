@@ -8,13 +8,13 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from gateway.context import Account, Context
-from gateway.jmap.checks import anything, id_, nullable, string, utc_date
+from gateway.jmap.checks import id_, nullable, string, utc_date
 from gateway.jmap.datatype import Fetched
 from gateway.jmap.filters import Filter
-from gateway.jmap.properties import ID, Property, PropertyTable
+from gateway.jmap.properties import ID, PropertyTable
 from gateway.objects.calendars.calendar_view import rights, titled
 from gateway.objects.calendars.capability import calendars_of, calendars_open
-from gateway.objects.calendars.notifications import NotificationType
+from gateway.objects.calendars.notifications import NotificationType, told
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Ids
 from gateway.sync.calendars.people import people
@@ -32,13 +32,8 @@ class ShareNotificationType(NotificationType):
     properties = PropertyTable(
         [
             ID,
-            *(
-                Property(name, anything, server_set=True)
-                for name in (
-                    *("created", "changedBy", "objectType", "objectAccountId", "objectId"),
-                    *("oldRights", "newRights", "name"),
-                )
-            ),
+            *map(told, ("created", "changedBy", "objectType", "objectAccountId", "objectId")),
+            *map(told, ("oldRights", "newRights", "name")),
         ]
     )
     filter_conditions: Mapping[str, Any] = {

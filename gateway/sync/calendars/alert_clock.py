@@ -33,7 +33,7 @@ LOOK_SECONDS: Final = 30.0
 _BACK: Final = 1.0
 """Seconds: a clock that goes back by less has only been slowed down."""
 MOST_IN_HOUR: Final = 100
-"""Alerts of one user within an hour; more are not told (-29 §9.3.2: MUST rate limit)."""
+"""Alerts of one account within an hour; more are not told (-29 §9.3.2: MUST rate limit)."""
 _HOUR: Final = 3600.0
 _REMEMBERED: Final = 5 * MOST_IN_HOUR
 """Alerts that are not told once more, wherever the clock is set to."""

@@ -182,7 +182,7 @@ async def test_dismissing(client: Client, home: Home) -> None:
         "ShareNotification/set", create={"k": {}}, update={notice: {"name": "x"}}, destroy=["nnone"]
     )
     assert answer["notCreated"]["k"]["type"] == "forbidden"
-    assert notice in answer["notUpdated"]
+    assert answer["notUpdated"][notice]["type"] == "forbidden"
     assert answer["notDestroyed"]["nnone"]["type"] == "notFound"
     answer = await client.call("ShareNotification/set", destroy=[notice])
     assert answer["destroyed"] == [notice]

@@ -12,6 +12,8 @@ from gateway.objects.principals.capability import OWNER, PRINCIPALS
 from tests.client import CORE, jmap_client
 from tests.gateway import running_gateway
 from tests.objects.calendars.conftest import Place, keys, path_of
+from tests.objects.calendars.listening import alerts_until, event_source
+from tests.objects.calendars.test_alerts import absolute, soon
 from tests.objects.calendars.test_sharing import READER, WRITER
 from tests.servers.cyrus import ADMIN, Cyrus
 from tests.servers.dav import DavServer, wake
@@ -234,6 +236,27 @@ async def test_each_user_has_per_user_properties_of_his_own(alice: Person, bob: 
     assert (hers["color"], hers["freeBusyStatus"], hers["keywords"]) == ("red", "free", {"hers": True})
     theirs = f"/dav/calendars/user/{bob.name}/{alice.name}.Default/"
     assert "TRIGGER:-PT15M" in (await bob.place.server.resources(theirs))["m.ics"]
+
+
+async def test_each_user_is_told_of_alerts_of_his_own(alice: Person, bob: Person) -> None:
+    """-29 §5.4, §6: in the account of the owner; and not before the user has subscribed."""
+    await alice.place.server.put(alice.place.path, "m.ics", event("m", start="20361201T100000Z"))
+    await alice.update({"shareWith": {await alice.principal(f"{bob.name}@internal"): READER}})
+    theirs: dict[str, Any] = {"accountId": alice.account}
+    shared = await bob.of(alice)
+    assert await bob.update({"isSubscribed": True}, id=shared["id"], **theirs) == {}
+    (found,) = (await bob.call("CalendarEvent/get", **theirs))["list"]
+    async with (
+        event_source(bob.place.jmap, "CalendarAlert") as his,
+        event_source(alice.place.jmap, "CalendarAlert") as hers,
+    ):
+        patch = {"alerts": {"b": absolute(soon(3))}}
+        answer = await bob.call("CalendarEvent/set", **theirs, update={found["id"]: patch})
+        assert answer["notUpdated"] is None, answer
+        (told,) = await alerts_until(his, found["id"])
+        assert (told["accountId"], told["uid"], told["alertId"]) == (alice.account, "m", "b")
+        own = (await alice.place.create(alerts={"a": absolute(soon())}))["id"]
+        assert [alert["calendarEventId"] for alert in await alerts_until(hers, own)] == [own]
 
 
 async def test_availability_of_an_owner_who_shares(alice: Person, bob: Person) -> None:
