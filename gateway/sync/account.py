@@ -167,8 +167,8 @@ class MailAccount:
         """A folder was renamed just now, with all below it: the next pass need not guess which it is."""
         self._renames.append((path, target))
 
-    async def set_orders(self, changes: Mapping[str, int | None]) -> None:
-        """Keep the sortOrder of Mailboxes, None for the usual one. It is stored and told when this returns.
+    async def set_orders(self, changes: Mapping[str, int | str | None]) -> None:
+        """Keep what `orders` keeps of Mailboxes, None for the usual. It is stored and told when this returns.
 
         Raises Unavailable where others write all the time.
         """
@@ -200,7 +200,7 @@ class MailAccount:
             journal.append(record)
             await self._store(replace(base, journal=journal), Dirty(), list(record.types), record=record)
 
-    async def _set_orders(self, changes: Mapping[str, int | None]) -> None:
+    async def _set_orders(self, changes: Mapping[str, int | str | None]) -> None:
         base = self._snapshot
         kept = orders.merge(base.orders, changes, base.mailboxes)
         mailboxes = build(base.emails.boxes.values(), self.facts.personal_prefix, kept)

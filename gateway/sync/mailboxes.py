@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from adapters.ports.mail import Folder, FolderStatus
 from gateway.sync import roles
+from gateway.sync.orders import Orders, role_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +142,15 @@ def segments(folder: Folder, prefix: str) -> list[str]:
     return parts if all(parts) else [path]
 
 
-def build(boxes: Iterable[Box], prefix: str, orders: Mapping[str, int] = MappingProxyType({})) -> Mailboxes:
+def build(boxes: Iterable[Box], prefix: str, orders: Orders = MappingProxyType({})) -> Mailboxes:
     """The Mailboxes of all boxes. orders: see `sync.orders`."""
     placed: dict[tuple[str, ...], Box] = {}
     # a folder outside the namespace keeps its name; one inside that would show the same keeps its prefix
     for box in sorted(boxes, key=lambda one: (bool(prefix) and one.folder.path.startswith(prefix), one.folder.path)):
         where = tuple(segments(box.folder, prefix))
         placed[(box.folder.path,) if where in placed else where] = box
-    by_path = roles.assign((box.folder, where[-1], len(where)) for where, box in placed.items())
+    said = {box.folder.path: role for box in placed.values() if (role := orders.get(role_key(box.id))) is not None}
+    by_path = roles.assign(((box.folder, where[-1], len(where)) for where, box in placed.items()), said)
     names: set[tuple[str | None, str]] = set()
     mailboxes = []
     for where, box in sorted(placed.items()):
@@ -157,7 +159,7 @@ def build(boxes: Iterable[Box], prefix: str, orders: Mapping[str, int] = Mapping
             name = box.folder.path
         names.add((parent, name))
         role = by_path.get(box.folder.path)
-        order = orders.get(box.id, roles.SORT_ORDERS.get(role, 10))
+        order = int(orders.get(box.id, roles.SORT_ORDERS.get(role, 10)))
         mailboxes.append(_mailbox(box, name, parent, role, order, rights_of(box.folder, prefix)))
     return Mailboxes(mailboxes)
 

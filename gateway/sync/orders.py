@@ -1,4 +1,4 @@
-"""sortOrder of Mailboxes (RFC 8621 §2): no IMAP server keeps it, so the store does.
+"""What clients said of Mailboxes and no server keeps: sortOrder, and roles where the server keeps none (RFC 8621 §2).
 
 It is not derived from the mail, so it has a value of its own, which outlives an index that is built anew.
 """
@@ -10,8 +10,13 @@ from gateway.sync.codec import Damaged, seal_json, unseal_json
 
 SPACE = "mail.orders"
 
-Orders = Mapping[str, int]
-"""Mailbox id -> the sortOrder that a client gave it."""
+Orders = Mapping[str, int | str]
+"""Mailbox id -> the sortOrder that a client gave it; `role_key` of one -> its role, "" for none."""
+
+
+def role_key(mailbox_id: str) -> str:
+    """Where the role of a Mailbox stands."""
+    return f"{mailbox_id}/role"
 
 
 def key(account: str) -> Key:
@@ -31,10 +36,10 @@ def read(value: bytes | None) -> Orders:
     except Damaged:
         return {}
     items = document.items() if isinstance(document, dict) else ()
-    return {mailbox_id: order for mailbox_id, order in items if type(order) is int}
+    return {name: said for name, said in items if type(said) is (str if "/" in name else int)}
 
 
-def merge(orders: Orders, changes: Mapping[str, int | None], existing: Mapping[str, object]) -> Orders:
-    """The orders after changes (None: back to the usual one), of Mailboxes that exist."""
+def merge(orders: Orders, changes: Mapping[str, int | str | None], existing: Mapping[str, object]) -> Orders:
+    """The orders after changes (None: nothing is said any more), of Mailboxes that exist."""
     merged = {**orders, **changes}
-    return {mailbox_id: order for mailbox_id, order in merged.items() if order is not None and mailbox_id in existing}
+    return {name: said for name, said in merged.items() if said is not None and name.partition("/")[0] in existing}

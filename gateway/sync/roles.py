@@ -1,6 +1,7 @@
 """Which Mailbox has which role (RFC 8621 §2): what the server says, else a table of names people use."""
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from adapters.ports.mail import Folder
 
@@ -66,19 +67,24 @@ def names_inbox(path: str) -> bool:
     return path.upper() == "INBOX"
 
 
-def assign(folders: Iterable[tuple[Folder, str, int]]) -> dict[str, str]:
+def assign(
+    folders: Iterable[tuple[Folder, str, int]], said: Mapping[str, int | str] = MappingProxyType({})
+) -> dict[str, str]:
     """Path to role for the folders that have one; every role is given once (RFC 8621 §2).
 
-    folders: (folder, last segment of the name, depth). What the server says wins over names; among names the
-    shallowest folder, then the more usual name, then the path decides.
+    folders: (folder, last segment of the name, depth). said: by path, what clients said ("" for no role), which wins
+    over all but the inbox. What the server says wins over names; among names the shallowest folder, then the more
+    usual name, then the path decides.
     """
-    roles: dict[str, str] = {}
-    taken: set[str] = set()
+    roles = {path: str(role) for path, role in said.items() if role and not names_inbox(path)}
+    taken = set(roles.values())
     rest: list[tuple[int, int, str, str]] = []
     for folder, name, depth in sorted(folders, key=lambda one: (not names_inbox(one[0].path), one[2], one[0].path)):
         if names_inbox(folder.path):
             roles[folder.path] = "inbox"
             taken.add("inbox")
+        elif folder.path in said:
+            continue
         elif folder.role in KNOWN:
             if folder.role not in taken:
                 roles[folder.path] = folder.role

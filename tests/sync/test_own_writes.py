@@ -29,4 +29,8 @@ def test_orders_come_back_as_they_were_written() -> None:
     assert orders.read(orders.write("account", kept).value) == kept
     for value in (None, b"", b"nonsense", orders.write("account", kept).value[:-1]):
         assert orders.read(value) == {}
+    said: orders.Orders = {"fa/role": "archive", "fb/role": "", "fa": 3}
+    assert orders.read(orders.write("account", said).value) == said
+    assert orders.read(orders.write("account", {"fa": "x", "fb/role": 1}).value) == {}
+    assert orders.merge(said, {"fa": None, "fb/role": None}, {"fa": 0}) == {"fa/role": "archive"}
     assert orders.merge(kept, {"fa": None, "fc": 9, "fd": 1}, {"fa": 0, "fb": 0, "fc": 0}) == {"fb": 0, "fc": 9}

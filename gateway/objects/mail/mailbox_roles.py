@@ -1,4 +1,4 @@
-"""Roles of Mailboxes that are there (RFC 8621 §2): changed where the server keeps them as metadata (RFC 6154 §5.4)."""
+"""Roles of Mailboxes (RFC 8621 §2): kept by the server as metadata where it can (RFC 6154 §5.4), else here."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,6 +9,7 @@ from adapters.ports.mail_write import MailWritePort
 from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import after_writing, refusals
 from gateway.sync.account import MailAccount
+from gateway.sync.orders import role_key
 
 ROLES: Final = frozenset(("archive", "drafts", "important", "junk", "sent", "trash"))
 """What a Mailbox can be made for: the special uses (RFC 6154 §2) that are not views of other Mailboxes."""
@@ -17,15 +18,10 @@ Roles = Mapping[str, str | None]
 """Mailbox id -> role."""
 
 
-def no_role() -> SetError:
-    """The server cannot keep it."""
-    return SetError("invalidProperties", "the server cannot keep this role", ["role"])
-
-
 async def change(mail: MailAccount, port: MailWritePort, wanted: Roles) -> dict[str, SetError]:
     """By id: why it was not done. Roles are given up before they are given, so that Mailboxes may swap them.
 
-    The account is fresh afterwards; a role that did not come true is as it was before.
+    The account is fresh afterwards.
     """
     held = {box.id: box.role for box in mail.mailboxes.values()}
     errors = _refused(held, wanted)
@@ -34,28 +30,31 @@ async def change(mail: MailAccount, port: MailWritePort, wanted: Roles) -> dict[
     for one, role in [*((one, None) for one in released), *(item for item in changing.items() if item[1] is not None)]:
         if one not in errors:
             try:
-                await port.assign_role(mail.mailboxes[one].path, role)
+                with suppress(Unsupported):
+                    await port.assign_role(mail.mailboxes[one].path, role)
             except AdapterError as error:
-                errors[one] = no_role() if isinstance(error, Unsupported) else refusals(error, [one])[one]
+                errors |= refusals(error, [one])
+                with suppress(AdapterError):
+                    await port.assign_role(mail.mailboxes[one].path, held[one])
     if changing:
         with after_writing(True):
             await mail.refresh()
-    errors |= {one: no_role() for one, role in changing.items() if one not in errors and _role(mail, one) != role}
-    await restore(mail, port, {one: held[one] for one in changing if one in errors})
+            await keep(mail, {one: role for one, role in changing.items() if one not in errors})
     return errors
 
 
+async def keep(mail: MailAccount, wanted: Roles) -> None:
+    """Have the gateway keep what the server does not. `mail` is fresh. Raises Unavailable."""
+    said = {role_key(one): role or "" for one, role in wanted.items() if _role(mail, one) != role}
+    if said:
+        await mail.set_orders(said)
+
+
 async def restore(mail: MailAccount, port: MailWritePort, before: Roles) -> None:
-    """Give roles back, as far as they are free."""
-    lost = {one: role for one, role in before.items() if _role(mail, one) != role}
-    for one, role in lost.items():
-        box = mail.mailboxes.get(one)
-        if box is not None:
-            with suppress(AdapterError):
-                await port.assign_role(box.path, role)
+    """Give roles back that were changed for nothing."""
+    lost = {one: role for one, role in before.items() if one in mail.mailboxes and _role(mail, one) != role}
     if lost:
-        with after_writing(True):
-            await mail.refresh()
+        await change(mail, port, lost)
 
 
 def _role(mail: MailAccount, mailbox_id: str) -> str | None:

@@ -11,7 +11,7 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.properties import Update
 from gateway.jmap.standard.common import after_writing, refusals
 from gateway.objects.mail import mailbox_roles
-from gateway.objects.mail.mailbox_roles import ROLES, no_role
+from gateway.objects.mail.mailbox_roles import ROLES
 from gateway.objects.mail.mailbox_tree import Tree
 from gateway.sync.account import MailAccount
 from gateway.sync.mailboxes import Mailbox
@@ -30,13 +30,15 @@ async def create(
             done[key] = error
     with after_writing(bool(paths)):
         await mail.refresh()
-    orders = {}
-    for key, path in paths.items():
-        done[key] = await _created(mail, port, path, records[key]["role"])
-        if isinstance(box := done[key], Mailbox) and "sortOrder" in records[key]:
-            orders[box.id] = records[key]["sortOrder"]
-    if orders:
-        await mail.set_orders(orders)
+    made = {key: box for key, path in paths.items() if (box := mail.mailboxes.by_path(path)) is not None}
+    done |= {key: made.get(key) or _lost() for key in paths}
+    orders = {box.id: records[key]["sortOrder"] for key, box in made.items() if "sortOrder" in records[key]}
+    with after_writing(bool(paths)):
+        await mailbox_roles.keep(
+            mail, {box.id: records[key]["role"] for key, box in made.items() if records[key]["role"]}
+        )
+        if orders:
+            await mail.set_orders(orders)
     return {key: mail.mailboxes.get(box.id, box) if isinstance(box, Mailbox) else box for key, box in done.items()}
 
 
@@ -53,10 +55,11 @@ async def _create(
     if role is not None and (role not in ROLES or role in taken):
         raise SetError("invalidProperties", "the role is not one to be had, or another Mailbox has it", ["role"])
     try:
-        await port.create_folder(path, role)
+        try:
+            await port.create_folder(path, role)
+        except Unsupported:  # RFC 6154 §3, USEATTR: the gateway keeps the role then
+            await port.create_folder(path, None)
     except AdapterError as error:
-        if role is not None and isinstance(error, Unsupported):
-            raise no_role() from error
         raise _refusal(error) from error
     tree.paths[path] = path
     taken.add(role)
@@ -66,17 +69,8 @@ async def _create(
     return path
 
 
-async def _created(mail: MailAccount, port: MailWritePort, path: str, role: str | None) -> Mailbox | SetError:
-    """The Mailbox that was made; one that did not get its role is taken back."""
-    box = mail.mailboxes.by_path(path)
-    if box is None:
-        return SetError("invalidProperties", "the server gave it another name, or somebody has removed it", ["name"])
-    if role is None or box.role == role:
-        return box
-    with suppress(AdapterError):
-        await port.delete_folder(path)
-    await mail.refresh()
-    return no_role()
+def _lost() -> SetError:
+    return SetError("invalidProperties", "the server gave it another name, or somebody has removed it", ["name"])
 
 
 def _exists() -> SetError:
