@@ -149,8 +149,11 @@ class Owners:
         before = self._owners.get(account_id)
         if before is not None and not self._is_stale(before, credentials):
             connection = await Connection.open(self._endpoints[name], credentials)
-            found = await self._found(name, lambda: discover(connection))
-            await connection.logout()
+            try:
+                found = await self._found(name, lambda: discover(connection))
+                await connection.logout()
+            finally:
+                connection.abort()
             if self._owners.get(account_id) is before:
                 if before.credentials == credentials:
                     before.proven_at = time.monotonic()

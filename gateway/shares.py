@@ -1,5 +1,6 @@
 """The mail that others share with an owner: an account of its own for each of them (RFC 8620 §1.6.2)."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from adapters.imap.backend import ImapMail
@@ -14,16 +15,20 @@ from gateway.sync.watch import Turns, Watch
 class SharedAccount:
     """What one owner's logins see of the mail of somebody else, or of nobody.
 
-    id: of the account, the same for all who see it. view: of what these logins see; kept by `ids.view_id`.
+    id: of the account, the same for all who see it. view: `ids.view_id`, what is kept is kept under it.
+    turn: whose turn it is to look without being asked.
     """
 
-    def __init__(self, account_id: str, view: str, share: Share, port: ImapMail, store: Store) -> None:
+    def __init__(
+        self, account_id: str, view: str, share: Share, port: ImapMail, store: Store, turn: asyncio.Semaphore
+    ) -> None:
         self.id = account_id
         self.view = view
         self.share = share
         self._port = port.shared(share)
         self.mail = MailAccount(view, account_id, self._port, store)
         self.holders = 0
+        self._turn = turn
         self.watch: Watch
 
     @property
@@ -49,7 +54,8 @@ class SharedAccount:
         return self._port.hints()
 
     async def refresh(self) -> None:
-        await self.mail.refresh()
+        async with self._turn:
+            await self.mail.refresh()
 
 
 class Shares:
@@ -64,6 +70,7 @@ class Shares:
         self._gateway = gateway
         self._found: Sequence[Share] = ()
         self._accounts: dict[str, SharedAccount] = {}
+        self._turn = asyncio.Semaphore()  # a hundred accounts at once would take all connections from the requests
 
     def learn(self, found: Sequence[Share] | None) -> None:
         """What a proof of a login has brought to light; None where the server could not tell: as before."""
@@ -87,7 +94,7 @@ class Shares:
             account.renew(share)
             return account
         view = ids.view_id(self._account_id, account_id)
-        account = self._accounts[account_id] = SharedAccount(account_id, view, share, port, self._store)
+        account = self._accounts[account_id] = SharedAccount(account_id, view, share, port, self._store, self._turn)
         turns = Turns(self._store, view, self._gateway) if self._store.shared else None
         account.watch = Watch(account, self._poll_seconds, turns)
         return account

@@ -82,6 +82,7 @@ class Feed:
         self.seen = seen
         self.told_until = time.time()
         self._login = login
+        self._accounts = _ids(login)
         self._missed = False
         self._types = types
         self._changed: States = {}
@@ -111,6 +112,10 @@ class Feed:
                     since = min(told_until, feed.told_until)
                     stack.enter_context(account.alerts.listening(feed._alert, since))
             yield feed
+
+    def covers(self, login: Login) -> bool:
+        """Whether these are the accounts of a login that was proven again: others may share more by now, or less."""
+        return self._accounts == _ids(login)
 
     async def _catch_up(self) -> None:
         """Report what a returning listener missed (RFC 8620 §7.3): its coming is reason for one pass.
@@ -196,6 +201,10 @@ class Feed:
         if states:
             self._changed.setdefault(account, {}).update(states)
             self._event.set()
+
+
+def _ids(login: Login) -> frozenset[str]:
+    return frozenset(account.id for account in login.listed)
 
 
 async def current(login: Login, types: Types) -> States:

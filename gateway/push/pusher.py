@@ -102,7 +102,7 @@ class Pusher:
         return False
 
     async def _push(self) -> None:
-        """Push until the subscriptions want other types, or none is left. Raises adapters.errors, StoreUnavailable."""
+        """Push until other types are wanted, none, or of other accounts. Raises adapters.errors, StoreUnavailable."""
         records = await self.active()
         types = wanted(records.values())
         seen = await self._records.seen()
@@ -137,8 +137,10 @@ class Pusher:
                             return
                         couriers.renew(records, {}, news.seen)
                     if time.monotonic() >= proven + PROOF_SECONDS:
-                        async with self.access.use():
+                        async with self.access.use() as again:
                             proven = time.monotonic()
+                        if not news.covers(again):
+                            return
 
     def _courier_of(self, login: Login) -> "_Hire":
         def hire(record: Record, seen: States) -> Courier:

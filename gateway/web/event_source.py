@@ -21,6 +21,9 @@ PING_SECONDS: Final = (5, 900)
 LONGEST: Final = 3600.0
 """Seconds after which a stream ends, so that its client comes again and proves its credentials."""
 
+PROOF_SECONDS: Final = 300.0
+"""How often a stream proves its credentials anew, and looks which accounts they open."""
+
 LOOK_SECONDS: Final = 15.0
 """How often a silent stream looks whether its client is still there."""
 
@@ -44,11 +47,15 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def _serve(request: web.Request, news: Feed, close_after_state: bool, ping: int) -> web.StreamResponse:
     response = await _start(request)
     drain = services(request).drain
-    ends = time.monotonic() + LONGEST
-    sent = time.monotonic()
+    sent = proven = time.monotonic()
+    ends = sent + LONGEST
     while not drain.begun and time.monotonic() < ends and _is_there(request):
+        if time.monotonic() >= proven + PROOF_SECONDS:
+            if not await _is_good(request, news):
+                break
+            proven = time.monotonic()
         due = sent + ping if ping else ends
-        states, alerts = await news.next(min(due - time.monotonic(), LOOK_SECONDS))
+        states, alerts = await news.next(min(due - time.monotonic(), LOOK_SECONDS, PROOF_SECONDS))
         if states or alerts:
             await response.write(_events(states, alerts, news.token))
             sent = time.monotonic()
@@ -60,6 +67,15 @@ async def _serve(request: web.Request, news: Feed, close_after_state: bool, ping
     if _is_there(request):
         await response.write_eof()
     return response
+
+
+async def _is_good(request: web.Request, news: Feed) -> bool:
+    """Whether the credentials still open these accounts, as far as one can know; else the client has to come again."""
+    try:
+        async with services(request).authenticator.login(request) as again:
+            return news.covers(again)
+    except Refusal as refusal:
+        return refusal.status != 401
 
 
 async def _start(request: web.Request) -> web.StreamResponse:

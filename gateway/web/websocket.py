@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -198,10 +199,16 @@ class _Conversation:
 
     async def _report_forever(self, types: feed.Types, seen: feed.States) -> None:
         """Raises Refusal when the credentials are no longer good."""
+        told_until = math.inf
+        while True:
+            told_until = await self._report_on_accounts(types, seen, told_until)
+
+    async def _report_on_accounts(self, types: feed.Types, seen: feed.States, told_until: float) -> float:
+        """Until a proof of the credentials finds that the login has other accounts; up to when alerts were told."""
         login_as = self._found.authenticator.login_as
         async with (
             login_as(self._request, self._credentials) as login,
-            Feed.open(self._found.store, login, types, seen) as news,
+            Feed.open(self._found.store, login, types, seen, told_until) as news,
         ):
             proven = time.monotonic()
             while True:
@@ -212,8 +219,10 @@ class _Conversation:
                     state = feed.encode(news.seen)
                     await self._send({"@type": "StateChange", "changed": states, "pushState": state})
                 if time.monotonic() >= proven + PROOF_SECONDS:
-                    async with login_as(self._request, self._credentials):
+                    async with login_as(self._request, self._credentials) as again:
                         proven = time.monotonic()
+                    if not news.covers(again):
+                        return news.told_until
 
     # Sending
 

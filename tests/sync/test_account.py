@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from adapters.errors import Unavailable
+from adapters.errors import Forbidden, Unavailable
 from gateway.sync.account import MailAccount
 from gateway.sync.journal import COUNTS, PUSHED, CannotCalculateChanges
 from tests.sync.clients import check_against_server, view
@@ -305,6 +305,44 @@ async def test_a_failed_pass_leaves_the_old_state(account: MailAccount, server: 
             await account.refresh()
         assert account.snapshot is before
     port.failing = None
+    await account.refresh()
+    check_against_server(account, port)
+
+
+async def test_a_folder_that_closes_costs_only_itself(
+    account: MailAccount, server: ModelServer, port: ModelPort
+) -> None:
+    """Rights may go between the listing and the look."""
+
+    def close(call: str) -> None:
+        if call.endswith(" Work"):
+            raise Forbidden("NOPERM")
+
+    server.create("Work")
+    await account.refresh()
+    server.append("Work")
+    server.append("INBOX")
+    port.meddle = close
+    await account.refresh()
+    boxes = {box.path: box.total_emails for box in account.mailboxes.values()}
+    assert boxes == {"INBOX": 1, "Work": 0}
+    server.create("Play")
+    port.meddle = lambda _: None
+    await account.refresh()
+    check_against_server(account, port)
+
+
+async def test_a_new_folder_that_is_closed_waits(account: MailAccount, server: ModelServer, port: ModelPort) -> None:
+    def close(call: str) -> None:
+        if call == "facts Work":
+            raise Forbidden("NOPERM")
+
+    server.create("Work")
+    server.append("Work")
+    port.meddle = close
+    await account.refresh()
+    assert len(account.emails) == 0
+    port.meddle = lambda _: None
     await account.refresh()
     check_against_server(account, port)
 

@@ -69,11 +69,12 @@ async def check(mail: MailAccount, row: int, goal: Goal, storable: Storable) -> 
 
 
 def _check_rights(mail: MailAccount, now: frozenset[str], goal: Goal) -> None:
-    """RFC 8621 §2: $seen and keywords need their right in all Mailboxes of the Email."""
+    """RFC 8621 §2: $seen and keywords need their right in all Mailboxes of the Email, mailboxIds that to read."""
     changed = goal.add | goal.remove
     needed = [
         ("maySetSeen", now if "$seen" in changed else frozenset()),
         ("maySetKeywords", now if changed - {"$seen"} else frozenset()),
+        ("mayReadItems", goal.enter),
         ("mayAddItems", goal.enter),
         ("mayRemoveItems", goal.leave & now),
     ]

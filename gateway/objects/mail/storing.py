@@ -101,7 +101,13 @@ class Placer:
 
     def _check_rights(self, mailbox_id: str, keywords: Keywords) -> None:
         """RFC 8621 §2. Without them a server would drop the flags in silence (RFC 4314 §4)."""
-        needed = [("mayAddItems", True), ("maySetSeen", "$seen" in keywords), ("maySetKeywords", keywords - {"$seen"})]
+        # §2, mayReadItems: without it the Mailbox may not be in the mailboxIds of an Email
+        needed = [
+            ("mayReadItems", True),
+            ("mayAddItems", True),
+            ("maySetSeen", "$seen" in keywords),
+            ("maySetKeywords", keywords - {"$seen"}),
+        ]
         for right, is_needed in needed:
             if is_needed and not self._mail.mailboxes[mailbox_id].rights[right]:
                 raise SetError("forbidden", f"{right} is false for the Mailbox {mailbox_id}")

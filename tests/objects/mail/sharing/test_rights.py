@@ -112,6 +112,23 @@ async def test_adding_moving_and_removing_need_their_rights(bob: Owner, visitor:
     assert {name: len(bob.imap.uids(name)) for name in shared} == {"From": 0, "To": 3, "Read": 1}
 
 
+async def test_what_cannot_be_read_afterwards_is_not_put_anywhere(bob: Owner, visitor: Visitor) -> None:
+    """RFC 8621 §2, mayReadItems: only then may a Mailbox be in the mailboxIds of an Email."""
+    for mailbox, rights in (("Team", "lrte"), ("Drop", "lis")):
+        bob.keep(mailbox, mailbox.lower())
+        bob.imap.share(mailbox, visitor.user.name, rights)
+    await visitor.shared()
+    boxes, emails = await visitor.boxes(), await visitor.emails()
+    assert may(boxes["Drop"]) == {"mayAddItems", "maySetSeen"}
+    into, moved = {boxes["Drop"]["id"]: True}, emails["team"]["id"]
+    answer = await set_emails(
+        visitor, create={"new": {"mailboxIds": into, "subject": "x"}}, update={moved: {"mailboxIds": into}}
+    )
+    assert answer["notCreated"]["new"]["type"] == "forbidden"
+    assert answer["notUpdated"][moved]["type"] == "forbidden"
+    assert [len(bob.imap.uids(mailbox)) for mailbox in ("Team", "Drop")] == [1, 1]
+
+
 async def test_mailboxes_are_made_renamed_and_removed_where_that_is_allowed(bob: Owner, visitor: Visitor) -> None:
     for mailbox, rights in (("Team", "lrswikte"), ("Team/Old", "lrswikxte"), ("News", "lrs")):
         bob.keep(mailbox)
