@@ -114,7 +114,8 @@ class CalendarBackends:
         await self._prove(endpoint, shared, credentials)
         if not shared.answered:
             return None
-        await self._look_for_others(name, user, shared)
+        if shared.calendars.facts.lends:
+            await self._look_for_others(name, user, shared)
         return OpenedCalendars(shared.calendars, shared.watch, shared.alerts, tuple(shared.others.values()))
 
     async def _look_for_others(self, name: str, user: str, shared: _Shared) -> None:

@@ -240,6 +240,7 @@ class CalDavHome:
             sharing=self.sharing is not None,
             scales=self._scales,
             per_user=self.quirks.per_user,
+            lends=self.quirks.lends,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:

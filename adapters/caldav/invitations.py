@@ -34,7 +34,7 @@ class Invitations:
 
     async def offered(self, listed: set[str], names: list[str]) -> list[Entry]:
         """What may be read of the calendars that are offered, and not in `listed`. Raises Unavailable, AuthFailed."""
-        self.open = {}
+        offers: dict[str, str] = {}  # not `open`: others may be looking at the same time
         found = []
         for notification, theirs in (await self._notifications()).items():
             path = self._paths.get(theirs)
@@ -45,9 +45,10 @@ class Invitations:
             except (NotFound, Forbidden):  # taken back
                 continue
             self._paths[theirs] = path = collection(entry.href)
-            if path not in listed and path not in self.open:
-                self.open[path] = notification
+            if path not in listed and path not in offers:
+                offers[path] = notification
                 found.append(entry)
+        self.open = offers
         return found
 
     async def accept(self, path: str) -> None:

@@ -25,6 +25,7 @@ class Quirks:
     overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
     moves: MOVE between collections works.
+    lends: the home may list calendars of others.
     invites: what others share is listed in the home only once it was taken up; a notification tells of it.
     per_user: JSCalendar properties that it keeps apart for each user of a shared calendar.
     acls: takes the ACL method for calendars (RFC 3744 §8.1) where it speaks of access-control.
@@ -46,6 +47,7 @@ class Quirks:
     deletes_stale: bool = False
     alters: bool = False
     moves: bool = True
+    lends: bool = True
     invites: bool = False
     per_user: tuple[str, ...] = ()
     acls: bool = True
@@ -78,6 +80,7 @@ SERVERS: Final = (
     Quirks(
         "radicale",
         marks=(("dav", r"^1, ?2, ?3, ?calendar-access, ?addressbook, ?extended-mkcol$"),),
+        lends=False,
         cursor=("ctag",),  # both make it read every item: 0.1 s for the ctag, 0.2 s for the token of 2,000 events
         loses=frozenset({caldav("schedule-calendar-transp")}),  # it keeps text, not elements
     ),
@@ -86,6 +89,7 @@ SERVERS: Final = (
         marks=(("dav", r"\badd-member, ?sync-collection\b"),),
         moves=False,
         no_remove=True,
+        lends=False,
         schedules=False,
     ),
     Quirks("davical", marks=(("x-davical-version", r""),)),

@@ -55,6 +55,7 @@ class CalendarFacts:
     SCHEDULE-AGENT in new data helps, and a change of attendees that it serves already tells them (RFC 6638 §3.2.1.2).
     outbox: free/busy of others can be asked (`SchedulingPort`).
     per_user: JSCalendar properties that the server keeps apart for each user of a shared calendar.
+    lends: calendars of others may be in the home.
     sharing: those who may can share calendars (`SharingPort`).
     scales: calendar systems that a recurrence rule may name (RFC 7529 §10.1), in upper case; empty where any may be
     tried, None where none may be named.
@@ -72,6 +73,7 @@ class CalendarFacts:
     sharing: bool
     scales: tuple[str, ...] | None = None
     per_user: tuple[str, ...] = ()
+    lends: bool = True
 
 
 @dataclass(frozen=True, slots=True)

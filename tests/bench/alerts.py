@@ -12,8 +12,9 @@ from typing import Final
 from adapters.ports.calendars import Calendar, CalendarCursor, CalendarProperties
 from gateway.sync.calendars.alert_clock import GRACE_SECONDS, STRETCH_SECONDS
 from gateway.sync.calendars.alerts import Plan
+from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import read_entries
-from gateway.sync.calendars.index import Edit, Ids, Index, Place, Resource
+from gateway.sync.calendars.index import Ids, Index, Place, Resource
 from tests.bench.calendar import event
 from tests.bench.table import Table
 

@@ -11,12 +11,12 @@ from adapters.formats.jscalendar.participants import normal_address
 from adapters.ports.calendars import CalendarFacts, CalendarPort, TimeRange
 from adapters.ports.watch import Watched
 from gateway.store.base import Store
+from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.index import (
     EVENT,
     IDENTITY,
     NOTIFICATION,
     TYPES,
-    Edit,
     Ids,
     Index,
     Place,
@@ -24,16 +24,14 @@ from gateway.sync.calendars.index import (
     is_subscribed,
 )
 from gateway.sync.calendars.keeper import Keeper
-from gateway.sync.calendars.notes import MOST, notes
+from gateway.sync.calendars.notices import keep_notices
 from gateway.sync.calendars.personal import Personal
 from gateway.sync.calendars.refresh import look, look_at
-from gateway.sync.calendars.shares import MOST as MOST_SHARES
-from gateway.sync.calendars.shares import SHARE, share_notes
+from gateway.sync.calendars.shares import SHARE
 from gateway.sync.calendars.whose import Whose, everybodys
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Changes, ChangeSet, Journal
-from gateway.sync.ledger import Edit as LedgerEdit
-from gateway.sync.ledger import Ledger, Record
+from gateway.sync.ledger import Ledger
 from gateway.sync.pace import Shared
 
 _log: Final = logging.getLogger(__name__)
@@ -221,7 +219,8 @@ class CalendarAccount:
                     self._loaded = False
                 else:
                     if not fresh:
-                        await self._note(base, changes)
+                        own = frozenset(map(normal_address, self.facts.addresses))
+                        await keep_notices(self.ledger, base, self.index, changes, own)
                     return
         raise Unavailable("other writers were first each time")
 
@@ -250,32 +249,6 @@ class CalendarAccount:
             settings, personal = await self._keeper.settings(), await self._keeper.personal()
             self.index = replace(self.index, settings=settings, personal=personal)
         self._loaded = True
-
-    async def _note(self, base: Index, changes: Mapping[str, Changes]) -> None:
-        """Keep what others did (-29 §7, RFC 9670 §3)."""
-        await self._keep_notes(SHARE, list(share_notes(base, self.index)), MOST_SHARES)
-        if EVENT in changes:
-            own = frozenset(map(normal_address, self.facts.addresses))
-            await self._keep_notes(NOTIFICATION, list(notes(base, self.index, changes[EVENT], own)), MOST)
-
-    async def _keep_notes(self, type_name: str, found: list[Record], most: int) -> None:
-        """Notifications that cannot be kept are lost, the change itself is not."""
-        if not found:
-            return
-
-        def edit(before: Mapping[str, Mapping[str, Record]]) -> LedgerEdit:
-            made = LedgerEdit()
-            for note in found[-most:]:
-                made.write(type_name, note)
-            kept = sorted(before[type_name].values(), key=lambda note: str(note["created"]))
-            for note in kept[: max(0, len(kept) + len(found) - most)]:
-                made.delete(type_name, note["id"])
-            return made
-
-        try:
-            await self.ledger.commit(edit, [type_name])
-        except Unavailable as error:
-            _log.warning("notifications could not be kept: %s", error)
 
     async def _commit(self, edit: Edit) -> Mapping[str, Changes]:
         """Commit, then show, then tell; what changed by type. Raises Superseded."""

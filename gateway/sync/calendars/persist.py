@@ -13,8 +13,9 @@ import orjson
 
 from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts, CalendarProperties
 from gateway.store.base import Delete, DeleteRange, Key, Put, Store, Write
+from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import Entry
-from gateway.sync.calendars.index import TYPES, Edit, Ids, Index, Place, Resource, Settings
+from gateway.sync.calendars.index import TYPES, Ids, Index, Place, Resource, Settings
 from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.journal import Changes, Journal, Record

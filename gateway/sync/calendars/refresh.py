@@ -8,8 +8,9 @@ from typing import Final
 
 from adapters.errors import Forbidden, NotFound
 from adapters.ports.calendars import Calendar, CalendarCursor, CalendarPort, CalendarResource, TimeRange
+from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import read_entries
-from gateway.sync.calendars.index import Edit, Held, Ids, Index, Place, Resource
+from gateway.sync.calendars.index import Held, Ids, Index, Place, Resource
 
 _log: Final = logging.getLogger(__name__)
 

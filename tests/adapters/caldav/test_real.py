@@ -41,7 +41,7 @@ async def test_facts(server: DavServer, facts: CalendarFacts) -> None:
     assert facts.auto_schedule == (server.name == "cyrus")
     assert facts.keeps_quiet
     assert facts.addresses == ((f"mailto:{server.user}@internal",) if server.name == "cyrus" else ())
-    assert facts.sharing == (server.name == "cyrus")
+    assert facts.sharing == facts.lends == (server.name == "cyrus")
 
 
 async def test_wrong_password_is_no_outage(server: DavServer) -> None:

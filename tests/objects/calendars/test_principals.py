@@ -213,7 +213,7 @@ async def test_they_survive_a_restart(client: Client, home: Home) -> None:
 
 
 async def test_the_oldest_go(client: Client, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.sync.calendars.account.MOST_SHARES", 2)
+    monkeypatch.setattr("gateway.sync.calendars.notices.MOST_SHARES", 2)
     await notices(client)
     for number in range(3):
         share(home, f"b{number}/", READ)

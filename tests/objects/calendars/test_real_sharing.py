@@ -1,5 +1,6 @@
 """Sharing calendars through a whole gateway: on Cyrus, and on servers that share nothing."""
 
+import asyncio
 import imaplib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ class Person:
 
 @pytest.fixture(scope="module")
 async def url(cyrus: Cyrus) -> AsyncIterator[str]:
-    async with running_gateway(cyrus, auth__cache_seconds="0", **keys(f"http://{cyrus.host}:{cyrus.http}")) as found:
+    async with running_gateway(
+        cyrus, auth__cache_seconds="0", push__poll_seconds="1", **keys(f"http://{cyrus.host}:{cyrus.http}")
+    ) as found:
         yield found
 
 
@@ -283,3 +286,16 @@ async def test_availability_of_an_owner_who_shares(alice: Person, bob: Person) -
     (detailed,) = [one for one in found if one["event"] is not None]
     assert (detailed["event"], detailed["accountId"]) == ({"title": "Open"}, alice.account)
     assert detailed["utcStart"] == "2036-12-01T10:00:00Z"
+
+
+async def test_what_happens_on_calendars_of_others_is_told(alice: Person, bob: Person) -> None:
+    """RFC 8620 §7, RFC 9670 §1.4: of the account that the user has subscribed to."""
+    await alice.update({"shareWith": {await alice.principal(f"{bob.name}@internal"): READER}})
+    shared = await bob.of(alice)
+    await bob.update({"isSubscribed": True}, id=shared["id"], accountId=alice.account)
+    async with event_source(bob.place.jmap, "CalendarEvent") as told, asyncio.timeout(60):
+        await alice.place.server.put(alice.place.path, "m.ics", event("m"))
+        changed, _ = await anext(told)
+    assert {account: [*states] for account, states in changed["changed"].items()} == {alice.account: ["CalendarEvent"]}
+    (found,) = (await bob.call("CalendarEvent/get", accountId=alice.account))["list"]
+    assert found["uid"] == "m"
