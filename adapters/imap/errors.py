@@ -29,6 +29,10 @@ class ConnectionLost(Unavailable):
     """The connection ended (BYE, reset, end of file, time-out) before the answer was complete."""
 
 
+class SessionConfused(Unavailable):
+    """The server has an error of its own in this session; another session may have none."""
+
+
 class ConnectionLimit(Unavailable):
     """The server allows no further connection for this user or address."""
 
@@ -67,7 +71,7 @@ _BY_CODE: Final[dict[bytes, type[AdapterError]]] = {
     b"OVERQUOTA": OverQuota,
     b"PARSE": InvalidData,
     b"PRIVACYREQUIRED": Forbidden,
-    b"SERVERBUG": Unavailable,
+    b"SERVERBUG": SessionConfused,
     b"TOOBIG": TooLarge,
     b"TRYCREATE": NotFound,
     b"UNAVAILABLE": Unavailable,
@@ -77,6 +81,7 @@ _BY_CODE: Final[dict[bytes, type[AdapterError]]] = {
 
 # Servers that give no code are read by their words, the first row that fits.
 _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[AdapterError]], ...]] = (
+    (re.compile(r"deleted under us", re.I), SessionConfused),
     (re.compile(r"does(n't| not) exist|no such|not found|unknown mailbox|non-?existent", re.I), NotFound),
     (re.compile(r"already exists", re.I), Conflict),
     (re.compile(r"over ?quota|quota exceeded|exceeds quota", re.I), OverQuota),

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 
 from adapters.errors import Unavailable
 from adapters.imap.connection import Connection, Credentials, Endpoint
-from adapters.imap.errors import ConnectionLimit, ConnectionLost
+from adapters.imap.errors import ConnectionLimit, ConnectionLost, SessionConfused
 
 Lane = Literal["interactive", "bulk", "watch"]
 T = TypeVar("T")
@@ -82,6 +82,9 @@ class Pool:
         try:
             slot.pinned = slot.pinned or pin
             yield _connection(slot)
+        except SessionConfused:
+            _connection(slot).abort()
+            raise
         finally:
             self._give_back(slot)
 
@@ -95,7 +98,8 @@ class Pool:
     ) -> T:
         """`work` on a connection; once more on a fresh one when an idle one proves dead before it answers.
 
-        For work that only reads. With `repeatable` it is done again also when the connection was lost half way.
+        For work that only reads. With `repeatable` it is done again also when the connection was lost half way, or
+        the server had an error of its own.
         """
         slot = await self._take(folder, lane)
         heard = _connection(slot).received
@@ -104,6 +108,10 @@ class Pool:
         except ConnectionLost:
             unheard = slot.reused and _connection(slot).received == heard
             if not (_connection(slot).closed and (unheard or repeatable)):
+                raise
+        except SessionConfused:
+            _connection(slot).abort()
+            if not repeatable:
                 raise
         finally:
             self._give_back(slot)

@@ -20,6 +20,7 @@ from typing import Final
 from adapters.errors import NotFound
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
+from adapters.imap.errors import SessionConfused
 from adapters.imap.folders import INBOX, Listed, build, folder_status, largest
 from adapters.imap.listing import Answer, Seen, items_of, list_all, listing, my_rights, statuses
 from adapters.imap.mailbox_ids import MailboxIds
@@ -140,6 +141,8 @@ class Sentinel:
             asked = [path for path in asked if path not in seen.statuses]
             commands = [connection.command("STATUS", mailbox(path), _EXISTS) for path in asked]
             answers = await asyncio.gather(*commands, return_exceptions=True)
+            if any(isinstance(answer, SessionConfused) for answer in answers):
+                connection.abort()  # the next listing is that of another session
         for path, answer in zip(asked, answers, strict=False):  # answers about rights may follow
             if isinstance(answer, NotFound):
                 listed = seen.listed[path]

@@ -19,6 +19,7 @@ from adapters.errors import Unavailable
 from gateway.push.feed import States
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable, Write
 from gateway.sync.ledger import Record
+from gateway.sync.pace import ATTEMPTS, stand_back
 
 OWNERS: Final = "push"
 """The partition that lists who has subscriptions: digest -> what access is found with again after a restart."""
@@ -27,7 +28,6 @@ _OWNER: Final = "owner"
 _RECORD: Final = "subscription"
 _SEEN: Final = "seen"
 _TOLD: Final = "told"
-_ATTEMPTS: Final = 5
 
 Edit = Callable[[Mapping[str, Record]], Mapping[str, Record | None]]
 """The subscriptions by id -> those to be written, None for those to be erased. May be called again."""
@@ -57,11 +57,11 @@ class Records:
 
         Raises Unavailable.
         """
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 return await self._commit(edit, note)
             except LeaseLost:
-                continue
+                await stand_back(attempt)
             except StoreUnavailable as error:
                 raise Unavailable("the store does not answer") from error
         raise Unavailable("other writers were first each time")
@@ -87,13 +87,14 @@ class Records:
         partition = f"{self._partition}-told"
         digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
         key = Key(partition, _TOLD, f"{record['id']}-{digest[:32]}")
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             lease = await self._store.lease(partition)
             if (await self._store.read([key])) != [None]:
                 return False
             with contextlib.suppress(LeaseLost):
                 await self._store.commit(partition, [Put(key, b"1", seconds)], lease)
                 return True
+            await stand_back(attempt)
         raise Unavailable("other writers were first each time")
 
     def seconds_left(self, record: Record) -> float:

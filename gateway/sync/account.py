@@ -15,7 +15,7 @@ from gateway.sync.journal import DELIVERY, PUSHED, Changes, ChangeSet, Journal, 
 from gateway.sync.mailboxes import Mailboxes, build
 from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
-from gateway.sync.pace import Shared
+from gateway.sync.pace import ATTEMPTS, Shared, stand_back
 from gateway.sync.recording import following, mailbox_changes
 from gateway.sync.refresh import Pass, Refresh
 from gateway.sync.snapshot import Dirty, Snapshot
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 JOURNAL_KEEP = 10_000
 QUIET_SECONDS = 0.25
 """Those who see an account for the first time have the mail server for themselves for so long."""
-_ATTEMPTS = 3
 
 
 class MailAccount:
@@ -182,12 +181,13 @@ class MailAccount:
         await self._edit(lambda: self._tell_updated(email_ids))
 
     async def _edit(self, edit: Callable[[], Awaitable[None]]) -> None:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             try:
                 async with self.writing:
                     return await edit()
             except Superseded:
                 self._loaded = False
+                await stand_back(attempt)
                 await self.refresh()
         raise Unavailable("other writers were first each time")
 
@@ -252,7 +252,7 @@ class MailAccount:
             await self._pass()
 
     async def _pass(self) -> None:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             await self._start()
             try:
                 await self._refresh(self.facts)
@@ -260,6 +260,7 @@ class MailAccount:
             except Superseded:
                 logger.info("another writer was first; loading what it wrote")
                 self._loaded = False
+                await stand_back(attempt)
         else:
             raise Unavailable("other writers were first each time")
         if not self._snapshot.threads.complete:

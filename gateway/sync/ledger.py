@@ -6,7 +6,6 @@ the last changes. A commit is atomic; of two writers (also on two replicas) the 
 """
 
 import asyncio
-import random
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,14 +17,12 @@ import orjson
 from adapters.errors import Unavailable
 from gateway.store.base import Delete, Key, LeaseLost, Put, Store, StoreUnavailable, Write
 from gateway.sync.journal import CannotCalculateChanges, ChangeSet
+from gateway.sync.pace import ATTEMPTS, stand_back
 from gateway.sync.telling import tell
 
 KEEP: Final = 500
 """Changes that are remembered, over all types."""
 
-_ATTEMPTS: Final = 8
-_PAUSE: Final = 0.005
-"""Seconds, at most, between the first two attempts; twice as long each time."""
 _HEAD: Final = "head"
 _STATE: Final = re.compile(r"([0-9a-f]{12})-(\d{1,15})", re.ASCII)
 
@@ -117,11 +114,11 @@ class Ledger:
     async def commit(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], Edit], types: Sequence[str]) -> None:
         """Change records: `edit` sees the current ones of the types and may be called again. Raises Unavailable."""
         async with self._writing:
-            for attempt in range(_ATTEMPTS):
+            for attempt in range(ATTEMPTS):
                 try:
                     return await self._commit(edit, types)
-                except LeaseLost:  # whoever waits longer than the other has the next turn
-                    await asyncio.sleep(random.random() * _PAUSE * 2**attempt)  # noqa: S311 - no secret
+                except LeaseLost:
+                    await stand_back(attempt)
                 except StoreUnavailable as error:
                     raise Unavailable("the store does not answer") from error
         raise Unavailable("other writers were first each time")

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 T = TypeVar("T")
@@ -17,6 +18,11 @@ _TURNS = 20
 """Turns after which work goes on even in a loop that is never idle."""
 _YOUNG = 0.03
 """Seconds: a request that takes longer may itself be waiting for the work that would let it go first."""
+
+ATTEMPTS: Final = 8
+"""How often one of several writers of the same thing tries."""
+_STEP: Final = 0.005
+"""Seconds, at most, between the first two attempts; twice as long each time."""
 
 
 class Requests:
@@ -82,6 +88,11 @@ def _retrieve(task: "asyncio.Task[None]") -> None:
     """A run that nobody waits for any more may fail in silence: the next one tells."""
     if not task.cancelled():
         task.exception()
+
+
+async def stand_back(attempt: int) -> None:
+    """After attempt number `attempt` (from 0), where another writer was first: who waits longer has the next turn."""
+    await asyncio.sleep(random.random() * _STEP * 2**attempt)  # noqa: S311 - no secret
 
 
 async def give_way() -> None:

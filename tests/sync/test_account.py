@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
 from adapters.errors import Forbidden, Unavailable
 from gateway.sync.account import MailAccount
+from gateway.sync.committer import Superseded
 from gateway.sync.journal import COUNTS, PUSHED, CannotCalculateChanges
 from tests.sync.clients import check_against_server, view
 from tests.sync.conftest import ShakyStore, open_account
@@ -360,6 +362,27 @@ async def test_passes_are_shared_honestly(account: MailAccount, server: ModelSer
     await asyncio.gather(*(account.refresh() for _ in range(10)))  # came after the pass began: the next one is theirs
     assert account.emails.alive == 1
     await running
+
+
+async def test_others_may_be_first_several_times(
+    account: MailAccount, server: ModelServer, port: ModelPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two gateways that write the same account are no reason for serverUnavailable."""
+    await account.refresh()
+    commit, forestalled = account._committer.commit, 5
+
+    async def contended(*arguments: Any) -> None:
+        nonlocal forestalled
+        if forestalled:
+            forestalled -= 1
+            raise Superseded
+        await commit(*arguments)
+
+    monkeypatch.setattr(account._committer, "commit", contended)
+    server.append("INBOX")
+    await account.refresh()
+    assert not forestalled
+    check_against_server(account, port)
 
 
 async def test_a_cancelled_caller_harms_nobody(account: MailAccount, server: ModelServer) -> None:

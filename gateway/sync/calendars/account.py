@@ -32,14 +32,13 @@ from gateway.sync.calendars.whose import Whose, everybodys
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Changes, ChangeSet, Journal
 from gateway.sync.ledger import Ledger
-from gateway.sync.pace import Shared
+from gateway.sync.pace import ATTEMPTS, Shared, stand_back
 
 _log: Final = logging.getLogger(__name__)
 
 JOURNAL_KEEP: Final = 10_000
 REST_SECONDS: Final = 0.2
 """After a glance: the answer that it was for comes before the rest is read."""
-_ATTEMPTS: Final = 3
 
 
 class CalendarAccount:
@@ -208,7 +207,7 @@ class CalendarAccount:
         if self._facts is None:
             await self.learn()
         async with self._writing:
-            for _ in range(_ATTEMPTS):
+            for attempt in range(ATTEMPTS):
                 if not self._loaded:
                     await self._load()
                 base, fresh = self.index, self._fresh
@@ -217,6 +216,7 @@ class CalendarAccount:
                 except Superseded:
                     _log.info("another writer was first; loading what it wrote")
                     self._loaded = False
+                    await stand_back(attempt)
                 else:
                     if not fresh:
                         own = frozenset(map(normal_address, self.facts.addresses))

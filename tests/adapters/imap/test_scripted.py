@@ -85,7 +85,7 @@ async def test_a_status_that_is_left_out_is_no_denial() -> None:
         f'C: A5 NOOP\nC: A6 LIST "" "*" {items})\nS: A5 OK x\n{listed}S: A6 OK x\n'
         f"C: *\n{listed}{status}S: A7 OK x\n"
         "C: A8 STATUS Busy (UIDVALIDITY)\nC: A9 STATUS Ghost (UIDVALIDITY)\n"
-        "S: A8 NO [SERVERBUG] Internal error\nS: A9 NO [NONEXISTENT] x"
+        "S: A8 NO [INUSE] x\nS: A9 NO [NONEXISTENT] x"
     )
     async with playing(script("LIST-EXTENDED LIST-STATUS", NO_GUID + listing)) as mail:
         folders = {folder.path: folder for folder in await mail.folders()}

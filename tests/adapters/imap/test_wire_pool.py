@@ -9,7 +9,7 @@ import pytest
 
 from adapters.errors import AuthFailed, Unavailable
 from adapters.imap.connection import Connection, Credentials, Endpoint
-from adapters.imap.errors import ConnectionLimit, ConnectionLost
+from adapters.imap.errors import ConnectionLimit, ConnectionLost, SessionConfused
 from adapters.imap.pool import Lane, Pool, PoolSettings
 
 
@@ -23,6 +23,9 @@ class Fake:
         self.received = 0
 
     async def logout(self) -> None:
+        self.closed = True
+
+    def abort(self) -> None:
         self.closed = True
 
 
@@ -227,6 +230,29 @@ async def test_read_only_work_is_done_again_only_if_an_idle_connection_was_dead(
 
     pool = pool_of(server)
     assert await pool.run("a", "interactive", dies_first, repeatable=True) == 2
+
+
+async def test_a_session_with_an_error_of_the_server_is_not_used_again() -> None:
+    """Dovecot goes on with it in sessions that held a mailbox open that was deleted and made again."""
+    pool = pool_of(server := Server())
+
+    async def confused_first(_: Connection) -> int:
+        if len(server.opened) == 1:
+            raise SessionConfused("SELECT: NO [SERVERBUG] Internal error")
+        return len(server.opened)
+
+    assert await pool.run("a", "interactive", confused_first, repeatable=True) == 2
+    server.opened.clear()
+    await pool.close()
+
+    pool = pool_of(server)
+    with pytest.raises(SessionConfused):  # what was done is not known
+        await pool.run("a", "interactive", confused_first)
+    assert not server.live
+    with pytest.raises(SessionConfused):
+        async with pool.acquire("a", "interactive"):
+            raise SessionConfused("STORE: NO [SERVERBUG] Internal error")
+    assert not server.live
 
 
 async def test_idle_connections_are_closed_after_a_time() -> None:

@@ -16,7 +16,7 @@ from adapters.errors import AuthFailed, Forbidden, InvalidData, NotFound, Unavai
 from adapters.imap import encoder as e
 from adapters.imap import utf7
 from adapters.imap.encoder import Literal, Negotiated, Part, Pause
-from adapters.imap.errors import ConnectionLimit, ProtocolError, login_refused, refused
+from adapters.imap.errors import ConnectionLimit, ProtocolError, SessionConfused, login_refused, refused
 from adapters.imap.framer import Caps, Framer, split_responses
 from adapters.imap.responses import Code, Continuation, Tagged, Untagged, fetch_items, parse_response
 from adapters.imap.tokens import Value, parse_values
@@ -431,6 +431,8 @@ def test_every_name_of_a_client_comes_back(name: str) -> None:
         (b"NO", None, "you may not", Forbidden),
         (b"NO", b"INUSE", "x", Unavailable),
         (b"BAD", None, "what", Unsupported),
+        (b"NO", b"SERVERBUG", "Internal error occurred.", SessionConfused),
+        (b"NO", None, "Mailbox was deleted under us", SessionConfused),
     ],
 )
 def test_refusals(status: bytes, code: bytes | None, text: str, kind: type[Exception]) -> None:
