@@ -56,11 +56,14 @@ class SubmissionFacts:
         return int(sizes[0]) or None if sizes[0].isdigit() else None
 
     def longest_hold(self, now: float) -> int:
-        """Seconds for which the server holds a message (RFC 4865 §4), 0 for not at all. now: seconds since 1970."""
+        """Seconds for which the server holds a message (RFC 4865 §4), 0 for not at all. now: seconds since 1970.
+
+        What a latest moment leaves is given in whole hours: clients read the session anew when it changes.
+        """
         interval, *until = self.extensions.get("FUTURERELEASE") or ["0"]
         try:
             latest = datetime.fromisoformat(until[0]).timestamp() - now
-            return max(0, int(min(int(interval), latest)))
+            return max(0, min(int(interval), int(latest) // 3600 * 3600))
         except (ValueError, IndexError, OverflowError):  # both are required
             return 0
 

@@ -108,7 +108,9 @@ async def test_a_gateway_that_can_hold_does(dovecot: Dovecot, script: ScriptedSm
     ("words", "longest"),
     [
         (["86400", "2026-01-01T01:00:00Z"], 3600),
+        (["86400", "2026-01-01T02:59:59Z"], 7200),  # whole hours: the session is not another one every second
         (["60", "2026-01-01T01:00:00Z"], 60),
+        (["60", "2026-01-01T00:30:00Z"], 0),
         (["60", "2025-01-01T01:00:00Z"], 0),
         (["60"], 0),
         ([], 0),
