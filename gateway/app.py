@@ -25,6 +25,7 @@ from gateway.store.base import Store
 from gateway.store.blobs import Uploads
 from gateway.store.cache import ByteCache
 from gateway.store.sqlite import SqliteStore
+from gateway.sync.watch import ended
 from gateway.unattended import Unattended
 from gateway.web import logs, server
 from gateway.web.auth import Authenticator
@@ -148,9 +149,4 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
 
 def _background(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
     """Run something until the stack is left."""
-    stack.push_async_callback(_end, asyncio.create_task(work))
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    stack.push_async_callback(ended, [asyncio.create_task(work)])

@@ -22,6 +22,7 @@ from gateway.store.base import Store
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Ledger
 from gateway.sync.outbox import LEDGER_TYPES
+from gateway.sync.watch import ended, heed_cancellation
 from gateway.unattended import Unattended
 from gateway.web.credentials import Credentials
 from gateway.web.logins import Logins
@@ -89,13 +90,12 @@ class Postman:
                     log.warning("what waits to be sent cannot be looked at: %s", type(error).__name__)
                 except Exception:
                     log.exception("what waits to be sent was not sent")
+                heed_cancellation()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._messages.changed.wait()
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await ended(self._tasks)
 
     async def _round(self) -> float:
         """Begin what is due, as far as there is room; seconds until the next look. What ends asks for another one."""

@@ -23,7 +23,7 @@ from gateway.push.vapid import VapidKey
 from gateway.store.base import Store
 from gateway.sync.calendars.alerts import Alert
 from gateway.sync.ledger import Record
-from gateway.sync.watch import Turns, heed_cancellation, keep_going
+from gateway.sync.watch import Turns, ended, heed_cancellation, keep_going
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +188,7 @@ class _Couriers:
 
     async def _dismiss(self, record_id: str) -> None:
         _, task = self._at_work.pop(record_id)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended([task])
 
 
 def wanted(records: Iterable[Record]) -> Types:

@@ -17,7 +17,7 @@ from gateway.push.pusher import Access, Pusher, Tools, wanted
 from gateway.push.records import Records, is_verified, owners
 from gateway.store.base import StoreUnavailable
 from gateway.sync.ledger import Record
-from gateway.sync.watch import keep_going
+from gateway.sync.watch import ended, keep_going
 
 MOST: Final = 50
 """Subscriptions of one owner."""
@@ -60,10 +60,7 @@ class Pushers:
 
     async def close(self) -> None:
         """End all tasks."""
-        tasks = [*self._tasks, *(task for _, task in self._pushers.values())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended([*self._tasks, *(task for _, task in self._pushers.values())])
         await self.sender.close()
 
     def met(self, access: Access) -> "Subscriptions":

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 TURN_SECONDS: Final = 30.0
 """How long a gateway that says nothing more keeps its turn to watch."""
+
+CANCEL_SECONDS: Final = 5.0
+"""Seconds after which a task that was cancelled and goes on is cancelled again."""
 
 FIRST_PAUSE: Final = 1.0
 """Seconds before a watch that ended is tried again; doubled each time, up to the time between two looks."""
@@ -35,6 +38,16 @@ def heed_cancellation() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+async def ended(tasks: Iterable["asyncio.Task[Any]"]) -> None:
+    """Cancel tasks and wait for their end; once more where that gets lost, see `heed_cancellation`."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=CANCEL_SECONDS)
+        await asyncio.gather(*done, return_exceptions=True)
 
 
 async def keep_going(once: Callable[[], Coroutine[Any, Any, bool | None]], longest: float) -> None:
@@ -117,8 +130,7 @@ class Turns:
                 if not await self.take():
                     return None
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await ended([working])
             with contextlib.suppress(StoreUnavailable):
                 await self.give_up()
 
@@ -192,5 +204,4 @@ class Watch:
                         hint = asyncio.ensure_future(anext(hints))
                     await self._watchable.refresh()
             finally:
-                hint.cancel()
-                await asyncio.gather(hint, return_exceptions=True)
+                await ended([hint])

@@ -171,3 +171,24 @@ async def test_a_cancellation_that_a_library_loses_is_heeded() -> None:
         await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert rounds == 1
+
+
+async def test_a_cancellation_that_gets_lost_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "CANCEL_SECONDS", 0.01)
+    begun = asyncio.Event()
+
+    async def loses_one() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            begun.set()
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    async def fails() -> None:
+        raise Unavailable("away")
+
+    tasks = [asyncio.create_task(loses_one()), asyncio.create_task(fails())]
+    await begun.wait()
+    await watch.ended(tasks)
+    assert tasks[0].cancelled()
+    assert tasks[1].done()
+    await watch.ended([])

@@ -22,6 +22,7 @@ from gateway.objects.submission.follow_up import FOLLOW_SECONDS, write_follow_up
 from gateway.objects.submission.replies import of_error, refusal
 from gateway.sync.ledger import Edit, Ledger, Record
 from gateway.sync.outbox import FOLLOW_UP, INTENT, SUBMISSION, Outbox
+from gateway.sync.watch import ended, heed_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,7 @@ async def submit(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Oc
         log.warning("the outcome of sending %s is unknown: %s", (submission or intent)["id"], error)
         return None
     finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
+        await ended([beating])
 
 
 async def attempt(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Octets) -> Outcome | None:
@@ -123,6 +123,7 @@ async def _beat(box: Outbox, intent: Record) -> None:
         await asyncio.sleep(BEAT_SECONDS)
         with contextlib.suppress(AdapterError):  # taken for dead it may be: that is no harm
             await box.ledger.commit(partial(_restated, intent=intent), [INTENT])
+        heed_cancellation()
 
 
 def is_kept(before: Records, intent: Record) -> bool:
