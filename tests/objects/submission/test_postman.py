@@ -188,19 +188,22 @@ async def test_who_cannot_log_in_is_not_followed_for_ever(tmp_path: Path, age: f
     assert await ledger.read(FOLLOW_UP)
 
 
-async def test_it_ends_although_the_store_loses_the_cancellation(tmp_path: Path) -> None:
+async def test_it_ends_although_the_store_loses_the_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As asyncio.wait_for may, before Python 3.12."""
     looked = asyncio.Event()
 
     async def entries(*_: Any) -> list[Entry]:
-        with contextlib.suppress(asyncio.CancelledError):
-            looked.set()
-            await asyncio.Event().wait()
+        if not looked.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                looked.set()
+                await asyncio.Event().wait()
         return []
 
     unattended = Unattended(Auth(master_user="m", master_password=Secret("s")))
     found = Postman(SqliteStore(tmp_path / "store"), unattended, lambda _: "b", lasting=True)
-    found._messages.entries = entries  # type: ignore[method-assign]
+    monkeypatch.setattr(HeldMessages, "entries", entries)
     running = asyncio.create_task(found.run())
     await looked.wait()
     running.cancel()
