@@ -77,7 +77,13 @@ def read_rule(raw: str, from_utc: Callable[[datetime], datetime]) -> JsonObject:
 
 def needs_scale(rule: JsonObject) -> bool:
     """Whether a RecurrenceRule needs RSCALE as RECUR value, which not every server takes (RFC 7529)."""
-    return bool(rule.get("rscale", GREGORIAN) != GREGORIAN or rule.get("skip", "omit") != "omit")
+    return "skip" in rule or rule.get("rscale", GREGORIAN) != GREGORIAN
+
+
+def without_default_scale(rule: JsonObject) -> JsonObject:
+    """The same rule without what it says of its calendar system, where it would be the same without."""
+    defaults = {"rscale": GREGORIAN, "skip": "omit"}
+    return {key: value for key, value in rule.items() if key not in defaults or value != defaults[key]}
 
 
 def _read_part(name: str, value: str, from_utc: Callable[[datetime], datetime]) -> tuple[str, Json]:
@@ -156,8 +162,7 @@ def write_rule(rule: JsonObject, to_utc: Callable[[datetime], datetime] | None, 
     Raises `ValueError` for a rule that is not valid.
     """
     scaled = {"rscale": rule.get("rscale", GREGORIAN)} if needs_scale(rule) else {}  # RFC 7529 §4.1: no SKIP without it
-    plain = {key: value for key, value in rule.items() if scaled or key not in {"rscale", "skip"}}
-    rule = plain | scaled
+    rule = {key: value for key, value in rule.items() if key != "rscale"} | scaled
     parts = []
     for key, name in _WRITE_ORDER:
         if key in rule:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from adapters.formats.jscalendar.expand import instance_patch
 from adapters.formats.jscalendar.pointer import InvalidPatch, tokens
-from adapters.formats.jscalendar.recurrence import GREGORIAN, needs_scale
+from adapters.formats.jscalendar.recurrence import GREGORIAN, needs_scale, without_default_scale
 from adapters.formats.jscalendar.recurrence_set import UnsupportedRule
 from adapters.formats.jscalendar.series import override_object
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
@@ -135,10 +135,14 @@ def check_overrides(event: Mapping[str, Any], keys: Iterable[str]) -> None:
             raise invalid(error.description or "is not valid", where) from error
 
 
-def check_scale(event: Mapping[str, Any], before: Mapping[str, Any], scales: Collection[str] | None) -> None:
-    """Raises SetError for a new rule in a calendar system that the server does not take (RFC 7529 §10)."""
+def fit_scale(event: Values, before: Mapping[str, Any], scales: Collection[str] | None) -> None:
+    """Have a new rule name its calendar system only where the server takes that (RFC 7529 §10). Raises SetError."""
     rule = event.get("recurrenceRule")
-    if rule is None or rule == before.get("recurrenceRule") or not needs_scale(rule):
+    if rule is None or rule == before.get("recurrenceRule"):
+        return
+    if scales is None:
+        rule = event["recurrenceRule"] = without_default_scale(rule)
+    if not needs_scale(rule):
         return
     if scales is None or (scales and rule.get("rscale", GREGORIAN).upper() not in scales):
         raise invalid("the server behind this gateway takes no rules with this rscale, or skip", "recurrenceRule")

@@ -280,10 +280,10 @@ class Writer:
         return held
 
     def _check(
-        self, event: Mapping[str, Any], before: Mapping[str, Any], held: Sequence[Held], overrides: Iterable[str]
+        self, event: dict[str, Any], before: Mapping[str, Any], held: Sequence[Held], overrides: Iterable[str]
     ) -> None:
         rules.check(event)
-        rules.check_scale(event, before, self._calendars.facts.scales)
+        rules.fit_scale(event, before, self._calendars.facts.scales)
         rules.check_overrides(event, overrides)
         if event.get("privacy", "public") != "public" and any(is_shared(one.info) for one in held):  # -29 §5.9
             raise rules.invalid("must be public in a calendar of others", "privacy")

@@ -75,7 +75,7 @@ _rule = st.fixed_dictionaries(
         "byDay": st.just([{"@type": "NDay", "day": "mo"}]),
         "byMonth": st.just(["1", "12"]),
         "rscale": st.just("hebrew"),
-        "skip": st.sampled_from(["backward", "forward"]),
+        "skip": st.sampled_from(["omit", "backward", "forward"]),
     },
 )
 _people = st.dictionaries(
