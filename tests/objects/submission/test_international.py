@@ -19,21 +19,9 @@ OPEN = {"backends__default__submission__senders": "*"}
 
 
 @pytest.fixture
-async def url(postfix: Postfix) -> AsyncIterator[str]:
+async def sending_url(postfix: Postfix) -> AsyncIterator[str]:
     async with running_gateway(postfix.dovecot, **submission_keys(postfix.submission), **OPEN) as url:
         yield url
-
-
-@pytest.fixture
-async def alice(url: str, alice_user: User) -> AsyncIterator[JmapClient]:
-    async with jmap_client(url, *alice_user) as client:
-        yield client
-
-
-@pytest.fixture
-async def bob(url: str, bob_user: User) -> AsyncIterator[JmapClient]:
-    async with jmap_client(url, *bob_user) as client:
-        yield client
 
 
 async def written(client: JmapClient, sender: str, recipient: str, subject: str) -> str:
