@@ -101,3 +101,22 @@ async def test_eviction_of_anything_changes_no_id(
                     client.restore(key, 0, value)
             state = (await jmap.call("Email/get", ids=[]))["state"]
             assert (await anew(dovecot, user, private_redis, state))[0] == truth, evicted
+
+
+async def test_a_redis_that_became_a_replica_takes_nothing_for_done(
+    jmap: JmapClient, private_redis: Redis, redis_server: Redis
+) -> None:
+    """A failover that the gateway was not told of: writes are answered with READONLY, and everything is lost."""
+    truth = await read_all(jmap)
+    url = jmap.session["uploadUrl"].replace("{accountId}", jmap.account)
+    with redis.Redis(private_redis.host, private_redis.port) as admin:
+        admin.replicaof(redis_server.host, str(redis_server.port))
+        try:
+            assert await read_all(jmap) == truth
+            async with jmap.http.post(url, data=b"x") as answer:
+                assert answer.status == 503
+        finally:
+            admin.replicaof("NO", "ONE")
+    blob = await jmap.upload(b"x")
+    assert await jmap.download(blob["blobId"]) == b"x"
+    assert await read_all(jmap) == truth
