@@ -32,6 +32,10 @@ class Unavailable(AdapterError):
     """
 
 
+class Broken(Unavailable):
+    """The backend answers, but that it cannot serve this one folder or object: others are not in question."""
+
+
 class AuthFailed(AdapterError):
     """The backend says that these credentials are wrong (and nothing else: an outage is Unavailable)."""
 

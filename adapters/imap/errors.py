@@ -6,6 +6,7 @@ from typing import Final
 from adapters.errors import (
     AdapterError,
     AuthFailed,
+    Broken,
     Conflict,
     Forbidden,
     InvalidData,
@@ -29,7 +30,7 @@ class ConnectionLost(Unavailable):
     """The connection ended (BYE, reset, end of file, time-out) before the answer was complete."""
 
 
-class SessionConfused(Unavailable):
+class SessionConfused(Broken):
     """The server has an error of its own in this session; another session may have none."""
 
 
@@ -56,12 +57,12 @@ _BY_CODE: Final[dict[bytes, type[AdapterError]]] = {
     b"BADEVENT": Unsupported,
     b"CANNOT": InvalidData,
     b"CLIENTBUG": Unsupported,
-    b"CONTACTADMIN": Unavailable,
-    b"CORRUPTION": Unavailable,
+    b"CONTACTADMIN": Broken,
+    b"CORRUPTION": Broken,
     b"EXPIRED": AuthFailed,
     b"EXPUNGEISSUED": Conflict,
     b"HASCHILDREN": Conflict,
-    b"INUSE": Unavailable,
+    b"INUSE": Broken,
     b"LIMIT": Unavailable,
     b"NONEXISTENT": NotFound,
     b"NOPERM": Forbidden,
@@ -74,7 +75,7 @@ _BY_CODE: Final[dict[bytes, type[AdapterError]]] = {
     b"SERVERBUG": SessionConfused,
     b"TOOBIG": TooLarge,
     b"TRYCREATE": NotFound,
-    b"UNAVAILABLE": Unavailable,
+    b"UNAVAILABLE": Broken,
     b"UNKNOWN-CTE": Unsupported,
     b"USEATTR": Unsupported,
 }
@@ -87,7 +88,10 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[AdapterError]], ...]] = (
     (re.compile(r"over ?quota|quota exceeded|exceeds quota", re.I), OverQuota),
     (re.compile(r"too (big|large)", re.I), TooLarge),
     (re.compile(r"invalid mailbox name|invalid name", re.I), InvalidData),
-    (re.compile(r"temporar(y|ily)|internal error|server error|try again|timed? ?out", re.I), Unavailable),
+    (
+        re.compile(r"temporar(y|ily)|internal error|server error|try again|timed? ?out|I/O error|invalid format", re.I),
+        Broken,
+    ),
 )
 
 _TOO_MANY: Final = re.compile(
@@ -130,7 +134,8 @@ def _login_kind(status: bytes, code: bytes | None, text: str) -> type[AdapterErr
     if code == b"LIMIT" or _TOO_MANY.search(text):
         return ConnectionLimit
     if code is not None and code in _BY_CODE:
-        return _BY_CODE[code]
+        kind = _BY_CODE[code]
+        return Unavailable if issubclass(kind, Broken) else kind  # no folder was asked for
     if status == b"BAD" or _OUTAGE.search(text):
         return Unavailable
     return AuthFailed

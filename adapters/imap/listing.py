@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from adapters.errors import AdapterError, Unavailable
+from adapters.errors import AdapterError, Broken, Unavailable
 from adapters.imap.connection import Connection
 from adapters.imap.deltas import status_items
 from adapters.imap.encoder import Part, atom, mailbox, paren, string
@@ -47,12 +47,16 @@ class Seen:
                     if (rights := parse_rights(response)) is not None:
                         self.rights[rights[0]] = rights[1]
 
-    async def collect(self, commands: Sequence[Awaitable[Completion]]) -> list[Answer]:
-        """Run commands in one write. A refusal is about one mailbox and costs only that."""
+    async def collect(self, commands: Sequence[Awaitable[Completion]], *, alone: bool = False) -> list[Answer]:
+        """Run commands in one write. A refusal costs only what was asked; alone: each asks about one mailbox, so that
+        also a fault costs only that.
+        """
         answers = await asyncio.gather(*commands, return_exceptions=True) if commands else []
         for answer in answers:
             if isinstance(answer, Completion):
                 self.add(answer.untagged)
+            elif alone and isinstance(answer, Broken):
+                continue
             elif not isinstance(answer, AdapterError) or isinstance(answer, Unavailable):
                 raise answer
         return answers

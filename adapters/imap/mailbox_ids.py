@@ -1,7 +1,8 @@
 """Durable ids of mailboxes: MAILBOXID (RFC 8474) or Dovecot's GUID, from wherever a server gives them soundly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from adapters.errors import Broken
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
 from adapters.imap.folders import native_id
@@ -21,11 +22,16 @@ class MailboxIds:
         self._ids: dict[tuple[str, int], str | None] = {}
 
     def of(self, path: str, status: FolderStatus | None) -> str | None:
-        """The id of a mailbox with these numbers."""
-        return None if status is None else self._ids.get((path, status.uid_validity))
+        """The id of a mailbox with these numbers; without any, of one that the server has an error of its own with."""
+        if status is None:
+            return next((native for (known, _), native in self._ids.items() if known == path), None)
+        return self._ids.get((path, status.uid_validity))
 
-    async def learn(self, seen: Seen, real: Mapping[str, FolderStatus]) -> None:
-        """Know the ids of these mailboxes: asked for where they did not come with the STATUS. Raises Unavailable."""
+    async def learn(self, seen: Seen, real: Mapping[str, FolderStatus], broken: Collection[str] = ()) -> None:
+        """Know the ids of these mailboxes: asked for where they did not come with the STATUS. Raises Unavailable.
+
+        broken: paths of those that the server has an error of its own with.
+        """
         if self._name is None:
             return
         for path, status in real.items():
@@ -40,7 +46,7 @@ class MailboxIds:
             if (path, real[path].uid_validity) not in self._ids:
                 await self._by_opening(path, real[path])
                 self._ids.setdefault((path, real[path].uid_validity), None)
-        self._ids = {key: value for key, value in self._ids.items() if key[0] in real}
+        self._ids = {key: value for key, value in self._ids.items() if key[0] in real or key[0] in broken}
 
     def _keep(self, path: str, status: FolderStatus, value: Value) -> None:
         native = native_id(value)
@@ -49,7 +55,7 @@ class MailboxIds:
 
     async def _ask(self, connection: Connection, paths: Sequence[str], seen: Seen) -> None:
         item = paren(atom(self._name or ""))
-        await seen.collect([connection.command("STATUS", mailbox(path), item) for path in paths])
+        await seen.collect([connection.command("STATUS", mailbox(path), item) for path in paths], alone=True)
 
     async def _by_opening(self, path: str, status: FolderStatus) -> None:
         """The answer to EXAMINE has the id (RFC 8474 §4.2), also where STATUS gave garbage."""
@@ -60,5 +66,5 @@ class MailboxIds:
 
         try:
             await self._pool.run(path, "bulk", examine)
-        except REFUSALS:
+        except (*REFUSALS, Broken):
             return

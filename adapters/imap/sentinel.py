@@ -10,18 +10,17 @@ still stands. Otherwise LIST is asked again, after the NOOP was answered: Doveco
 off to the last of them.
 """
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from adapters.errors import NotFound
+from adapters.errors import Broken, NotFound, Unavailable
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
 from adapters.imap.errors import SessionConfused
-from adapters.imap.folders import INBOX, Listed, build, folder_status, largest
+from adapters.imap.folders import CLOSED, INBOX, Listed, build, folder_status, largest
 from adapters.imap.listing import Answer, Seen, items_of, list_all, listing, my_rights, statuses
 from adapters.imap.mailbox_ids import MailboxIds
 from adapters.imap.pool import Pool
@@ -32,7 +31,7 @@ from adapters.ports.mail import Folder, FolderStatus
 
 RIGHTS_SECONDS: Final = 300.0
 
-_EXISTS: Final = paren(atom("UIDVALIDITY"))
+_EXISTS: Final = paren(atom("MESSAGES"))  # Cyrus knows the UIDVALIDITY also of a mailbox that it cannot open
 
 
 class Sentinel:
@@ -57,15 +56,17 @@ class Sentinel:
         self._served: Connection | None = None
         self._answered: list[Untagged] = []
         self._folders: list[Folder] = []  # what that meant
+        self._broken: set[str] = set()  # mailboxes that the server had an error of its own with
+        self._hollow: set[str] = set()  # names that are listed with \\Noselect and are no mailboxes
 
     async def folders(self) -> Sequence[Folder]:
         """All personal folders, true as of this call; the very same list where nothing moved. Raises Unavailable."""
         try:
             seen = await self._listing()
-        except REFUSALS:
+        except (*REFUSALS, Broken):
             if self._pinned is None:
                 raise
-            self._pinned = None  # renamed, deleted or closed to us: list without it
+            self._pinned = None  # renamed, deleted, broken or closed to us: list without it
             seen = await self._listing()
         if seen is not None:
             self._folders = await self._understood(seen)
@@ -77,7 +78,7 @@ class Sentinel:
     async def _understood(self, seen: Seen) -> list[Folder]:
         found = {path: folder_status(items) for path, items in seen.statuses.items() if path in self._names}
         real = {path: status for path, status in found.items() if status is not None}
-        await self._ids.learn(seen, real)
+        await self._ids.learn(seen, real, self._broken)
         return [self._folder(seen.entry(path), real.get(path)) for path in seen.listed]
 
     async def _listing(self) -> Seen | None:
@@ -88,14 +89,15 @@ class Sentinel:
         if path is None or (path == self._pinned and self._kept is self._served):
             return
         self._pinned = path
-        with contextlib.suppress(*REFUSALS):
+        with contextlib.suppress(*REFUSALS, Broken):
             async with self._pool.acquire(path, "interactive", pin=True) as connection:
                 if connection.selected != path:
                     await connection.select(path)
                 self._kept = connection
 
     def _folder(self, listed: Listed, status: FolderStatus | None) -> Folder:
-        rights = self._rights.get(listed.path, frozenset()) if self._nature.acl else None
+        unknown = None if listed.path in self._broken else frozenset[str]()
+        rights = self._rights.get(listed.path, unknown) if self._nature.acl else None
         native = self._ids.of(listed.path, status)
         return build(listed, status, native, rights, virtual=self._nature.is_view(listed))
 
@@ -115,7 +117,7 @@ class Sentinel:
                 return None
             seen.add(answered)
         else:
-            await pipelined(refresh(connection, same=False), seen.collect(list_all(connection, self._nature)))
+            await pipelined(refresh(connection, same=False), self._list(connection, seen))
         selectable = sum(listed.selectable for listed in seen.listed.values())
         own = {path: listed for path, listed in seen.listed.items() if self._nature.namespaces.is_personal(path)}
         self._names = [path for path, listed in own.items() if listed.selectable and not self._nature.is_view(listed)]
@@ -123,29 +125,50 @@ class Sentinel:
         self._all_real = len(self._names) == selectable
         numbers = [] if at_once else statuses(connection, self._nature, self._names)
         rights = my_rights(connection, asked, by_list=self._nature.lists_status)
-        answers = await seen.collect([*numbers, *rights])
-        self._rights.update({path: seen.rights.get(path, frozenset()) for path in asked})
+        answers, allowed = await pipelined(
+            seen.collect(numbers, alone=not self._nature.lists_status),
+            seen.collect(rights, alone=len(rights) == len(asked)),
+        )
+        faults = {path for path, answer in zip(asked, allowed, strict=False) if isinstance(answer, Broken)}
+        self._rights.update({path: seen.rights.get(path, frozenset()) for path in asked if path not in faults})
         seen.listed = own  # a name with a wildcard in it brought others
         if due:
             self._rights_until = self._clock() + RIGHTS_SECONDS
         await self._expose(connection, seen, answers)
         return seen
 
+    async def _list(self, connection: Connection, seen: Seen) -> None:
+        """All names. A refused LIST says nothing of any mailbox, least of all that there is none."""
+        listed, *_ = await seen.collect(list_all(connection, self._nature))
+        if isinstance(listed, BaseException):
+            raise Unavailable("the server lists no mailboxes") from listed
+
     async def _expose(self, connection: Connection, seen: Seen, answers: Sequence[Answer]) -> None:
         r"""Mark what is listed as a mailbox and is none: Dovecot lists a deleted one that has children so.
 
-        A STATUS that is left out says nothing (RFC 5819 §2): the mailbox has to be asked for by its name.
+        A STATUS that is left out says nothing (RFC 5819 §2): the mailbox has to be asked for by its name. One that the
+        server has an error of its own with stays without numbers; Cyrus lists it with \Noselect, which says no more.
         """
-        asked = self._names
-        if self._nature.lists_status:
-            asked = [path for path in asked if path not in seen.statuses]
-            commands = [connection.command("STATUS", mailbox(path), _EXISTS) for path in asked]
-            answers = await asyncio.gather(*commands, return_exceptions=True)
-            if any(isinstance(answer, SessionConfused) for answer in answers):
-                connection.abort()  # the next listing is that of another session
-        for path, answer in zip(asked, answers, strict=False):  # answers about rights may follow
-            if isinstance(answer, NotFound):
-                listed = seen.listed[path]
+        asked = dict(zip(self._names, answers, strict=True)) if not self._nature.lists_status else {}
+        closed = {path for path, listed in seen.listed.items() if listed.attributes & CLOSED == {"\\noselect"}}
+        self._hollow &= closed
+        missing = [path for path in self._names if path not in asked and path not in seen.statuses]
+        unasked = [*missing, *sorted(closed - self._hollow)]
+        commands = [connection.command("STATUS", mailbox(path), _EXISTS) for path in unasked]
+        asked |= zip(unasked, await Seen().collect(commands, alone=True), strict=True)
+        faults = {path: answer for path, answer in asked.items() if isinstance(answer, Broken)}
+        if faults and not seen.statuses:  # it is not about one mailbox
+            raise next(iter(faults.values()))
+        self._hollow |= closed - faults.keys()
+        confused = {path for path, fault in faults.items() if isinstance(fault, SessionConfused)}
+        if confused - self._broken:
+            connection.abort()  # the next listing is that of another session; if that says the same, it is the mailbox
+        self._broken = set(faults)
+        for path, answer in asked.items():
+            listed = seen.listed[path]
+            if isinstance(answer, Broken):
+                seen.listed[path] = replace(listed, attributes=listed.attributes - CLOSED)
+            elif isinstance(answer, NotFound):
                 seen.listed[path] = replace(listed, attributes=listed.attributes | {"\\nonexistent"})
 
     async def _list_at_once(self, connection: Connection) -> list[Untagged]:

@@ -23,7 +23,7 @@ from adapters.imap.mailbox_ids import MailboxIds
 from adapters.imap.pool import Pool
 from adapters.imap.probe import REFUSALS, Nature, namespaces_of
 from adapters.imap.reading import ImapReading
-from adapters.imap.session import refresh
+from adapters.imap.session import pipelined, refresh
 from adapters.ports.mail import Folder, FolderStatus, MailFacts
 from adapters.ports.watch import Watched, WatchPort
 
@@ -74,7 +74,8 @@ async def discover(connection: Connection) -> list[Share]:
         log.warning("a login is shown the mailboxes of %d owners, of %d who share some", MOST, len(places))
         places = dict(list(places.items())[:MOST])
     asked = [path for paths in places.values() for path in paths]
-    await seen.collect(my_rights(connection, asked, by_list=b"LIST-EXTENDED" in connection.capabilities))
+    rights = my_rights(connection, asked, by_list=b"LIST-EXTENDED" in connection.capabilities)
+    await seen.collect(rights, alone=len(rights) == len(asked))
     shares = [Share(place, _may_look_up(seen, paths)) for place, paths in places.items()]
     return [share for share in shares if any(_READ in rights for rights in share.rights.values())]
 
@@ -143,12 +144,13 @@ class SharedMail(ImapReading, WatchPort):
         known = sorted({*self.share.rights, *(folder.path for folder in self._folders)})
         patterns = list(dict.fromkeys((f"{place.prefix}*", place.top or "*")))
         asked = [] if by_list else my_rights(connection, known, by_list=False)
-        await seen.collect([*asked, *list_all(connection, nature, patterns)])
+        await pipelined(seen.collect(asked, alone=True), seen.collect(list_all(connection, nature, patterns)))
         names = [path for path, listed in seen.listed.items() if self._is_here(listed)]
         new = [path for path in names if path not in seen.rights]
-        await seen.collect(my_rights(connection, new, by_list=by_list))
+        await seen.collect(my_rights(connection, new, by_list=by_list), alone=not by_list)
         allowed = _may_look_up(seen, names)
-        await seen.collect(statuses(connection, nature, [path for path in allowed if _READ in allowed[path]]))
+        readable = [path for path in allowed if _READ in allowed[path]]
+        await seen.collect(statuses(connection, nature, readable), alone=not nature.lists_status)
         seen.listed = {path: seen.listed[path] for path in sorted(allowed)}
         return seen
 

@@ -22,6 +22,7 @@ from gateway.sync.snapshot import Dirty, Snapshot
 from gateway.sync.stage import Stage
 from gateway.sync.thread_index import ThreadIndex
 from gateway.sync.threads import Threads
+from gateway.sync.unserved import Unserved
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class MailAccount:
         self.fresh = True
         self._renames: list[tuple[str, str]] = []
         self._calm: tuple[Sequence[Folder], Emails] | None = None  # a listing that says that these are all up to date
+        self._unserved = Unserved(account_id)
         self._snapshot = self._nothing()
 
     @property
@@ -308,8 +310,14 @@ class MailAccount:
     async def _compare(self, facts: MailFacts, base: Snapshot, listing: Sequence[Folder]) -> Pass | None:
         renames, self._renames = self._renames, []
         try:
-            refresh = Refresh(base, self.port, facts, self._namespace, fresh=self.fresh, renames=renames)
+            refresh = Refresh(
+                *(base, self.port, facts, self._namespace),
+                fresh=self.fresh,
+                renames=renames,
+                resting=self._unserved.resting(),
+            )
             found = await refresh.run(listing)
+            self._unserved.note(refresh.unserved, refresh.failed)
         except BaseException:
             self._renames[:0] = renames
             raise

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from adapters.errors import Broken
 from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest
 from gateway.sync import folders, ids
 from gateway.sync.emails import Emails
@@ -98,7 +99,7 @@ class Opening:
             return
         try:
             found = await self._host.port.newest(mailbox.path, status.uid_validity, PAGE)
-        except folders.AWAY:
+        except (*folders.AWAY, Broken):
             return
         if found is not None and _statuses(self._folders).get(mailbox.path) == status:
             self._pages[mailbox.path] = _Page(status, found)

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
+from adapters.errors import Broken
 from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPort, ThreadHeaders
 from gateway.sync import folders, ids, roles
 from gateway.sync.copies import Known
@@ -36,6 +38,8 @@ class Refresh:
     base: the committed state. fresh: it is empty because nothing was stored, so nothing has to be remembered.
     renames: what this gateway has renamed since, in order.
     calm: whether the last listing alone told that nothing happened, so that the same one will tell the same again.
+    resting: paths of folders that are not to be read now, see `unserved.Unserved`.
+    unserved: those that the backend has an error of its own with, whose known state stays; failed: that it turned out.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Refresh:
         *,
         fresh: bool,
         renames: Sequence[tuple[str, str]] = (),
+        resting: AbstractSet[str] = frozenset(),
     ) -> None:
         self._base = base
         self._port = port
@@ -54,6 +59,9 @@ class Refresh:
         self._digester = ids.Digester(namespace, facts.id_source)
         self._fingerprints = facts.id_source == "fingerprint"
         self.calm = False
+        self.failed: set[str] = set()
+        self._resting = resting
+        self.unserved: set[str] = set()
         self._restless = False
         self._stage = Stage(
             base.emails,
@@ -113,19 +121,24 @@ class Refresh:
             if not folder.readable and box.cursor is not None:
                 self._stage.clear(box.number)
                 self._stage.set_cursor(box.number, None)
+            elif folder.readable and (folder.status is None or self._rests(folder)):
+                self.unserved.add(folder.path)
             elif folder.status is not None and folder.readable:
                 if box.cursor is None:
                     matching.created.append(folder)
                 elif folders.moved(folder.status, box.cursor):
                     moved.append((folder, box))
-        self.calm = not (moved or matching.gone or matching.doubtful or matching.created)
+        self.calm = not (moved or matching.gone or matching.doubtful or matching.created or self._resting)
         acted |= await self._apply_deltas(moved)
         for folder, box in matching.doubtful:
-            await self._resolve(folder, box)
-            acted = True
+            if not self._rests(folder):
+                await self._resolve(folder, box)
+                acted = True
         for folder in sorted(matching.created, key=_reading_order):
-            await self._fill(self._box_of(folder), folder)
-            acted = True
+            box = self._box_of(folder)
+            if not self._rests(folder):
+                await self._fill(box, folder)
+                acted = True
         return acted
 
     # Known folders
@@ -137,8 +150,8 @@ class Refresh:
             known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
             try:
                 deltas.append((box.number, await self._port.changes(folder.path, box.cursor, known)))
-            except folders.AWAY as error:
-                self._moved_away(folder, error)
+            except (*folders.AWAY, Broken) as error:
+                self._not_read(folder, error)
         for number, delta in deltas:
             if delta.reset:
                 self._stage.clear(number)
@@ -158,9 +171,16 @@ class Refresh:
             self._stage.arrive(number, arrivals, start, min(start + SLICE, len(arrivals.uids)))
             await give_way()
 
-    def _moved_away(self, folder: Folder, error: Exception) -> None:
-        logger.info("folder changed during the pass: %s", error)
-        self._restless = True
+    def _rests(self, folder: Folder) -> bool:
+        return folder.path in self.failed or folder.path in self._resting
+
+    def _not_read(self, folder: Folder, error: Exception) -> None:
+        if isinstance(error, Broken):
+            self.unserved.add(folder.path)
+            self.failed.add(folder.path)
+        else:
+            logger.info("folder changed during the pass: %s", error)
+            self._restless = True
 
     async def _seek(self) -> None:
         """Enter only what came, so that Emails on their way are found and no other one loses its last copy.
@@ -172,7 +192,7 @@ class Refresh:
             if folder.status is None or box.cursor is None or not folders.moved(folder.status, box.cursor):
                 continue
             known = Known(self._stage.emails.contents[box.number], self._stage.emails.flag_sets)
-            with contextlib.suppress(*folders.AWAY):
+            with contextlib.suppress(*folders.AWAY, Broken):
                 delta = await self._port.changes(folder.path, box.cursor, known)
                 if not delta.reset:
                     await self._arrive(box.number, delta.arrivals)
@@ -200,8 +220,8 @@ class Refresh:
                 async for arrivals in self._stream(folder):
                     await self._arrive(box.number, arrivals)
                 self._restless = True
-        except folders.AWAY as error:
-            self._moved_away(folder, error)
+        except (*folders.AWAY, Broken) as error:
+            self._not_read(folder, error)
             self._stage.clear(box.number)
             return
         self._stage.set_cursor(box.number, folder.status)
@@ -226,8 +246,8 @@ class Refresh:
         try:
             async for arrivals in self._port.facts(folder.path, folder.status.uid_validity if folder.status else 0):
                 _extend(whole, arrivals)
-        except folders.AWAY as error:
-            self._moved_away(folder, error)
+        except (*folders.AWAY, Broken) as error:
+            self._not_read(folder, error)
             return
         same_path = folder.path == box.folder.path
         if self._stage.shares(box.number, whole.native_ids) if known else not (same_path or whole.uids):

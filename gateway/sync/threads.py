@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
-from adapters.errors import AdapterError
+from adapters.errors import AdapterError, Broken
 from adapters.ports.mail import MailPort, ThreadHeaders
 from gateway.sync import ids, memory
 from gateway.sync.emails import Emails
@@ -183,8 +183,8 @@ class Threads:
                     unsaved += len(batch)
                     await self._enter(emails, box, batch, stored=unsaved >= _CHECKPOINT)
                     unsaved %= _CHECKPOINT
-        except AWAY as error:
-            logger.info("folder gone while threading: %s", error)
+        except (*AWAY, Broken) as error:
+            logger.info("folder not to be read while threading: %s", error)
         if wanted:
             tried.update((box, uid) for uid in self._pending(emails, box))
 
@@ -228,9 +228,9 @@ class Threads:
 
 
 async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, ThreadHeaders]:
-    """Email digest to headers, in the backend's order. A folder that is gone costs only itself.
+    """Email digest to headers, in the backend's order. A folder that is gone or broken costs only itself.
 
-    Raises adapters.errors.* but `AWAY`.
+    Raises adapters.errors.* but `AWAY` and Broken.
     """
     found: dict[bytes, ThreadHeaders] = {}
     contents, facts = emails.contents[box], emails.boxes[box]
@@ -240,8 +240,8 @@ async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence
                 row = contents.row(headers.uid)
                 if row is not None:
                     found[emails.digest(row)] = headers
-    except AWAY as error:
-        logger.info("folder gone while threading: %s", error)
+    except (*AWAY, Broken) as error:
+        logger.info("folder not to be read while threading: %s", error)
     return found
 
 

@@ -98,8 +98,9 @@ async def run(mail: MailAccount, query: Query, deciders: Mapping[str, selection.
     if collapse:
         rows = order.collapsed(mail, rows)
     state = mail.state("Email", "Thread") if _looks_at_threads(query) else mail.state("Email")
-    result = EmailResult(mail.emails, rows, state)
-    if not _ages(query):
+    whole = selection.is_whole(node)  # else it will be otherwise without a change of state
+    result = EmailResult(mail.emails, rows, state, can_calculate_changes=whole)
+    if whole and not _ages(query):
         _keep(mail.snapshot.derived, key, result)
     return result
 

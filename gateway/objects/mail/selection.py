@@ -8,16 +8,20 @@ committed state's.
 A selection is a mask: one octet per row of the index, 1 where the row matches.
 """
 
+import logging
 from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from adapters.errors import Broken
 from adapters.formats.smime.kinds import CONTENT_TYPES
 from adapters.ports.mail_search import AllOf, AnyOf, Criterion, HeaderField, NoneOf, Text, TextField
 from gateway.objects.mail.search_text import tokens
 from gateway.sync.account import MailAccount
+
+logger = logging.getLogger(__name__)
 
 Mask = bytes
 Decider = Callable[[Sequence[str]], Awaitable[Mapping[str, bool]]]
@@ -42,9 +46,13 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the backend found for a searchable subtree: mailbox id -> UIDs."""
+    """What the backend found for a searchable subtree: mailbox id -> UIDs.
+
+    whole: no mailbox is missing because the backend has an error of its own with it.
+    """
 
     uids: "Mapping[str, array[int]]"
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +174,7 @@ async def _resolve_all_of(
     for child in ordered:
         known = Branch("AND", (within, *resolved))
         if 1 not in matching(account, known):
-            return NOTHING
+            return Branch("AND", (*resolved, NOTHING))
         resolved += (await resolve(account, child, deciders, scope=scope, within=known),)
     return Branch("AND", resolved)
 
@@ -178,8 +186,29 @@ def _fetches(node: Node) -> bool:
 
 async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> Found:
     boxes = [box for box in account.mailboxes.values() if box.readable and scope in (None, box.id)]
-    found = {box.id: await account.port.search(box.path, box.uid_validity, asked) for box in boxes}
-    return Found(found)
+    found: dict[str, array[int]] = {}
+    faults: list[Broken] = []
+    for box in boxes:
+        try:
+            found[box.id] = await account.port.search(box.path, box.uid_validity, asked)
+        except Broken as error:
+            faults.append(error)
+    if faults:
+        logger.warning("account %s: %d mailboxes cannot be searched: %s", account.id, len(faults), faults[0])
+        if not found:
+            raise faults[0]
+    return Found(found, whole=not faults)
+
+
+def is_whole(node: Node) -> bool:
+    """Whether a resolved filter was answered by all mailboxes that it asks."""
+    match node:
+        case Found(whole=whole):
+            return whole
+        case Branch(children=children):
+            return all(map(is_whole, children))
+        case _:
+            return True
 
 
 async def _decide(account: MailAccount, wanted: bool, decider: Decider, within: Node) -> Decided:

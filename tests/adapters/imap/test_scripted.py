@@ -63,7 +63,8 @@ async def test_a_folder_that_cannot_be_opened_costs_only_itself() -> None:
         'S: * LSUB () "/" Ghost\nS: A7 OK x\n'
         "C: *\nC: *\nC: *\nC: *\n"
         "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\nS: A8 OK x\nS: A9 NO no such mailbox\n"
-        "S: * MYRIGHTS INBOX lrs\nS: A10 OK x\nS: A11 NO no such mailbox"
+        "S: * MYRIGHTS INBOX lrs\nS: A10 OK x\nS: A11 NO no such mailbox\n"
+        "C: A12 STATUS Top (MESSAGES)\nS: A12 NO no such mailbox"
     )
     async with playing(script("ACL", NO_GUID + listing)) as mail:
         folders = {folder.path: folder for folder in await mail.folders()}
@@ -84,13 +85,24 @@ async def test_a_status_that_is_left_out_is_no_denial() -> None:
         "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
         f'C: A5 NOOP\nC: A6 LIST "" "*" {items})\nS: A5 OK x\n{listed}S: A6 OK x\n'
         f"C: *\n{listed}{status}S: A7 OK x\n"
-        "C: A8 STATUS Busy (UIDVALIDITY)\nC: A9 STATUS Ghost (UIDVALIDITY)\n"
+        "C: A8 STATUS Busy (MESSAGES)\nC: A9 STATUS Ghost (MESSAGES)\n"
         "S: A8 NO [INUSE] x\nS: A9 NO [NONEXISTENT] x"
     )
     async with playing(script("LIST-EXTENDED LIST-STATUS", NO_GUID + listing)) as mail:
         folders = {folder.path: folder for folder in await mail.folders()}
     assert [folders[name].selectable for name in ("INBOX", "Busy", "Ghost")] == [True, True, False]
     assert folders["Busy"].status is None
+
+
+async def test_a_refused_listing_is_no_empty_one() -> None:
+    """Or every Mailbox and every Email would be told to be destroyed."""
+    listing = (
+        "C: A4 EXAMINE INBOX\n" + INBOX + "S: A4 OK [READ-ONLY] x\n"
+        "C: A5 NOOP\nC: *\nC: *\nS: A5 OK x\nS: A6 NO not now\nS: A7 NO not now"
+    )
+    async with playing(script("", NO_GUID + listing)) as mail:
+        with pytest.raises(Unavailable):
+            await mail.folders()
 
 
 async def test_a_mailbox_id_that_is_garbage() -> None:

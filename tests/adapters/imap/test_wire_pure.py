@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.errors import AuthFailed, Forbidden, InvalidData, NotFound, Unavailable, Unsupported
+from adapters.errors import AuthFailed, Broken, Forbidden, InvalidData, NotFound, Unavailable, Unsupported
 from adapters.imap import encoder as e
 from adapters.imap import utf7
 from adapters.imap.encoder import Literal, Negotiated, Part, Pause
@@ -429,7 +429,8 @@ def test_every_name_of_a_client_comes_back(name: str) -> None:
         (b"NO", None, "Mailbox does not exist", NotFound),
         (b"NO", b"NOPERM", "x", Forbidden),
         (b"NO", None, "you may not", Forbidden),
-        (b"NO", b"INUSE", "x", Unavailable),
+        (b"NO", b"INUSE", "x", Broken),
+        (b"NO", None, "System I/O error", Broken),
         (b"BAD", None, "what", Unsupported),
         (b"NO", b"SERVERBUG", "Internal error occurred.", SessionConfused),
         (b"NO", None, "Mailbox was deleted under us", SessionConfused),
