@@ -1,6 +1,6 @@
 """What one request may touch: the proven login, its accounts, the request's creation ids."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -110,12 +110,16 @@ class PushSubscriptions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user whose credentials a backend has accepted. `primary` maps a capability URN to an account id."""
+    """A user whose credentials a backend has accepted. `primary` maps a capability URN to an account id.
+
+    session_states: of the session object, by what it depends on beside the login, which never changes.
+    """
 
     username: str
     accounts: Mapping[str, Account]
     primary: Mapping[str, str]
     push: PushSubscriptions | None = None
+    session_states: dict[Hashable, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def listed(self) -> list[Account]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.sync.emails import Emails
 from gateway.sync.journal import Journal
@@ -10,6 +11,9 @@ from gateway.sync.orders import Orders
 from gateway.sync.stage import DirtyRows
 from gateway.sync.thread_index import ThreadIndex
 
+DERIVED: Final = 32
+"""Things worked out of one state that are remembered; the result of a query takes four octets per Email."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -17,7 +21,7 @@ class Snapshot:
 
     partial: None where it holds all Emails. Else the ids of the Mailboxes whose newest Emails it holds, with the number
     of Emails that each of these has in all; see `sync.opening`.
-    derived: what callers worked out of this very state, such as the results of queries.
+    derived: what callers worked out of this very state, such as the results of queries; put in by `keep`.
     """
 
     emails: Emails
@@ -27,6 +31,12 @@ class Snapshot:
     orders: Orders = field(default_factory=dict)
     partial: Mapping[str, int] | None = None
     derived: dict[Hashable, object] = field(default_factory=dict, init=False)
+
+    def keep(self, key: Hashable, value: object) -> None:
+        """Remember something derived; the oldest goes for it where there is much."""
+        if len(self.derived) >= DERIVED:
+            del self.derived[next(iter(self.derived))]
+        self.derived[key] = value
 
 
 @dataclass(slots=True)

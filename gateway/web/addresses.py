@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from gateway.config_reader import Network
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 
+@lru_cache(maxsize=1024)
 def is_listed(address: str | None, networks: tuple[Network, ...]) -> bool:
     """Whether the address lies in one of the networks; an IPv4 address mapped into IPv6 counts as IPv4."""
     try:

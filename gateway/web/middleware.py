@@ -37,8 +37,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         with _guarded(request):
             response = await handler(request)
         status = response.status
-        if not response.prepared:  # it is sent when this has returned
-            response.headers[ID] = given
+        await _send(request, response)
         return response
     finally:
         meters.in_flight.dec()
@@ -84,6 +83,13 @@ async def decorate(request: web.Request, response: web.StreamResponse) -> None:
     if found.drain.begun:
         response.force_close()
         response.headers["Connection"] = "close"  # the header is made up already when this runs
+
+
+async def _send(request: web.Request, response: web.StreamResponse) -> None:
+    """Now rather than when the middleware has returned: nobody waits for the log, and what it says is how it went."""
+    with contextlib.suppress(ConnectionError):  # the client went away: aiohttp finds out in a moment
+        await response.prepare(request)
+        await response.write_eof()
 
 
 def _guarded(request: web.Request) -> contextlib.AbstractContextManager[None]:

@@ -23,6 +23,9 @@ TICKETS: Final = "/jmap/ws/ticket"
 
 WEBSOCKET: Final = "urn:ietf:params:jmap:websocket"
 TICKET: Final = "com:linagora:params:jmap:ws:ticket"
+STATES_KEPT: Final = 8
+"""Of one login: for so many names that the gateway is called by."""
+
 TRANSPORT: Final[Mapping[str, Mapping[str, Any]]] = {WEBSOCKET: {"supportsPush": True}, TICKET: {}}
 """Capabilities of the web layer itself (RFC 8887 §3, gateway.web.tickets); their URLs depend on the request."""
 
@@ -38,7 +41,13 @@ async def get_session(request: web.Request) -> web.Response:
 
 def session_state(request: web.Request, login: Login) -> str:
     """The state of the session object that this client sees, for the answers of the API (RFC 8620 §3.4)."""
-    return str(session_object(services(request), login, _base_url(request))["state"])
+    base, known = _base_url(request), login.session_states
+    key = base, *(account.id for account in login.listed)
+    if (state := known.get(key)) is None:
+        if len(known) >= STATES_KEPT:  # a client may call the gateway by any name
+            known.clear()
+        state = known[key] = str(session_object(services(request), login, base)["state"])
+    return state
 
 
 def session_object(found: Services, login: Login, base: str) -> dict[str, Any]:

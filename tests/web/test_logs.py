@@ -3,11 +3,13 @@
 import base64
 import json
 import logging
+import socket
 
 import pytest
 
 from adapters.errors import Unavailable
 from gateway.web import logs
+from tests.waiting import until
 from tests.web.gateway import TEST, basic, raw, running
 
 
@@ -105,3 +107,27 @@ async def test_every_request_is_one_line_with_its_id(caplog: pytest.LogCaptureFi
     (entry,) = entries
     assert entry["request"] == "mine"
     assert (entry["route"], entry["method"], entry["status"]) == ("/jmap/session", "GET", 200)
+
+
+async def test_the_answer_does_not_wait_for_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    received: list[bytes] = []
+
+    class Look(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            received.append(client.recv(4096, socket.MSG_DONTWAIT))
+
+        def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+            received.append(b"")
+
+    handler = Look()
+    async with running() as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+            logging.getLogger("gateway.access").addHandler(handler)
+            try:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n\r\n")
+                await until(lambda: bool(received))
+            finally:
+                logging.getLogger("gateway.access").removeHandler(handler)
+    assert received[0].startswith(b"HTTP/1.1 200")
+    assert b"X-Request-Id: mine\r\n" in received[0]

@@ -14,6 +14,7 @@ import pytest
 from gateway.jmap.capabilities import CORE
 from gateway.jmap.request import Request, parse_request
 from gateway.web import bodies
+from gateway.web.session import STATES_KEPT
 from tests.waiting import until
 from tests.web.gateway import TEST, raw, running
 
@@ -57,6 +58,22 @@ async def test_state_follows_the_content() -> None:
 
         assert await state("alice") == await state("alice")
         assert await state("alice") != await state("bob")
+
+
+async def test_the_state_is_that_of_the_session_under_the_same_name() -> None:
+    async with running() as gateway:
+        told = []
+        for host in [*(f"jmap{number}.example.org" for number in range(2 * STATES_KEPT)), "jmap0.example.org"]:
+            headers = gateway.auth() | {"Host": host}
+            async with gateway.http.get(f"{gateway.url}/jmap/session", headers=headers) as response:
+                state = (await response.json())["state"]
+            for _ in range(2):
+                body = {"using": [CORE], "methodCalls": [ECHO]}
+                async with gateway.http.post(f"{gateway.url}/jmap/api", json=body, headers=headers) as response:
+                    assert (await response.json(content_type=None))["sessionState"] == state
+            told.append(state)
+        assert len(set(told)) == 2 * STATES_KEPT
+        assert told[0] == told[-1]
 
 
 @pytest.mark.parametrize(

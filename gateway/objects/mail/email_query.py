@@ -1,7 +1,7 @@
 """Email/query and what Email/queryChanges needs (RFC 8621 §4.4, §4.5)."""
 
 from array import array
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -41,10 +41,6 @@ FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     **dict.fromkeys(selection.TEXT_FIELDS, string),
     "header": header_condition,
 }
-
-
-MAX_RESULTS: Final = 32
-"""Results kept per state of an account; one takes four octets per Email."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ async def run(mail: MailAccount, query: Query, deciders: Mapping[str, selection.
     whole = selection.is_whole(node)  # else it will be otherwise without a change of state
     result = EmailResult(mail.emails, rows, state, can_calculate_changes=whole)
     if whole and not _ages(query):
-        _keep(mail.snapshot.derived, key, result)
+        mail.snapshot.keep(key, result)
     return result
 
 
@@ -109,12 +105,6 @@ def _ages(query: Query) -> bool:
     """Whether the result changes with time alone: what is verified today may have expired tomorrow."""
     conditions = {leaf.name for leaf in selection.leaves(selection.tree(query.filter))}
     return bool(conditions & (selection.SMIME_CONDITIONS - {"hasSmime"}))
-
-
-def _keep(results: dict[Hashable, object], key: Hashable, result: EmailResult) -> None:
-    if len(results) >= MAX_RESULTS:
-        del results[next(iter(results))]
-    results[key] = result
 
 
 def _rows(mail: MailAccount, node: Node) -> "array[int]":

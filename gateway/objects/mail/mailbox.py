@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+import orjson
+
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import Check, boolean, id_, integer, map_of, nullable, string, unsigned_int
@@ -72,14 +74,10 @@ class MailboxType(Settable, Changeable, QueryChangeable):
         mail = await glance_of(context, account)
         if THREAD_COUNTS & set(properties):
             await mail.threads.ready()
-        state = mail.state("Mailbox")
-        wanted = list(mail.mailboxes) if ids is None else ids
-        found = [
-            await _to_json(mail, mail.mailboxes[mailbox_id], properties)
-            for mailbox_id in wanted
-            if mailbox_id in mail.mailboxes
-        ]
-        return Fetched(found, [mailbox_id for mailbox_id in wanted if mailbox_id not in mail.mailboxes], state)
+        state, mailboxes = mail.state("Mailbox"), mail.mailboxes
+        wanted = list(mailboxes) if ids is None else ids
+        found = await _fragments(mail, [mailbox_id for mailbox_id in wanted if mailbox_id in mailboxes], properties)
+        return Fetched(found, [mailbox_id for mailbox_id in wanted if mailbox_id not in mailboxes], state)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Mailbox/changes with updatedProperties (RFC 8621 §2.2)."""
@@ -139,6 +137,20 @@ class MailboxType(Settable, Changeable, QueryChangeable):
             # One folder's change can move everything below it.
             touched.update(mail.mailboxes)
         return touched
+
+
+async def _fragments(mail: MailAccount, ids: Sequence[str], properties: tuple[str, ...]) -> list[orjson.Fragment]:
+    """Mailboxes as JSON, made once for as long as nothing happens in the account."""
+    snapshot, key = mail.snapshot, ("Mailbox/get", properties)
+    made = snapshot.derived.get(key)
+    if not isinstance(made, dict):
+        made = {}
+        snapshot.keep(key, made)
+    for mailbox_id in ids:
+        if mailbox_id not in made:
+            values = await _to_json(mail, snapshot.mailboxes[mailbox_id], properties)
+            made[mailbox_id] = orjson.Fragment(orjson.dumps(values))
+    return [made[mailbox_id] for mailbox_id in ids]
 
 
 async def _unsaid(

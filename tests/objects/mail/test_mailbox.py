@@ -37,6 +37,20 @@ async def test_only_counts_changed_is_told(jmap: JmapClient, imap: ImapClient) -
     assert changes["updatedProperties"] is None
 
 
+async def test_each_call_gets_the_properties_that_it_asked_for(jmap: JmapClient, imap: ImapClient) -> None:
+    everything = {box["id"]: box for box in (await jmap.call("Mailbox/get", ids=None))["list"]}
+    inbox = (await jmap.mailbox_ids())["Inbox"]
+    for names in (["id", "role"], ["id", "unreadThreads", "name"]):
+        for ids in ([inbox], None, [inbox, "Mnone"]):
+            found = await jmap.call("Mailbox/get", ids=ids, properties=names)
+            wanted = list(everything) if ids is None else [inbox]
+            assert found["list"] == [{name: everything[one][name] for name in names} for one in wanted]
+            assert found["notFound"] == [one for one in ids or () if one not in everything]
+    imap.append("INBOX", message())
+    (found,) = (await jmap.call("Mailbox/get", ids=[inbox], properties=["unreadThreads"]))["list"]
+    assert found == {"id": inbox, "unreadThreads": 1}
+
+
 async def test_a_renamed_folder_keeps_its_id(jmap: JmapClient, imap: ImapClient) -> None:
     imap.create("Before")
     imap.append("Before", message())
