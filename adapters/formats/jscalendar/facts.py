@@ -82,20 +82,23 @@ _NORMAL: dict[str, Callable[[str], str]] = {
 _TIMES = frozenset({"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE"})
 
 
-def line_facts(where: str, line: ContentLine, zones: Zones) -> Iterator[Fact]:
-    """The facts of one property: one for each member of a list."""
-    if _FORM_ONLY.get(line.name) == line.value or line.name == "JSID":
+def line_facts(where: str, line: ContentLine, zones: Zones, *, keys: bool = False) -> Iterator[Fact]:
+    """The facts of one property: one for each member of a list. keys: JSID, a key in JSCalendar, is a fact too."""
+    if _FORM_ONLY.get(line.name) == line.value or (line.name == "JSID" and not keys):
         return
     unsaid = _UNSAID | {"TZID"} if line.name in _TIMES else _UNSAID
+    unsaid = unsaid - {"JSID"} if keys else unsaid
     parameters = tuple(
-        sorted(
-            (name, tuple(value.upper() if name in _ENUMERATED else normal_address(value) for value in values))
-            for name, values in line.parameters.items()
-            if name not in unsaid
-        )
+        sorted((name, _parameter(name, values)) for name, values in line.parameters.items() if name not in unsaid)
     )
     for raw in v.split_raw(line.value) if line.name in _LISTS else (line.value,):
         yield Fact(where, line.name, _value(line, raw, zones), parameters)
+
+
+def _parameter(name: str, values: tuple[str, ...]) -> tuple[str, ...]:
+    if name == "FEATURE":  # a list, also where it came as one quoted value
+        values = tuple(feature for value in values for feature in value.split(","))
+    return tuple(value.upper() if name in _ENUMERATED else normal_address(value) for value in values)
 
 
 def _value(line: ContentLine, raw: str, zones: Zones) -> str:
@@ -132,18 +135,18 @@ def component_label(component: Component, zones: Zones) -> str:
     return f"{component.name} {uid or derived_uid(component)} {when}".rstrip()
 
 
-def facts(calendar: Component, zones: Zones | None = None) -> Counter[Fact]:
+def facts(calendar: Component, zones: Zones | None = None, *, keys: bool = False) -> Counter[Fact]:
     """All facts of a VCALENDAR, with how often each is said. VTIMEZONEs of IANA names count for nothing."""
     zones = zones or Zones(calendar)
     found: Counter[Fact] = Counter()
-    _collect(calendar, calendar.name, zones, found)
+    _collect(calendar, calendar.name, zones, found, keys=keys)
     return found
 
 
-def _collect(component: Component, where: str, zones: Zones, found: Counter[Fact]) -> None:
+def _collect(component: Component, where: str, zones: Zones, found: Counter[Fact], *, keys: bool) -> None:
     for line in component.properties:
-        found.update(line_facts(where, line, zones))
+        found.update(line_facts(where, line, zones, keys=keys))
     for child in component.components:
         if child.name == "VTIMEZONE" and is_iana(child.value("TZID") or ""):
             continue
-        _collect(child, f"{where}/{component_label(child, zones)}", zones, found)
+        _collect(child, f"{where}/{component_label(child, zones)}", zones, found, keys=keys)

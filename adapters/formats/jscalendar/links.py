@@ -149,7 +149,8 @@ def read_conferences(r: Reading) -> None:
             virtual["name"] = label
             used.add("LABEL")
         if features := line.parameters.get("FEATURE"):
-            virtual["features"] = {feature.lower(): True for feature in features}
+            # RFC 7986 §6.3: no comma stands within a feature, whatever is quoted
+            virtual["features"] = {feature.lower(): True for quoted in features for feature in quoted.split(",")}
             used.add("FEATURE")
         found = r.js.setdefault("virtualLocations", {})
         key = property_key(line.value, line.parameter("JSID"), found)

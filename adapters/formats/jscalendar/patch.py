@@ -69,7 +69,7 @@ def change_entry(stored: str | bytes, change: Change, *, recurrence_id: str | No
     entries = [*old["entries"][:index], *([] if changed is None else [changed]), *old["entries"][index + 1 :]]
     zones = Zones(calendar)
     before, after = write_group(old), write_group({**old, "entries": entries})
-    if facts(before, zones) == facts(after, zones):
+    if facts(before, zones, keys=True) == facts(after, zones, keys=True):
         return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else stored
     return serialize(_merge(calendar, before, after, zones))
 
@@ -126,7 +126,7 @@ def _atoms(lines: list[ContentLine]) -> list[ContentLine]:
 
 
 def _fact(line: ContentLine, zones: Zones) -> Fact | None:
-    return next(line_facts("", line, zones), None)
+    return next(line_facts("", line, zones, keys=True), None)
 
 
 def _counted(lines: list[ContentLine], zones: Zones) -> Counter[Fact]:

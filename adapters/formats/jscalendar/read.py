@@ -20,7 +20,7 @@ from adapters.formats.jscalendar.pointer import InvalidPatch, get_pointer, set_p
 from adapters.formats.jscalendar.series import inherited, keep_unpatchable, override_key, override_patch, read_series
 from adapters.formats.jscalendar.state import Reading
 from adapters.formats.jscalendar.tables import PRIVACY, read_rows
-from adapters.formats.jscalendar.times import read_times
+from adapters.formats.jscalendar.times import inherit_duration, read_times
 from adapters.formats.jscalendar.timezones import Zones, is_iana
 from adapters.formats.jscalendar.values import Json, JsonObject
 
@@ -225,6 +225,7 @@ def _read_override(component: Component, main: JsonObject, zones: Zones, notes: 
     was_rdate = key in overrides and overrides[key] != {"excluded": True}
     base = inherited(main, key)
     keep_unpatchable(r, base)
+    inherit_duration(r.js, base)
     if "updated" in base:
         r.js.setdefault("updated", base["updated"])  # DTSTAMP is mandatory
     patch = override_patch(base, r.finish())

@@ -19,9 +19,9 @@ from adapters.formats.jscalendar.read import ENTRY_TYPES, NO_DTSTAMP, OWN_PRODID
 from adapters.formats.jscalendar.series import override_object, suppress_inherited, write_series
 from adapters.formats.jscalendar.state import Writing
 from adapters.formats.jscalendar.tables import PRIVACY, write_rows
-from adapters.formats.jscalendar.times import write_times, writes_dates
 from adapters.formats.jscalendar.timezones import Zones
 from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.jscalendar.write_times import write_times, writes_dates
 
 _COMPONENTS = {js_type: name for name, js_type in ENTRY_TYPES.items()}
 

@@ -16,7 +16,7 @@ from gateway.objects.calendars.difference import Change, applied, difference
 from gateway.objects.calendars.event_properties import COMPUTED, METADATA
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import Target, find
-from gateway.objects.calendars.overrides import base_path, with_instance
+from gateway.objects.calendars.overrides import base_path, keep_whole, with_instance
 from gateway.objects.calendars.per_user import PerUser
 from gateway.objects.calendars.placing import Placing
 from gateway.objects.calendars.scheduling import Scheduling
@@ -178,6 +178,7 @@ class Writer:
         seen = self._per_user.seen(target.event, stored)
         if target.recurrence_id is None:
             event = applied(seen, changes)
+            keep_whole(event, seen)
             if event.get("isDraft") is False:
                 del event["isDraft"]
         else:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.errors import Conflict
-from adapters.formats.jscalendar.pointer import make_patch, tokens
+from adapters.formats.jscalendar.pointer import get_pointer, make_patch, tokens
 from adapters.formats.jscalendar.series import inherited, override_object
 from gateway.objects.calendars.difference import Change, applied
 
@@ -29,6 +29,27 @@ def with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change])
         overrides[recurrence_id] = new
         base["recurrenceOverrides"] = overrides
     return base
+
+
+def keep_whole(event: Values, stored: Values) -> None:
+    """Let overrides that patch what a change of the series took away say the whole property, as it was (in place).
+
+    Such a patch would be invalid (jscalendarbis §1.5.9), and clients do not choose how small a patch is shown.
+    """
+    before = stored.get("recurrenceOverrides") or {}
+    for key, patch in (event.get("recurrenceOverrides") or {}).items():
+        if patch != before.get(key):
+            continue
+        lost = {tokens(pointer)[0] for pointer in patch if not _has_place(event, pointer)}
+        if lost:
+            instance = override_object(stored, key, patch)
+            rest = {pointer: value for pointer, value in patch.items() if tokens(pointer)[0] not in lost}
+            event["recurrenceOverrides"][key] = rest | {name: instance[name] for name in lost}
+
+
+def _has_place(event: Values, pointer: str) -> bool:
+    parent, _, _ = pointer.rpartition("/")
+    return not parent or isinstance(get_pointer(event, parent), dict)
 
 
 def _acknowledges(change: Change) -> bool:

@@ -6,6 +6,7 @@ from adapters.formats.content_lines import ContentLineError, parse
 from adapters.formats.jscalendar.patch import add_entries, patch_entry, remove_entry, replace_entry
 from adapters.formats.jscalendar.pointer import InvalidPatch, apply_patch, make_patch
 from adapters.formats.jscalendar.read import read_stream
+from adapters.formats.jscalendar.write import write_text
 
 STORED = """BEGIN:VCALENDAR\r
 X-WR-CALNAME:Work\r
@@ -142,3 +143,18 @@ def test_patches_lead_from_one_object_to_another() -> None:
     patch = make_patch(old, {key: value for key, value in new.items() if value is not None})
     assert patch == {"a/x~1y": 2, "a/z": [1, 2], "b": None, "c~0/e": {}}
     assert apply_patch(old, patch) == {"a": {"x/y": 2, "z": [1, 2]}, "c~": {"d": 2, "e": {}}}
+
+
+def test_a_key_that_alone_is_another_changes() -> None:
+    """Keys are the client's (draft-ietf-calext-jscalendar-icalendar-25 §2.1.3), also where the rest stays the same."""
+    maps = {
+        "alerts": {"@type": "Alert", "trigger": {"@type": "OffsetTrigger", "offset": "-P1D"}},
+        "locations": {"@type": "Location", "name": "Here"},
+        "links": {"@type": "Link", "href": "https://example.org/"},
+        "participants": {"@type": "Participant", "calendarAddress": "mailto:a@example.org", "roles": {"owner": True}},
+    }
+    event = {"@type": "Event", "uid": "u", "start": "2026-01-01T00:00:00"} | {name: {"k": maps[name]} for name in maps}
+    event["organizerCalendarAddress"] = "mailto:a@example.org"
+    text = patch_entry(write_text(event), {name: {"other": maps[name]} for name in maps})
+    changed = read_stream(text).groups[0]["entries"][0]
+    assert {name: list(changed[name]) for name in maps} == {name: ["other"] for name in maps}

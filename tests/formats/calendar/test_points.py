@@ -299,3 +299,35 @@ def test_text_from_clients_cannot_begin_a_line() -> None:
     )
     assert "\r\nATTACH" not in text
     assert text.count("\r\nBEGIN:VEVENT") == 1
+
+
+def test_an_override_has_the_duration_of_its_series() -> None:
+    """Both last from DTSTART to DTEND, exact time in a series (RFC 5545 §3.8.5.3): nothing is overridden."""
+    times = ("DTSTART;TZID=Europe/Berlin:202610{0}T120000", "DTEND;TZID=Europe/Berlin:202610{1}T140000")
+    series = [line.format("01", "02") for line in times]
+    own = ["UID:u1", "DTSTAMP:20250101T000000Z", "RECURRENCE-ID;TZID=Europe/Berlin:20261008T120000", "SUMMARY:Other"]
+    own += [line.format("08", "09") for line in times]
+    more = "\n".join(["BEGIN:VEVENT", *own, "END:VEVENT", ""])
+    entry = _read(_calendar(*series, "RRULE:FREQ=WEEKLY", more=more)).groups[0]["entries"][0]
+    assert entry["duration"] == "PT26H"
+    assert entry["recurrenceOverrides"] == {"2026-10-08T12:00:00": {"title": "Other"}}
+
+
+@pytest.mark.parametrize("end", [{}, {"endTimeZone": "America/New_York"}])
+def test_days_of_a_series_stay_days(end: dict[str, str]) -> None:
+    """A DTEND would make them exact time (RFC 5545 §3.8.5.3), an hour off after a clock change."""
+    event: dict[str, Any] = {"@type": "Event", "uid": "u1", "start": "2026-10-01T12:00:00", **end}
+    event |= {"timeZone": "Europe/Berlin", "duration": "P1DT2H", "recurrenceRule": {"frequency": "weekly"}}
+    event["iCalendar"] = {"convertedProperties": {"duration": {"@type": "ICalProperty", "name": "dtend"}}}
+    event["recurrenceOverrides"] = {"2026-10-22T12:00:00": {"title": "Other"}}
+    again = read_stream(write_text(event)).groups[0]["entries"][0]
+    assert {name: again[name] for name in ("duration", *end)} == {"duration": "P1DT2H", **end}
+    assert again["recurrenceOverrides"]["2026-10-22T12:00:00"]["title"] == "Other"
+    assert not again["recurrenceOverrides"]["2026-10-22T12:00:00"].keys() & {"duration", *end}
+
+
+def test_features_that_a_server_quoted_are_several() -> None:
+    """Cyrus 3.6.1 makes one quoted value of the list; no feature has a comma (RFC 7986 §6.3)."""
+    entry = _read(_calendar("DTSTART:20250101T000000Z", 'CONFERENCE;VALUE=URI;FEATURE="VIDEO,CHAT":https://a.example/'))
+    (virtual,) = entry.groups[0]["entries"][0]["virtualLocations"].values()
+    assert virtual["features"] == {"video": True, "chat": True}

@@ -166,3 +166,20 @@ async def test_notifications_are_sorted_by_when_they_were_made(client: Client, h
     assert [made[key] for key in orders[1]] == sorted(made.values(), reverse=True)
     answer = await client.call("CalendarEventNotification/set", create={"k": {}}, update={orders[0][0]: {"type": "x"}})
     assert answer["notCreated"]["k"]["type"] == answer["notUpdated"][orders[0][0]]["type"] == "forbidden"
+
+
+async def test_what_an_override_patches_may_go_from_the_series(client: Client) -> None:
+    """jscalendarbis §1.5.9: a patch without its place would make the event invalid; the instance stays as it was."""
+    alert = {"@type": "Alert", "action": "display", "trigger": {"@type": "OffsetTrigger", "offset": "-PT15M"}}
+    later = {"alerts/a": alert | {"acknowledged": "2026-12-08T10:00:00Z"}, "locations/l/name": "There"}
+    rule = {"@type": "RecurrenceRule", "frequency": "weekly", "count": 3}
+    overrides = {"2026-12-08T12:00:00": later, "2026-12-15T12:00:00": {"title": "Other"}}
+    places = {"l": {"@type": "Location", "name": "Here"}}
+    record = simple(client, alerts={"a": alert}, locations=places, recurrenceRule=rule, recurrenceOverrides=overrides)
+    told = await client.create(record)
+    await client.update(told["id"], {"alerts": None, "locations": {"m": {"@type": "Location", "name": "Elsewhere"}}})
+    shown = (await client.event(told["id"]))["recurrenceOverrides"]
+    assert shown["2026-12-15T12:00:00"] == {"title": "Other"}
+    instance = await client.event(f"{told['id']}-20261208T120000")
+    assert instance["alerts"] == {"a": later["alerts/a"]}
+    assert instance["locations"] == {"l": {"@type": "Location", "name": "There"}}
