@@ -1,22 +1,25 @@
 """Mail over IMAP: `MailPort` for what belongs to the login itself. What others share with it is in `shared`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import AbstractContextManager
 
 from adapters.errors import Unavailable
 from adapters.imap import watch
+from adapters.imap.along import Wish, Wishes
 from adapters.imap.connection import Connection, Credentials, Endpoint
+from adapters.imap.fetch import plan_items
 from adapters.imap.pool import Pool, PoolSettings
 from adapters.imap.probe import Nature, probe
 from adapters.imap.quota import ImapQuota
 from adapters.imap.reading import ImapReading
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.shared import Share, SharedMail, discover
-from adapters.ports.mail import Folder, IdSource, MailFacts
+from adapters.ports.mail import FetchPlan, Folder, IdSource, MailFacts, MessageData, ReadsAlong
 from adapters.ports.watch import Watched, WatchPort
 
 
-class ImapMail(ImapReading, ImapQuota, WatchPort):
+class ImapMail(ImapReading, ImapQuota, WatchPort, ReadsAlong):
     """The mail of one login: here its folders, in `reading` what reads them, in `writing` what changes them.
 
     id_source: use this source of ids instead of the best that the server has.
@@ -36,6 +39,7 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
         self._forced = id_source
         self._virtual = tuple(virtual_prefixes)
         self._sentinel: Sentinel | None = None
+        self._wishes = Wishes()
         self._listing = asyncio.Lock()
 
     async def open(self) -> MailFacts:
@@ -45,7 +49,7 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
             return await probe(connection, self._forced, self._virtual)
 
         self._nature = await self._pool.run(None, "interactive", learn, repeatable=True)
-        self._sentinel = Sentinel(self._pool, self._nature)
+        self._sentinel = Sentinel(self._pool, self._nature, wishes=self._wishes)
         return self._nature.facts
 
     async def folders(self) -> Sequence[Folder]:
@@ -54,6 +58,18 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
             raise Unavailable("not open")
         async with self._listing:  # a pass and a first sight may ask at once
             return await self._sentinel.folders()
+
+    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
+        """See `along`: only what lies in the mailbox that the sentinel holds comes with its listing."""
+        items = plan_items(plan, preview=self._known().preview)
+        return self._wishes.wishing(Wish(path, uid_validity, uid, plan, items))
+
+    async def fetch(
+        self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
+        """What the plan asks of each message, which may have come already. Raises Conflict, NotFound."""
+        found = self._wishes.granted(path, uid_validity, uids, plan)
+        return await super().fetch(path, uid_validity, uids, plan) if found is None else found
 
     async def shares(self) -> list[Share]:
         """What others share with the login, see `discover`: right on a connection that has just been opened."""

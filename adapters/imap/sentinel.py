@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from adapters.errors import Broken, NotFound, Unavailable
+from adapters.imap.along import Wishes
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
 from adapters.imap.errors import SessionConfused
@@ -39,12 +40,19 @@ class Sentinel:
 
     Rights are read when a folder is first seen and again after `RIGHTS_SECONDS`: the server enforces them anyway, and
     changing them does not move any number of a folder. Mailbox ids are kept by path and UIDVALIDITY, except where the
-    server gives them with every STATUS.
+    server gives them with every STATUS. wishes: what is read along with a listing.
     """
 
-    def __init__(self, pool: Pool, nature: Nature, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        nature: Nature,
+        clock: Callable[[], float] = time.monotonic,
+        wishes: Wishes | None = None,
+    ) -> None:
         self._pool = pool
         self._nature = nature
+        self._wishes = wishes or Wishes()
         self._clock = clock
         self._pinned: str | None = INBOX
         self._names: list[str] = []
@@ -177,7 +185,10 @@ class Sentinel:
         news: list[Untagged] = []
         undo = connection.on_unsolicited(news.append)
         try:
+            along = self._wishes.ask(connection)
             listed, noop = await connection.commands(command, ("NOOP",))
+            for one in along:
+                news += await one.outcome(connection)
         finally:
             undo()
         if not news and not noop.untagged and noop.code is None:  # [HIGHESTMODSEQ] is news as well

@@ -7,8 +7,9 @@ translated to JMAP keywords. All methods raise only `adapters.errors`.
 
 from array import array
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from adapters.formats.mime import Part
 from adapters.ports.mail_search import Criterion
@@ -267,4 +268,16 @@ class MailPort(Protocol):
 
     async def close(self) -> None:
         """Log out and drop all connections."""
+        ...
+
+
+@runtime_checkable
+class ReadsAlong(Protocol):
+    """A port that can read a message in the round trip that `folders` takes."""
+
+    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
+        """While the context lasts `folders` is called, and then `fetch` of just this message by just this plan.
+
+        Raises Unavailable before `open`.
+        """
         ...

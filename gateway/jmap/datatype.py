@@ -54,9 +54,13 @@ class Fetched:
 
 
 class Gettable(DataType, Protocol):
-    """A type with Foo/get. get_arguments: arguments of its own besides the standard's."""
+    """A type with Foo/get. get_arguments: arguments of its own besides the standard's.
+
+    tells_state: what `get` gives always has its state, so that nobody need ask for that before.
+    """
 
     get_arguments: tuple[Argument, ...] = ()
+    tells_state: bool = False
 
     @abstractmethod
     async def get(

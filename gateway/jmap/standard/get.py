@@ -36,7 +36,7 @@ async def _get(data_type: Gettable, context: CallContext, account: Any, argument
         raise MethodError("requestTooLarge", f"more than {limit} ids")
     own = {argument.name: arguments[argument.name] for argument in data_type.get_arguments}
     # The state comes first: what changes while the records are read is then announced by /changes.
-    state = await data_type.state(context, account)
+    state = None if data_type.tells_state else await data_type.state(context, account)
     fetched = await data_type.get(context, account, ids, properties, own)
     if len(fetched.list) > limit:  # RFC 8620 §5.1: null is for no more than maxObjectsInGet records
         raise MethodError("requestTooLarge", f"there are more than {limit}")

@@ -7,12 +7,13 @@ here; of a large one the structure comes first and then only the pieces that are
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.formats.email import email_properties
 from adapters.formats.mime import parse_message
-from adapters.ports.mail import FetchPlan, MailPort, MessageData
+from adapters.ports.mail import FetchPlan, MailPort, MessageData, ReadsAlong
 from gateway.objects.mail import blob_ids
 from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure, sections_of
 from gateway.objects.mail.wanted import Wanted
@@ -54,6 +55,17 @@ async def _fetch(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) ->
         *(_fetch_group(mail.port, plan, places, wanted) for (_, _, plan), places in groups.items())
     )
     return {email_id: properties for group in done for email_id, properties in group.items()}
+
+
+def expecting(mail: MailAccount, email_id: str, wanted: Wanted) -> AbstractContextManager[None]:
+    """While the context lasts the account is refreshed, and then `contents` of just this Email wanted.
+
+    A small message is read along with the pass, which saves a round trip; what cannot be is read afterwards.
+    """
+    place = place_of(mail, email_id)
+    if place is not None and isinstance(mail.port, ReadsAlong) and (plan := wanted.plan(place.size)).whole:
+        return mail.port.expecting(place.path, place.uid_validity, place.uid, plan)
+    return nullcontext()
 
 
 def place_of(mail: MailAccount, email_id: str) -> Place | None:

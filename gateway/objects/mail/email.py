@@ -1,6 +1,7 @@
 """Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update,
 from gateway.objects.changes import changes_of
 from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
-from gateway.objects.mail.contents import contents
+from gateway.objects.mail.contents import contents, expecting
 from gateway.objects.mail.dates import utc_date
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.order import SORTABLE
@@ -115,6 +116,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     capability = MAIL
     methods = ("get", "changes", "set", "copy", "query", "queryChanges")
     properties = PROPERTIES
+    tells_state = True
     get_arguments = BODY_ARGUMENTS
     filter_conditions = email_query.FILTER_CONDITIONS
     extra_conditions = smime.CONDITIONS
@@ -134,6 +136,17 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
+        with _expecting(context, account, ids, properties, arguments):
+            return await self._get(context, account, ids, properties, arguments)
+
+    async def _get(
+        self,
+        context: Context,
+        account: Account,
+        ids: list[str] | None,
+        properties: tuple[str, ...],
+        arguments: Mapping[str, Any],
+    ) -> Fetched:
         wanted = [name for name in smime.NAMES if name in properties]
         # what is kept of signatures, and told of them, is for a whole index
         mail = await (mail_of(context, account) if wanted else first_page.holding(context, account, ids))
@@ -141,8 +154,8 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         if ids is None:
             ids = _all_ids(mail, context.limits.max_objects_in_get)
         changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
-        fixed_names = tuple(name for name in properties if name not in (*CHANGING, *smime.NAMES))
-        fixed = await _fixed_parts(context, account, mail, list(changing), fixed_names, body_options(arguments))
+        options = body_options(arguments)
+        fixed = await _fixed_parts(context, account, mail, list(changing), _fixed_names(properties), options)
         if wanted:
             signed = await smime.members(context, account, mail, list(fixed), wanted)
             fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
@@ -190,6 +203,31 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     async def touched_since(self, context: Context, account: Account, query: Query, since_query_state: str) -> set[str]:
         """For Email/queryChanges (RFC 8621 §4.5)."""
         return await email_query.touched_since(await mail_of(context, account), query, since_query_state)
+
+
+def _expecting(
+    context: Context,
+    account: Account,
+    ids: list[str] | None,
+    properties: tuple[str, ...],
+    arguments: Mapping[str, Any],
+) -> AbstractContextManager[None]:
+    """Have the message that a client opens come with the pass, where it is known and was not read before."""
+    mail, names = account.mail, _fixed_names(properties)
+    if mail is None or account.id in context.refreshed or ids is None or len(ids) != 1:
+        return nullcontext()
+    options = body_options(arguments)
+    if context.cache.get((_view(account.key, names, options), ids[0])) is not None:
+        return nullcontext()
+    return expecting(mail, ids[0], Wanted(_content(names), options))
+
+
+def _fixed_names(properties: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in properties if name not in (*CHANGING, *smime.NAMES))
+
+
+def _content(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in INDEXED)
 
 
 def _all_ids(mail: MailAccount, most: int) -> list[str]:
@@ -258,7 +296,7 @@ async def _make_fixed(
     mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], options: BodyOptions
 ) -> dict[str, dict[str, Any]]:
     indexed = await _indexed(mail, ids, [name for name in names if name in INDEXED])
-    content = tuple(name for name in names if name not in INDEXED)
+    content = _content(names)
     if not content:
         return indexed
     found = await contents(mail, list(indexed), Wanted(content, options))

@@ -46,6 +46,7 @@ class MailboxType(Settable, Changeable, QueryChangeable):
     capability = MAIL
     methods = ("get", "changes", "set", "query", "queryChanges")
     properties = PROPERTIES
+    tells_state = True
     set_arguments = (Argument("onDestroyRemoveEmails", boolean, False),)
     query_arguments = (Argument("sortAsTree", boolean, False), Argument("filterAsTree", boolean, False))
     filter_conditions: Mapping[str, Check] = {

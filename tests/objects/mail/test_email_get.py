@@ -28,6 +28,27 @@ async def test_metadata(jmap: JmapClient, imap: ImapClient) -> None:
     assert await jmap.download(str(email["blobId"])) == octets
 
 
+async def test_a_message_is_opened_as_of_the_request(jmap: JmapClient, imap: ImapClient) -> None:
+    """What never changes may come along with the look at the account; everything else is what that look found."""
+    imap.create("Elsewhere")
+    for number in range(3):
+        imap.append("INBOX", message(f"Message {number}", body=f"text {number}\r\n"))
+    sort = [{"property": "receivedAt"}, {"property": "subject"}]
+    flagged, moved, removed = (await jmap.call("Email/query", sort=sort))["ids"]
+    opened = {"properties": ["bodyValues", "keywords", "mailboxIds", "subject"], "fetchTextBodyValues": True}
+    first, second, third = imap.uids("INBOX")
+    imap.flag("INBOX", first, "+FLAGS", "\\Flagged")
+    (email,) = (await jmap.call("Email/get", ids=[flagged], **opened))["list"]
+    assert email["keywords"] == {"$flagged": True}
+    assert [part["value"] for part in email["bodyValues"].values()] == ["text 0\n"]
+    imap.move("INBOX", second, "Elsewhere")
+    (email,) = (await jmap.call("Email/get", ids=[moved], **opened))["list"]
+    assert email["mailboxIds"] == {(await jmap.mailbox_ids())["Elsewhere"]: True}
+    assert email["subject"] == "Message 1"
+    imap.delete("INBOX", third)
+    assert (await jmap.call("Email/get", ids=[removed], **opened))["notFound"] == [removed]
+
+
 async def test_header_properties_and_forms(jmap: JmapClient, imap: ImapClient) -> None:
     headers = {
         "Reply-To": "=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
