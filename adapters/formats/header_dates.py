@@ -44,7 +44,7 @@ def as_date(value: bytes) -> str | None:
 def _rfc3339(year: str, month: str, day: str, time: tuple[str, str, str], offset: str | None) -> str | None:
     number = _MONTHS.get(month.lower())
     hour, minute, second = time
-    if offset is None or number is None or int(hour) > 23 or int(minute) > 59 or int(second) > 60:
+    if offset is None or number is None or not int(year) or int(hour) > 23 or int(minute) > 59 or int(second) > 60:
         return None
     if not 0 < int(day) <= _DAYS_EVERY_MONTH_HAS:
         try:

@@ -2,7 +2,6 @@
 
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
 from itertools import compress
 from typing import Any
 
@@ -11,6 +10,7 @@ from gateway.jmap.arguments import Argument
 from gateway.jmap.collations import sort_key
 from gateway.jmap.filters import Comparator
 from gateway.objects.mail import selection
+from gateway.objects.mail.dates import instant
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.selection import Mask
 from gateway.sync.account import MailAccount
@@ -107,7 +107,7 @@ def _text_key(name: str, collate: Callable[[str], Any]) -> Callable[[Any], Any]:
 
 def _instant(date: str | None) -> float:
     # A missing or impossible date sorts before all others.
-    return datetime.fromisoformat(date).timestamp() if date else float("-inf")
+    return instant(date) if date else float("-inf")
 
 
 def _subject(subject: str | None) -> str:

@@ -12,12 +12,12 @@ import logging
 from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from adapters.errors import Broken
 from adapters.formats.smime.kinds import CONTENT_TYPES
 from adapters.ports.mail_search import AllOf, AnyOf, Criterion, HeaderField, NoneOf, Text, TextField
+from gateway.objects.mail.dates import instant
 from gateway.objects.mail.search_text import tokens
 from gateway.sync.account import MailAccount
 
@@ -238,11 +238,6 @@ def matching(account: MailAccount, node: Node) -> Mask:
             return _inverse(_union([matching(account, child) for child in children], size))
 
 
-def seconds(date: str) -> float:
-    """A UTCDate (RFC 8620 §1.4) as seconds since 1970."""
-    return datetime.fromisoformat(date).timestamp()
-
-
 def _in_mailbox(account: MailAccount, mailbox_id: str) -> Mask:
     return _of_rows(account.emails.in_mailbox(mailbox_id), len(account.emails))
 
@@ -253,11 +248,11 @@ def _in_mailbox_other_than(account: MailAccount, mailbox_ids: Sequence[str]) -> 
 
 
 def _before(account: MailAccount, date: str) -> Mask:
-    return bytes(map(seconds(date).__gt__, account.emails.received_at))
+    return bytes(map(instant(date).__gt__, account.emails.received_at))
 
 
 def _after(account: MailAccount, date: str) -> Mask:
-    return bytes(map(seconds(date).__le__, account.emails.received_at))
+    return bytes(map(instant(date).__le__, account.emails.received_at))
 
 
 def _min_size(account: MailAccount, size: int) -> Mask:

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 from adapters.errors import AdapterError, InvalidData, Unavailable
@@ -21,6 +20,7 @@ from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import after_writing, refusals
 from gateway.objects.mail import blob_ids
 from gateway.objects.mail.capability import MAX_MAILBOXES_PER_EMAIL
+from gateway.objects.mail.dates import instant
 from gateway.objects.mail.email_goals import MAX_KEYWORDS
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
@@ -56,8 +56,8 @@ Write = Callable[[], Awaitable[Letter]]
 
 
 def seconds(utc_date: str) -> int:
-    """A UTCDate as seconds since 1970; a leap second is the one before it."""
-    return int(datetime.fromisoformat(utc_date.replace(":60", ":59")).timestamp())
+    """A UTCDate as whole seconds since 1970."""
+    return int(instant(utc_date))
 
 
 async def store(mail: MailAccount, port: MailWritePort, letters: Mapping[str, Write]) -> Answers:

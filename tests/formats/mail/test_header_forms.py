@@ -181,6 +181,7 @@ class TestDate:
             (b" 10 Jul 2018 24:00:00 +0000", None),
             (b" 10 Jul 2018 11:03:11 +2460", None),
             (b" 10 Foo 2018 11:03:11 +0000", None),
+            (b" 10 Jul 0000 11:03:11 +0000", None),
             (b" yesterday", None),
             ("\u0661\u0660 Jul 2018 11:03:11 +0000".encode(), None),  # digits, but not ASCII
             (b"", None),

@@ -113,6 +113,19 @@ async def test_every_sort(jmap: JmapClient, imap: ImapClient) -> None:
         assert found[: len(expected)] == expected, sort
 
 
+async def test_leap_seconds(jmap: JmapClient, imap: ImapClient) -> None:
+    """RFC 8620 §1.4 allows a second 60, of which senders may make use, and the year 0 is nobody's."""
+    for subject, date in [
+        ("after", "Sun, 01 Jan 2017 00:00:01 +0000"),
+        ("leap", "Sat, 31 Dec 2016 23:59:60 +0000"),
+        ("never", "Sat, 01 Jan 0000 00:00:00 +0000"),
+    ]:
+        imap.append("INBOX", message(subject, date=date), [], '"01-Jan-2017 00:00:00 +0000"')
+    assert await subjects(jmap, sort=[{"property": "sentAt"}]) == ["never", "leap", "after"]
+    assert await subjects(jmap, filter={"before": "2016-12-31T23:59:60Z"}) == []
+    assert len(await subjects(jmap, filter={"after": "2016-12-31T23:59:60Z"})) == 3
+
+
 async def test_collapsing_threads(jmap: JmapClient, imap: ImapClient) -> None:
     await fill(imap)
     collapsed = await jmap.call("Email/query", collapseThreads=True, calculateTotal=True)
