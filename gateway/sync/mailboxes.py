@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from adapters.ports.mail import Folder, FolderStatus
 from gateway.sync import roles
-from gateway.sync.orders import Orders, role_key
+from gateway.sync.orders import Orders, said_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,8 @@ def build(boxes: Iterable[Box], prefix: str, orders: Orders = MappingProxyType({
     for box in sorted(boxes, key=lambda one: (bool(prefix) and one.folder.path.startswith(prefix), one.folder.path)):
         where = tuple(segments(box.folder, prefix))
         placed[(box.folder.path,) if where in placed else where] = box
-    said = {box.folder.path: role for box in placed.values() if (role := orders.get(role_key(box.id))) is not None}
+    served = {box.id: box.folder.role for box in placed.values()}
+    said = {box.folder.path: role for box in placed.values() if (role := said_role(orders, served, box.id)) is not None}
     by_path = roles.assign(((box.folder, where[-1], len(where)) for where, box in placed.items()), said)
     names: set[tuple[str | None, str]] = set()
     mailboxes = []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from adapters.ports.mail import Folder, FolderStatus
-from gateway.sync import folders
+from gateway.sync import folders, orders
 from gateway.sync.mailboxes import Box, Mailboxes, build, rights_of
 
 STATUS = FolderStatus(1, 10, 5, 0, 7)
@@ -178,3 +178,20 @@ def test_an_ambiguous_rename_is_told_by_the_last_name() -> None:
 )
 def test_when_a_folder_is_looked_into(status: FolderStatus, expected: bool) -> None:
     assert folders.moved(status, STATUS) is expected
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        ({"b": "junk"}, {"b": "junk"}, "junk"),  # the server has kept it nowhere
+        ({"b": "junk"}, {}, "junk"),
+        ({"b": "junk"}, {"c": "junk"}, None),
+        ({}, {"a": "sent"}, None),
+        ({"a": "sent"}, {}, "junk"),
+    ],
+)
+def test_a_role_that_was_given_here_yields_to_what_the_server_says_since(
+    then: dict[str, str], now: dict[str, str], expected: str | None
+) -> None:
+    kept = {orders.role_key("a"): "junk", orders.served_key("a"): orders.served(then, "a", "junk")}
+    assert orders.said_role(kept, now, "a") == expected

@@ -9,7 +9,7 @@ from adapters.ports.mail_write import MailWritePort
 from gateway.jmap.errors import SetError
 from gateway.jmap.standard.common import after_writing, refusals
 from gateway.sync.account import MailAccount
-from gateway.sync.orders import role_key
+from gateway.sync.orders import role_key, served, served_key
 
 ROLES: Final = frozenset(("archive", "drafts", "important", "junk", "sent", "trash"))
 """What a Mailbox can be made for: the special uses (RFC 6154 §2) that are not views of other Mailboxes."""
@@ -45,7 +45,11 @@ async def change(mail: MailAccount, port: MailWritePort, wanted: Roles) -> dict[
 
 async def keep(mail: MailAccount, wanted: Roles) -> None:
     """Have the gateway keep what the server does not. `mail` is fresh. Raises Unavailable."""
-    said = {role_key(one): role or "" for one, role in wanted.items() if _role(mail, one) != role}
+    server = {box.id: box.folder.role for box in mail.emails.boxes.values()}
+    said: dict[str, str] = {}
+    for one, role in wanted.items():
+        if _role(mail, one) != role:
+            said |= {role_key(one): role or "", served_key(one): served(server, one, role)}
     if said:
         await mail.set_orders(said)
 

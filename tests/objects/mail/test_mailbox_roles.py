@@ -116,3 +116,26 @@ async def test_roles_that_nobody_can_have(jmap: JmapClient) -> None:
         answer = await jmap.call("Mailbox/set", update={mailbox_id: {"role": role}})
         assert refusal(answer, mailbox_id) == REFUSED, (mailbox_id, role)
     assert await roles(jmap) == before
+
+
+@pytest.mark.parametrize("tier", ["dovecot", "cyrus"], indirect=True)
+async def test_another_client_comes_last(tier: Tier, jmap: JmapClient, imap: ImapClient) -> None:
+    """What the server says by now wins over what it did not keep; what it said already then does not."""
+    mine, archive = await create(jmap, "Mine"), await existing(jmap, "Archive")
+    await create(jmap, "Work")
+    before = await jmap.call("Mailbox/set", update={mine: {"role": "archive"}, archive: {"role": None}})
+    if tier.name == "cyrus":
+        imap.imap.xatom("SETMETADATA", "Mine", "(/private/specialuse NIL)")
+        imap.imap.xatom("SETMETADATA", "Work", '(/private/specialuse "\\\\Archive")')
+        name = "Work"
+    else:  # it has the roles by name, and another Archive at once
+        imap.rename("Archive", "Old")
+        name = "Archive"
+    found = await roles(jmap)
+    assert (found[name], found["Mine"]) == ("archive", None)
+    changes = await jmap.call("Mailbox/changes", sinceState=before["newState"])
+    assert mine in changes["updated"]
+    update = {mine: {"role": "archive"}, (await jmap.mailbox_ids())[name]: {"role": None}}
+    assert (await jmap.call("Mailbox/set", update=update))["updated"].keys() == update.keys()
+    found = await roles(jmap)
+    assert (found[name], found["Mine"]) == (None, "archive")
