@@ -37,6 +37,7 @@ from gateway.shares import SharedAccount
 from gateway.store.base import Store
 from gateway.submission_backends import SubmissionBackends
 from gateway.sync import ids
+from gateway.sync.calendars.mail_alerts import MailAlerts
 from gateway.sync.held import Hold
 from gateway.sync.outbox import Outbox, outbox
 from gateway.sync.scripts import Scripts
@@ -119,6 +120,8 @@ class MailBackends:
         scripts = await self._scripts(name, owner, proven)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, user, dav)
+        if opened is not None and box is not None and hold is not None and hold.is_own:
+            await self._plan_mail(name, opened, MailAlerts(owner.mail.id, box.ledger, hold))
         capabilities = self._capabilities(has_limits=owner.port.has_limits)
         if offered is not None:
             capabilities |= {SUBMISSION: submission_capability(offered, hold, time.time()), MDN: {}}
@@ -134,6 +137,17 @@ class MailBackends:
         primary = {urn: account.id for urn in capabilities if urn not in {CORE, OWNER}}
         login = Login(credentials.username, accounts, primary)
         return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
+
+    async def _plan_mail(self, name: str, opened: OpenedCalendars, schedule: MailAlerts) -> None:
+        """Have the mail of alerts sent, where the calendar server doesn't do it (-29 §6)."""
+        caldav = self._config.backends[name].caldav
+        wanted = "off" if caldav is None else caldav.email_alerts
+        if wanted == "off" or (wanted == "auto" and opened.calendars.facts.mails_alerts):
+            return
+        for calendars in (opened.calendars, *(others.calendars for others in opened.others)):
+            calendars.mail_alerts = schedule
+        with contextlib.suppress(AdapterError):  # the store is away: whoever logs in next renews it
+            await schedule.renew()
 
     def _account(
         self,

@@ -148,6 +148,7 @@ class CalDavConfig:
     connect_seconds: float = number(10.0, 0.1, 300)
     read_seconds: float = number(60.0, 0.1, 3600)
     answer_seconds: float = number(300.0, 1, 3600)
+    email_alerts: Literal["auto", "on", "off"] = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,7 @@ def _read_toml(path: Path | None) -> dict[str, object]:
 
 def _contradictions(config: Config) -> list[str]:
     """What is wrong although every value by itself is fine."""
-    problems = [*_backend_problems(config), *_auth_problems(config.auth)]
+    problems = [*_backend_problems(config), *_auth_problems(config.auth), *_alert_problems(config)]
     if config.smime.revocation_fetch and config.smime.revocation == "off":
         problems.append('smime.revocation_fetch: needs smime.revocation = "soft" or "hard"')
     if config.server.public_url is not None:
@@ -328,6 +329,21 @@ def _dav_problems(section: str, server: CalDavConfig) -> list[str]:
             f'{section}.url: "http:" sends passwords readable over the network; '
             "allowed to this machine only, unless allow_plaintext = true"
         )
+    return problems
+
+
+def _alert_problems(config: Config) -> list[str]:
+    problems = []
+    for name, backend in config.backends.items():
+        if backend.caldav is None or backend.caldav.email_alerts != "on":
+            continue
+        key = f"backends.{name}.caldav.email_alerts"
+        if config.auth.credentials_key is None:
+            problems.append(f"{key}: needs auth.credentials_key, as alerts are sent while no client is there")
+        if backend.submission is None:
+            problems.append(f"{key}: needs backends.{name}.submission")
+        if config.store.kind == "memory":
+            problems.append(f"{key}: needs a store that lasts")
     return problems
 
 

@@ -1,6 +1,6 @@
 """Sends what waited at the gateway when its time has come; of several gateways on one store whichever is first.
 
-Does what was to follow what was sent, too, where the gateway that sent it could not.
+Does what was to follow what was sent, too, where the gateway that sent it could not, and sends the mail of alerts.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from typing import Final
 
 from adapters.errors import AdapterError, AuthFailed, Unavailable
 from gateway.context import Account
+from gateway.objects.calendars.alert_mail import send_due
 from gateway.objects.submission import errands
 from gateway.objects.submission.delayed import GIVE_UP_SECONDS, give_up, release
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import next_look, settle
 from gateway.store.base import Store
+from gateway.sync.calendars.mail_alerts import MAIL_ALERTS, again, is_time
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Ledger
 from gateway.sync.outbox import LEDGER_TYPES
@@ -76,7 +78,8 @@ class Postman:
         """How messages of this login may wait."""
         if not self._lasting:
             return None
-        return Hold(LONGEST_HOLD, self._messages, lambda: self._unattended.note(credentials, _PLACE))
+        is_own = self._unattended.seals and credentials.login == credentials.username
+        return Hold(LONGEST_HOLD, self._messages, lambda: self._unattended.note(credentials, _PLACE), is_own)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -151,7 +154,10 @@ class Postman:
 
     async def _later(self, entry: Entry, seconds: float) -> Entry | None:
         """What nobody can log in for: again, or None where it is given up."""
-        if entry.follows is not None:
+        if entry.alerts is not None:  # what is given up is looked for again at the next login: `MailAlerts.renew`
+            entry = replace(entry, alerts=entry.alerts or time.time())
+            over = time.time() > (entry.alerts or 0.0) + GIVE_UP_SECONDS
+        elif entry.follows is not None:
             over = time.time() > entry.follows + GIVE_UP_SECONDS
         else:
             over = await give_up(Ledger(self._store, entry.account, LEDGER_TYPES), self._messages, entry)
@@ -160,13 +166,21 @@ class Postman:
     async def _send(self, entry: Entry) -> Entry | None:
         if entry.follows is not None and await next_look(Ledger(self._store, entry.account, LEDGER_TYPES)) is None:
             return None
-        credentials = self._unattended.credentials(entry.ticket, _PLACE)
+        ticket = entry.ticket
+        if entry.alerts is not None:
+            stored = (await Ledger(self._store, entry.account, LEDGER_TYPES).read(MAIL_ALERTS)).get(MAIL_ALERTS)
+            if stored is None or not is_time(stored, time.time()):
+                return again(entry, stored)
+            ticket = stored["ticket"]
+        credentials = self._unattended.credentials(ticket, _PLACE)
         if credentials is None:
             raise Unavailable("the credentials cannot be opened")
         async with self.logins.use(credentials) as login:
             account = login.accounts.get(entry.account)
             if account is None or account.outbox is None:
                 raise Unavailable("the account cannot send now")
+            if entry.alerts is not None:
+                return await send_due(login, account, entry)
             if entry.follows is not None:
                 return await _follow(account, entry)
             return await release(account.outbox, self._messages, entry)

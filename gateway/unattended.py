@@ -24,6 +24,11 @@ class Unattended:
         """Whether every note leads to credentials, also after a restart."""
         return self._vault is not None or self._auth.master_user is not None
 
+    @property
+    def seals(self) -> bool:
+        """Whether the notes hold the clients' own credentials."""
+        return self._vault is not None
+
     def note(self, credentials: Credentials, place: str) -> dict[str, Any]:
         """What may be kept; place: what it is kept for."""
         note = {"username": credentials.username, "login": credentials.login}

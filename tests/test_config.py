@@ -142,6 +142,10 @@ def test_every_key_is_an_environment_variable(key: str) -> None:
         ({"BACKENDS__OTHER__USER": "%n"}, "backends.other.imap"),
         ({"BACKENDS__OTHER__IMAP__PORT": "143"}, "backends.other.imap.host: is required"),
         ({"DOMAINS__EXAMPLE.ORG": "nowhere"}, "domains.example.org: there is no backend 'nowhere'"),
+        (
+            {"BACKENDS__DEFAULT__CALDAV__URL": "https://d", "BACKENDS__DEFAULT__CALDAV__EMAIL_ALERTS": "on"},
+            "backends.default.caldav.email_alerts: needs auth.credentials_key",
+        ),
         ({"CORS__ORIGINS": "mail.example.org"}, "cors.origins: 'mail.example.org' is not an origin"),
         ({"CORS__ORIGINS": "https://mail.example.org/"}, "cors.origins: "),
         ({"LOGS__LEVEL": "info"}, "logs: unknown section; did you mean log?"),

@@ -241,6 +241,7 @@ class CalDavHome:
             scales=self._scales,
             per_user=self.quirks.per_user,
             lends=self.quirks.lends,
+            mails_alerts=self.quirks.mails_alerts,
         )
 
     async def _listed(self, home: str) -> list[Calendar]:

@@ -37,6 +37,7 @@ class Quirks:
     schedules: what it says of calendar-auto-schedule is true (RFC 6638 §2).
     silence: header fields that keep a write from sending scheduling messages. RFC 6638 §8.1 has one, for an attendee's
     DELETE; keeps_quiet: here they hold for every write.
+    mails_alerts: it may send the mail of VALARMs with ACTION:EMAIL by itself, always or where its operator had it so.
     """
 
     server: str
@@ -60,6 +61,7 @@ class Quirks:
     schedules: bool = True
     silence: tuple[tuple[str, str], ...] = (("Schedule-Reply", "F"),)
     keeps_quiet: bool = False
+    mails_alerts: bool = True
 
 
 OTHER: Final = Quirks("other")
@@ -83,6 +85,7 @@ SERVERS: Final = (
         lends=False,
         cursor=("ctag",),  # both make it read every item: 0.1 s for the ctag, 0.2 s for the token of 2,000 events
         loses=frozenset({caldav("schedule-calendar-transp")}),  # it keeps text, not elements
+        mails_alerts=False,
     ),
     Quirks(
         "xandikos",
@@ -91,8 +94,9 @@ SERVERS: Final = (
         no_remove=True,
         lends=False,
         schedules=False,
+        mails_alerts=False,
     ),
-    Quirks("davical", marks=(("x-davical-version", r""),)),
+    Quirks("davical", marks=(("x-davical-version", r""),), mails_alerts=False),
     Quirks(
         "nextcloud",
         marks=(("dav", r"\b(nextcloud-|nc-|oc-)"), ("path", r"^(/.*)?/remote\.php/dav/")),
@@ -106,6 +110,7 @@ SERVERS: Final = (
         moves=False,
         acls=False,
         keeps_quiet=True,
+        mails_alerts=False,
     ),
     Quirks(
         "sogo",

@@ -1,12 +1,10 @@
 """iMIP (RFC 6047): a scheduling message as an Email to be composed, with a text for people. Pure."""
 
-from datetime import timedelta
-from html import escape
 from typing import Any, Final
 from urllib.parse import unquote
 
+from adapters.formats import event_text
 from adapters.formats.itip import Message
-from adapters.formats.jscalendar.values import parse_duration, to_datetime
 from adapters.formats.jscalendar.vtimezone import with_time_zones
 from adapters.formats.jscalendar.write import write_text
 
@@ -50,8 +48,8 @@ def email(message: Message) -> dict[str, Any]:
         "subject": subject(message),
         "bodyStructure": structure,
         "bodyValues": {
-            "text": {"value": "\r\n".join(f"{label}{value}" for label, value in shown) + "\r\n"},
-            "html": {"value": _html(shown)},
+            "text": {"value": event_text.text(shown)},
+            "html": {"value": event_text.html(shown)},
             "calendar": {"value": calendar_text(message)},
         },
     }
@@ -59,7 +57,7 @@ def email(message: Message) -> dict[str, Any]:
 
 def subject(message: Message) -> str:
     """What the message is about, in English."""
-    title = message.event.get("title") or "(no title)"
+    title = event_text.title(message.event)
     if message.method == "reply":
         return f"{_answer(message)}: {title}"
     if message.method == "cancel":
@@ -72,42 +70,17 @@ def _answer(message: Message) -> str:
     return _ANSWERS.get(person.get("participationStatus", ""), "Answered")
 
 
-def _lines(message: Message) -> list[tuple[str, str]]:
-    """Label and value of each line of the text."""
+def _lines(message: Message) -> event_text.Lines:
     event = message.event
-    found = [("", subject(message)), ("When: ", _when(event))]
-    places = [place["name"] for place in (event.get("locations") or {}).values() if place.get("name")]
-    links = [place["uri"] for place in (event.get("virtualLocations") or {}).values() if place.get("uri")]
-    found += [("Where: ", place) for place in [*places, *links]]
+    found = [("", subject(message)), ("When: ", event_text.when(event)), *event_text.places(event)]
     if message.method == "reply":
         (person,) = event["participants"].values()
         found.append(("From: ", person.get("name") or person["calendarAddress"]))
         if comment := person.get("participationComment"):
             found.append(("", comment))
-    elif event.get("description") and event.get("descriptionContentType", "text/plain") == "text/plain":
-        found += [("", ""), ("", event["description"])]
+    else:
+        found += event_text.description(event)
     return found
-
-
-def _when(event: dict[str, Any]) -> str:
-    start = to_datetime(event["start"])
-    zone = event.get("timeZone")
-    repeats = ", repeatedly" if "recurrenceRule" in event else ""
-    if event.get("showWithoutTime"):
-        return f"{start:%A, %d %B %Y}{repeats}"
-    length = parse_duration(event.get("duration") or "PT0S")
-    end = start + timedelta(days=length.days, seconds=length.seconds)
-    until = f" to {end:%H:%M}" if end.date() == start.date() and end != start else ""
-    return f"{start:%A, %d %B %Y, %H:%M}{until}{f' ({zone})' if zone else ''}{repeats}"
-
-
-def _html(shown: list[tuple[str, str]]) -> str:
-    rows = "".join(
-        f"<p>{f'<b>{escape(label)}</b>' if label else ''}{escape(value).replace(chr(10), '<br>')}</p>\r\n"
-        for label, value in shown
-        if value
-    )
-    return f'<!DOCTYPE html>\r\n<html><head><meta charset="utf-8"></head><body>\r\n{rows}</body></html>\r\n'
 
 
 def _names(event: dict[str, Any]) -> dict[str, str]:

@@ -59,6 +59,7 @@ class CalendarFacts:
     sharing: those who may can share calendars (`SharingPort`).
     scales: calendar systems that a recurrence rule may name (RFC 7529 §10.1), in upper case; empty where any may be
     tried, None where none may be named.
+    mails_alerts: the server may send the mail of alerts with the action "email" by itself.
     """
 
     server: str
@@ -74,6 +75,7 @@ class CalendarFacts:
     scales: tuple[str, ...] | None = None
     per_user: tuple[str, ...] = ()
     lends: bool = True
+    mails_alerts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

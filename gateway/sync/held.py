@@ -2,7 +2,7 @@
 
 What an account holds stands in its ledger; here is only how a process that knows no account finds what is due.
 An entry is written before the ledger and removed after it, so it may be there for nothing, and never is missing.
-The index also lists the accounts that may have something to follow what they sent.
+The index also lists the accounts that may have something to follow what they sent, or alerts to be sent by mail.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ class Entry:
     """A message that waits. due: seconds since 1970. ticket: what is needed to log in for it (see `Hold`).
 
     checked: its account knew nothing of it already once. follows: it is no message, but what was to follow some, looked
-    for since that time (of the first entry; seconds since 1970).
+    for since that time (of the first entry; seconds since 1970). alerts: nor is it one, but the account has alerts to
+    be sent by mail; since that time nobody could look for them (0: it is not so).
     """
 
     account: str
@@ -35,6 +36,7 @@ class Entry:
     ticket: Mapping[str, Any]
     checked: bool = False
     follows: float | None = None
+    alerts: float | None = None
 
     @property
     def key(self) -> Key:
@@ -113,9 +115,11 @@ def _blob(kept: Mapping[str, Any]) -> Blob:
 class Hold:
     """How the messages of one login may wait at the gateway. most: seconds.
 
-    ticket: what a process needs that finds a message later, see `gateway.unattended`.
+    ticket: what a process needs that finds a message later, see `gateway.unattended`. is_own: it is the user's own
+    login, not a master user's, whom calendar servers do not know.
     """
 
     most: int
     messages: HeldMessages
     ticket: Callable[[], Mapping[str, Any]]
+    is_own: bool = False

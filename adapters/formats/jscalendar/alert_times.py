@@ -55,8 +55,11 @@ def triggers(
     defaults: Defaults = NO_DEFAULTS,
     floating_zone: str = UTC_NAME,
     limit: int = 100,
+    action: str | None = None,
 ) -> list[Trigger]:
     """What triggers within [after, before) (naive UTC), in order; of a rule that makes more than `limit` the first.
+
+    action: only of alerts with it (jscalendarbis §4.5.1), None for all.
 
     Nothing of drafts (-29 §5), nothing of what is cancelled, nothing that was acknowledged. Raises `ExpansionLimit` for
     a rule that takes too much work, `UnsupportedRule` for one in another calendar system, `ValueError` for an event
@@ -64,19 +67,22 @@ def triggers(
     """
     if js.get("isDraft") is True or "start" not in js:
         return []
-    event = _Event(js, defaults, floating_zone)
+    event = _Event(js, defaults, floating_zone, action)
     found = [trigger for trigger in event.triggers(after, before, limit) if after <= trigger.at < before]
     return sorted(found, key=lambda trigger: (trigger.at, trigger.recurrence_id or "", trigger.alert_id))[:limit]
 
 
-def bounds(js: JsonObject, first: float, last: float, defaults: Defaults = NO_DEFAULTS) -> tuple[float, float]:
+def bounds(
+    js: JsonObject, first: float, last: float, defaults: Defaults = NO_DEFAULTS, action: str | None = None
+) -> tuple[float, float]:
     """Seconds since 1970 (UTC) between which all its alerts trigger; the first is greater where none does.
 
-    first, last: the same of all occurrences. Raises `ValueError` for an event that is not valid.
+    first, last: the same of all occurrences. action: see `triggers`. Raises `ValueError` for an event that is not
+    valid.
     """
     if any(not _named(patch).isdisjoint(_OF_ALERTS) for patch in (js.get("recurrenceOverrides") or {}).values()):
         return -math.inf, math.inf
-    alerts = _counting(js, defaults)
+    alerts = _counting(js, defaults, action)
     moments = [(when - _EPOCH).total_seconds() for _, when in _absolute(alerts)]
     offsets = [_length(span).total_seconds() for alert in alerts.values() if (span := _offset(alert)) is not None]
     if offsets:
@@ -88,12 +94,13 @@ def bounds(js: JsonObject, first: float, last: float, defaults: Defaults = NO_DE
 class _Event:
     """An event and the alerts that count for it."""
 
-    def __init__(self, js: JsonObject, defaults: Defaults, floating_zone: str) -> None:
+    def __init__(self, js: JsonObject, defaults: Defaults, floating_zone: str, action: str | None) -> None:
         self._js = js
         self._defaults = defaults
         self._floating = floating_zone
+        self._action = action
         self._overrides: JsonObject = js.get("recurrenceOverrides") or {}
-        self._alerts = _counting(js, defaults)
+        self._alerts = _counting(js, defaults, action)
 
     def triggers(self, after: datetime, before: datetime, limit: int) -> Iterator[Trigger]:
         """What may trigger within [after, before), in no order."""
@@ -139,7 +146,7 @@ class _Event:
             changes = {pointer: value for pointer, value in patch.items() if tokens(pointer)[0] in _OF_ALERTS}
             if changes and patch.get("excluded") is not True:
                 decisive = {name: self._js[name] for name in _OF_ALERTS & self._js.keys()}
-                alerts = _counting(apply_patch(decisive, changes), self._defaults)
+                alerts = _counting(apply_patch(decisive, changes), self._defaults, self._action)
                 yield from self._of_instance(key, patch, alerts)
                 yield from (Trigger(when, key, name) for name, when in _absolute(alerts) if base.get(name) != when)
 
@@ -196,7 +203,7 @@ class _Event:
         return None
 
 
-def _counting(js: JsonObject, defaults: Defaults) -> Alerts:
+def _counting(js: JsonObject, defaults: Defaults, action: str | None) -> Alerts:
     """The alerts that count for an event or instance: its own, or the defaults (-29 §6.1)."""
     own: Alerts = js.get("alerts") or {}
     if js.get("status") == "cancelled":
@@ -206,7 +213,8 @@ def _counting(js: JsonObject, defaults: Defaults) -> Alerts:
         added = own.keys() - chosen.keys()
         snoozing = {name: own[name] for name in own if name in added and _is_related(own[name], chosen)}
         own = {name: _dismissed(alert, own.get(name)) for name, alert in chosen.items()} | snoozing
-    return dict(islice(own.items(), MOST_ALERTS))
+    first = islice(own.items(), MOST_ALERTS)
+    return {name: alert for name, alert in first if action is None or alert.get("action", "display") == action}
 
 
 def _is_related(alert: JsonObject, others: Alerts) -> bool:

@@ -6,22 +6,19 @@ place that would tell. Between the write of the event and that of its messages a
 """
 
 import logging
-import secrets
-import uuid
-from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from adapters.errors import AdapterError
 from adapters.formats import imip, itip
-from adapters.formats.compose import Generated, InvalidEmail, compose, read_email
+from adapters.formats.compose import InvalidEmail
 from adapters.formats.itip import Event, Message
 from adapters.ports.mail_write import Octets
 from adapters.ports.submission import SmtpAddress, SmtpEnvelope
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.submission.errands import post
+from gateway.objects.submission.composing import composed
+from gateway.objects.submission.errands import Post, post
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import now_text
 from gateway.sync.outbox import INTENT, Outbox
@@ -40,7 +37,7 @@ class Scheduling:
     own: Addresses
     box: Outbox | None
     wanted: bool
-    due: list[tuple[SmtpEnvelope, Octets]] = field(default_factory=list)
+    due: list[Post] = field(default_factory=list)
     _ready: bool = False
 
     @property
@@ -73,29 +70,19 @@ class Scheduling:
             except AdapterError as error:
                 _log.warning("scheduling messages cannot be stored and are not sent: %s", type(error).__name__)
 
-    def _letter(self, message: Message) -> tuple[SmtpEnvelope, Octets]:
+    def _letter(self, message: Message) -> Post:
         sender = imip.mail_address(message.sender)
         recipients = [imip.mail_address(address) for address in message.recipients]
         found = [address for address in recipients if address is not None]
         if self.box is None or sender is None or len(found) < len(recipients) or not self.box.senders.allow(sender):
             raise SetError("noSupportedScheduleMethods", "The messages can't be sent by mail.")
         envelope = SmtpEnvelope(SmtpAddress(sender, {}), [SmtpAddress(address, {}) for address in found])
-        return envelope, _octets(imip.email(message), sender)
+        return Post(envelope, _octets(imip.email(message), sender))
 
 
 def _octets(email: dict[str, Any], sender: str) -> Octets:
     """The message. Raises SetError where an address or a text can't stand in one."""
     try:
-        draft = read_email(email)
+        return composed(email, sender)
     except InvalidEmail as error:
         raise SetError("noSupportedScheduleMethods", f"The message can't be written: {error}"[:300]) from error
-    date = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    generated = Generated(f"{uuid.uuid4()}@{sender.rpartition('@')[2]}", date, secrets.token_hex(12))
-    composition = compose(draft, {}, generated)
-    pieces = [piece for piece in composition.pieces if isinstance(piece, bytes)]
-    return Octets(composition.size, lambda: _stream(pieces))
-
-
-async def _stream(pieces: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for piece in pieces:
-        yield piece

@@ -1,8 +1,10 @@
-"""Messages that are no EmailSubmissions, handed over once as those are: disposition notifications, scheduling messages.
+"""Messages that are no EmailSubmissions, handed over once as those are: disposition notifications, scheduling messages,
+alerts.
 
-Scheduling messages are stored as they are before the server hears of them: nobody can ask for them again, as the event
-is written by then. So whoever comes after a keeper that died sends them, and what a server cannot take now is tried
-again. One that was refused for good, or whose outcome is unknown, is only logged: there is no record that would tell.
+The latter two are stored as they are before the server hears of them: nobody can ask for them again, as the event is
+written by then, or the alert has had its time. So whoever comes after a keeper that died sends them, and what a server
+cannot take now is tried again. One that was refused for good, or whose outcome is unknown, is only logged: there is no
+record that would tell.
 """
 
 import asyncio
@@ -10,7 +12,8 @@ import base64
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from adapters.errors import AdapterError
@@ -69,15 +72,44 @@ async def _begin(box: Outbox, intent: Record) -> bool:
     return found[0]
 
 
-async def post(box: Outbox, letters: Sequence[tuple[SmtpEnvelope, Octets]]) -> None:
-    """Send messages that nobody will ask for again. Raises AdapterError where they cannot be stored."""
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A message that nobody will ask for again. until: when it is given up, seconds since 1970; None: as all are."""
+
+    envelope: SmtpEnvelope
+    octets: Octets
+    until: float | None = None
+
+
+async def post(
+    box: Outbox,
+    letters: Sequence[Post],
+    along: Callable[[Records], Edit | None] = lambda _: Edit(),
+    types: Sequence[str] = (),
+) -> None:
+    """Send messages that nobody will ask for again. Raises AdapterError where they cannot be stored.
+
+    along: what is written together with them, of the records of some types; None where they are not to be sent.
+    """
 
     async def run() -> Record:
-        posted = [new_intent(secrets.token_hex(16), None, message=await _message(*letter)) for letter in letters]
-        await expect(box)
-        edit = Edit(put={INTENT: {one["id"]: one for one in posted}})
-        await box.ledger.commit(lambda _: edit, [])
-        await asyncio.gather(*(_deliver(box, one) for one in posted))
+        posted = [new_intent(secrets.token_hex(16), None, message=await _message(letter)) for letter in letters]
+        if posted:
+            await expect(box)
+        is_ours = [False]
+
+        def edit(before: Records) -> Edit:
+            made = along(before)
+            is_ours[:] = [made is not None]
+            if made is None:
+                return Edit()
+            for one in posted:
+                made.write(INTENT, one)
+            return made
+
+        await box.ledger.commit(edit, types)
+        if is_ours[0]:
+            await asyncio.gather(*(_deliver(box, one) for one in posted))
         return {}
 
     await in_flight(box, secrets.token_hex(16), run)
@@ -117,14 +149,23 @@ def _is_left(intent: Record) -> bool:
     return "message" in intent and not intent["data"] and is_abandoned(intent)
 
 
-async def _message(envelope: SmtpEnvelope, octets: Octets) -> Record:
-    whole = b"".join([piece async for piece in octets.read()])
-    kept = {"envelope": to_json(envelope), "octets": base64.b64encode(whole).decode()}
-    return {**kept, "first": time.time(), "tries": 0}
+async def _message(letter: Post) -> Record:
+    whole = b"".join([piece async for piece in letter.octets.read()])
+    kept = {"envelope": to_json(letter.envelope), "octets": base64.b64encode(whole).decode()}
+    return {**kept, "first": time.time(), "until": letter.until, "tries": 0}
+
+
+def _is_too_late(message: Record) -> bool:
+    until: float | None = message.get("until")
+    return time.time() > (message["first"] + GIVE_UP_SECONDS if until is None else until)
 
 
 async def _deliver(box: Outbox, intent: Record) -> None:
     message = intent["message"]
+    if _is_too_late(message):
+        log.warning("a message that could not be sent in time is given up")
+        await conclude(box, intent, None)
+        return
     envelope, whole = from_json(message["envelope"]), base64.b64decode(message["octets"])
 
     async def read() -> AsyncIterator[bytes]:
@@ -136,11 +177,11 @@ async def _deliver(box: Outbox, intent: Record) -> None:
         codes = [] if outcome is None else [one.code for one in outcome.recipients if one.code >= 400]
     except AdapterError as error:
         refused, codes = of_error(error), []
-    if refused is not None and refused.type in TEMPORARY and time.time() < message["first"] + GIVE_UP_SECONDS:
+    if refused is not None and refused.type in TEMPORARY and not _is_too_late(message):
         await _again(box, intent)
         return
     if refused is not None or codes:
-        log.warning("a scheduling message was refused: %s", codes[:5] if refused is None else refused.type)
+        log.warning("a message was refused: %s", codes[:5] if refused is None else refused.type)
     await conclude(box, intent, None)
 
 
@@ -154,8 +195,8 @@ async def _again(box: Outbox, intent: Record) -> None:
     def edit(before: Records) -> Edit:
         return Edit(put={INTENT: {again["id"]: again}}) if is_kept(before, intent) else Edit()
 
-    log.warning("a scheduling message was not sent and is tried again")
+    log.warning("a message was not sent and is tried again")
     try:
         await box.ledger.commit(edit, [INTENT])
     except AdapterError as error:
-        log.warning("a scheduling message is tried again sooner: %s", error)
+        log.warning("a message is tried again sooner: %s", error)

@@ -13,6 +13,7 @@ from adapters.ports.watch import Watched
 from gateway.store.base import Store
 from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.index import (
+    CALENDAR,
     EVENT,
     IDENTITY,
     NOTIFICATION,
@@ -24,6 +25,7 @@ from gateway.sync.calendars.index import (
     is_subscribed,
 )
 from gateway.sync.calendars.keeper import Keeper
+from gateway.sync.calendars.mail_alerts import MailAlerts
 from gateway.sync.calendars.notices import keep_notices
 from gateway.sync.calendars.personal import Personal
 from gateway.sync.calendars.refresh import look, look_at
@@ -49,6 +51,7 @@ class CalendarAccount:
     is_expected: whether the user is subscribed to any of them, as far as is known before the first look.
     `index` and `journal` are replaced, never changed, by a commit: a reader that takes one keeps a consistent view.
     ledger: what the gateway itself is the keeper of: identities, notifications.
+    mail_alerts: who sends the mail of alerts, None where nobody does.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class CalendarAccount:
         self.whose = whose or everybodys(account_id)
         self.ids = Ids(namespace, self.whose.principals)
         self.is_expected = True
+        self.mail_alerts: MailAlerts | None = None
         self.index = Index()
         self.journal = Journal(journal_keep, TYPES)
         self.ledger = Ledger(store, account_id, (IDENTITY, NOTIFICATION, SHARE), "-calendar")
@@ -241,6 +245,7 @@ class CalendarAccount:
         if stored is not None:
             self.index, self.journal = stored
             self._fresh = False
+            await self._plan_mail(None)
         elif not self._fresh:
             # what another writer wrote cannot be read: what is in memory counts, under a new epoch
             self.journal = self.journal.fork()
@@ -276,7 +281,18 @@ class CalendarAccount:
         unseen = self._fresh and self._glanced is None
         self._fresh = False
         await self._show(index, journal, TYPES if unseen else record.types)
+        await self._plan_mail(None if unseen else changes)
         return changes
+
+    async def _plan_mail(self, changes: Mapping[str, Changes] | None) -> None:
+        """Have alerts sent that are new; None: that are to be sent at all. Default alerts are for all events."""
+        if self.mail_alerts is None:
+            return
+        events = None if changes is None else changes.get(EVENT, Changes())
+        if changes is not None and len(changes.get(CALENDAR, Changes())):
+            await self.mail_alerts.follow(self.index, self.index.events)
+        elif events is None or events.created or events.updated:
+            await self.mail_alerts.follow(self.index, None if events is None else [*events.created, *events.updated])
 
     async def _without_gone(self, index: Index, changes: Mapping[str, Changes]) -> Index:
         """Forget what the user had of events that are gone."""

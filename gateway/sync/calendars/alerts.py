@@ -29,7 +29,10 @@ _AHEAD: Final = 86400.0
 """Seconds for which an event is looked through at once; what triggers after the stretch is looked for again then."""
 _AT_ONCE: Final = 5
 """Events that are looked through before the event loop gets its turn."""
-_NAMES: Final = (b'"alerts"', b'"useDefaultAlerts"')
+_PASSED_OVER: Final = 1 / 40
+"""What it costs to see that one has no alerts, in such looks."""
+_ALERTS: Final = b'"alerts'
+_DEFAULTS: Final = b'"useDefaultAlerts"'
 _NOT_VALID: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 """What an event raises that somebody else made: its alerts are of no shape, or lie beyond all dates."""
 
@@ -51,6 +54,11 @@ class _Ruling(NamedTuple):
     defaults: Defaults
     zone: str
 
+    def has_default(self, action: str | None) -> bool:
+        """Whether any default alert has the action, None for whatever it has."""
+        alerts = (*self.defaults.with_time.values(), *self.defaults.without_time.values())
+        return any(action is None or alert.get("action", "display") == action for alert in alerts)
+
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
@@ -63,12 +71,16 @@ class _Planned:
 
 
 class Plan:
-    """The alerts of an account that are to come. alerts: in order, up to `until` (seconds since 1970)."""
+    """The alerts of an account that are to come. alerts: in order, up to `until` (seconds since 1970).
 
-    def __init__(self, account_id: str) -> None:
+    action: only those with this one, None for all.
+    """
+
+    def __init__(self, account_id: str, action: str | None = None) -> None:
         self.alerts: list[Alert] = []
         self.until = -math.inf
         self._account_id = account_id
+        self._action = action
         self._events: dict[str, _Planned] = {}
         self._index: Index | None = None
 
@@ -80,7 +92,7 @@ class Plan:
         """
         if index is self._index and until <= self.until:
             return
-        known, events, looks, room = self._events, dict[str, _Planned](), 0, ROOM
+        known, events, looks, room = self._events, dict[str, _Planned](), 0.0, ROOM
         rulings: dict[tuple[str, ...], _Ruling | None] = {}
         for event in index.events.values():
             calendar_ids = tuple(place.calendar_id for place in event.places)
@@ -90,10 +102,13 @@ class Plan:
             if planned is None or (planned.version, planned.ruling) != (event.version, rulings[calendar_ids]):
                 planned = _Planned(event.version, rulings[calendar_ids], learnt, ())
             if planned.until < until:
-                looks += 1
-                if looks % _AT_ONCE == 0:
+                has_some = self._may_trigger(event, planned.ruling)
+                looks += 1 if has_some else _PASSED_OVER
+                if looks >= _AT_ONCE:
+                    looks = 0.0
                     await give_way()
-                planned = self._extended(planned, event, missed, until, min(MOST, room))
+                none = replace(planned, until=math.inf)
+                planned = self._extended(planned, event, missed, until, min(MOST, room)) if has_some else none
             room -= len(planned.alerts)
             events[event.id] = planned
         self._index, self._events, self.until = index, events, until
@@ -105,21 +120,41 @@ class Plan:
         del self.alerts[: len(due)]
         return due
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing triggers after what is planned, however long one waits."""
+        return not self.alerts and all(planned.until == math.inf for planned in self._events.values())
+
+    def _may_trigger(self, event: Event, ruling: _Ruling | None) -> bool:
+        """Whether an event has alerts at all, as its text tells at a glance."""
+        if ruling is None:
+            return False
+        text = event.entry.json
+        has_default = _DEFAULTS in text and ruling.has_default(self._action)
+        own = _ALERTS if self._action is None else f'action":"{self._action}"'.encode()
+        return has_default or own in text
+
     def _extended(self, planned: _Planned, event: Event, missed: float, until: float, limit: int) -> _Planned:
         """The same event, planned up to a time at least."""
         entry, ruling = event.entry, planned.ruling
-        if ruling is None or not any(name in entry.json for name in _NAMES):
+        if ruling is None:
             return replace(planned, until=math.inf)
         begin = max(missed, planned.until)
         kept = tuple(alert for alert in planned.alerts if alert.at >= missed)
         try:
             js = entry.event()
-            low, high = bounds(js, entry.first, entry.last, ruling.defaults)
+            low, high = bounds(js, entry.first, entry.last, ruling.defaults, self._action)
             if low >= until or high < begin:
                 return replace(planned, until=math.inf if high < begin else low, alerts=kept)
             end = max(until, begin + _AHEAD)
             found = triggers(
-                js, _utc(begin), _utc(end), defaults=ruling.defaults, floating_zone=ruling.zone, limit=limit
+                js,
+                _utc(begin),
+                _utc(end),
+                defaults=ruling.defaults,
+                floating_zone=ruling.zone,
+                limit=limit,
+                action=self._action,
             )
         except _NOT_VALID as error:
             _log.info("the alerts of an event cannot be told: %s", type(error).__name__)

@@ -260,6 +260,19 @@ def test_relative_and_absolute_triggers() -> None:
     ]
 
 
+def test_only_those_with_an_action() -> None:
+    """Alerts without one are displayed; the first 50 of an event are counted with all that it has."""
+    mailed = {"c": {**offset("-PT1H"), "action": "email"}, "d": {**absolute("2026-05-31T08:00:00Z"), "action": "email"}}
+    shown = {"a": offset("-PT15M"), "b": {**offset("PT0S"), "action": "display"}}
+    js = event(alerts=shown | mailed)
+    assert [one[2] for one in told(js, action="email")] == ["d", "c"]
+    assert [one[2] for one in told(js, action="display")] == ["a", "b"]
+    series = daily(recurrenceOverrides={"2026-06-02T12:00:00": {"alerts/a/action": "email"}})
+    assert told(series, action="email") == [("06-02T09:45", "2026-06-02T12:00:00", "a")]
+    many = {f"{number:02}": offset("PT0S") for number in range(MOST_ALERTS)}
+    assert told(event(alerts=many | mailed), action="email") == []
+
+
 def test_the_instance_is_named() -> None:
     """Of a series each, moved and cancelled ones as their overrides say; of an instance that stands alone its own."""
     js = daily(

@@ -13,12 +13,12 @@ from adapters.errors import AuthFailed, Unavailable
 from adapters.ports.mail_write import Octets
 from adapters.ports.submission import BeforeData, Outcome, SmtpAddress, SmtpEnvelope, SmtpReply, Uncertain
 from gateway.objects.submission import errands, intents
-from gateway.objects.submission.errands import catch_up, post, start_over
+from gateway.objects.submission.errands import Post, catch_up, post, start_over
 from gateway.objects.submission.intents import next_look, settle
 from gateway.sync.outbox import INTENT
 from tests.objects.submission.test_faults import Port, box_over, nothing
 
-LETTER = SmtpEnvelope(SmtpAddress("a@b", {}), [SmtpAddress("c@d", {})]), Octets(0, nothing)
+LETTER = Post(SmtpEnvelope(SmtpAddress("a@b", {}), [SmtpAddress("c@d", {})]), Octets(0, nothing))
 
 
 class Failing(Port):
