@@ -59,9 +59,6 @@ async def services(config: Config) -> AsyncIterator[Services]:
         probe = StoreProbe(store, meters)
         if not await probe.answers():
             log.warning("the store does not answer; mail is served from memory, uploads are refused until it does")
-        judge = signature_judge(config)
-        if judge is not None:
-            stack.push_async_callback(judge.close)
         registry = Registry.build(DATA_TYPES, METHODS)
         capabilities = _capabilities(registry, limits, config)
         uploads, cache = Uploads(store, config.limits.upload_seconds), ByteCache(config.limits.cache_bytes)
@@ -70,24 +67,10 @@ async def services(config: Config) -> AsyncIterator[Services]:
         def make_context(login: Login) -> Context:
             return Context(login, frozenset(capabilities), limits, uploads, blobs, cache, request_id="")
 
-        postman = Postman(store, Unattended(config.auth), config.backend_of, lasting=config.store.kind != "memory")
-        backends = MailBackends(config, store, meters, judge, postman.hold)
         push = Pushing(config, store, capabilities, make_context)
-        logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
-        push.logins = postman.logins = logins
-        stack.push_async_callback(logins.close)
-        _background(stack, logins.sweep_forever())
-        meters.logins.set_function(lambda: len(logins))
-        authenticator = Authenticator(config, logins, store)
-        if store.shared:
-            _background(stack, authenticator.share_failures())
-        stack.push_async_callback(push.pushers.close)
-        await push.pushers.start()
-        if postman.is_there:
-            _background(stack, postman.run())
         yield Services(
             config=config,
-            authenticator=authenticator,
+            authenticator=await _authenticator(stack, config, store, meters, push),
             registry=registry,
             capabilities=capabilities,
             limits=limits,
@@ -101,6 +84,30 @@ async def services(config: Config) -> AsyncIterator[Services]:
             upload_slots=Slots("maxConcurrentUpload", limits.max_concurrent_upload),
             stream_slots=Slots("maxEventStreams", config.limits.max_event_streams),
         )
+
+
+async def _authenticator(
+    stack: contextlib.AsyncExitStack, config: Config, store: Store, meters: Meters, push: Pushing
+) -> Authenticator:
+    """Who opens logins, for clients and for the work without them, which begins here; all end with the stack."""
+    judge = signature_judge(config)
+    if judge is not None:
+        stack.push_async_callback(judge.close)
+    postman = Postman(store, Unattended(config.auth), config.backend_of, lasting=config.store.kind != "memory")
+    backends = MailBackends(config, store, meters, judge, postman.hold)
+    logins = Logins(lambda credentials: push.open(backends.open, credentials), config.auth)
+    push.logins = postman.logins = logins
+    stack.push_async_callback(logins.close)
+    _background(stack, logins.sweep_forever())
+    meters.logins.set_function(lambda: len(logins))
+    authenticator = Authenticator(config, logins, store)
+    if store.shared:
+        _background(stack, authenticator.share_failures())
+    stack.push_async_callback(push.pushers.close)
+    await push.pushers.start()
+    if postman.is_there:
+        _background(stack, postman.run())
+    return authenticator
 
 
 def open_store(config: StoreConfig) -> Store:

@@ -5,7 +5,6 @@ written versions is what the client changed; exactly that is then done to the st
 what no converter understands, stays as it stands.
 """
 
-import copy
 from collections import Counter
 from collections.abc import Callable
 
@@ -30,15 +29,6 @@ def patch_entry(stored: str | bytes, patch: JsonObject, *, recurrence_id: str | 
     patch, `ContentLineError` for the stored text, `ValueError` for a result that is not valid JSCalendar.
     """
     return change_entry(stored, lambda entry: apply_patch(entry, patch), recurrence_id=recurrence_id)
-
-
-def replace_entry(stored: str | bytes, new: JsonObject, *, recurrence_id: str | None = None) -> str:
-    """Put a complete new object in the place of the stored one.
-
-    An `iCalendar` member that `new` leaves out, in the object or in what it contains, is taken from the stored one:
-    clients don't see it unless they ask. Raises as `patch_entry`.
-    """
-    return change_entry(stored, lambda entry: _with_kept(entry, new), recurrence_id=recurrence_id)
 
 
 def remove_entry(stored: str | bytes, *, recurrence_id: str) -> str:
@@ -79,25 +69,6 @@ def _entry_index(entries: list[JsonObject], recurrence_id: str | None) -> int:
         if recurrence_id is None or entry.get("recurrenceId") == recurrence_id:
             return index
     raise ContentLineError("no such event or task in the resource")
-
-
-def _with_kept(old: JsonObject, new: JsonObject) -> JsonObject:
-    """`new` with the `iCalendar` members of `old` that it does not have."""
-    result = copy.deepcopy(new)
-    if "iCalendar" in old:
-        result.setdefault("iCalendar", copy.deepcopy(old["iCalendar"]))
-    for name in ("participants", "locations", "alerts"):
-        for key, part in (result.get(name) or {}).items():
-            kept = (old.get(name) or {}).get(key, {}).get("iCalendar")
-            if kept is not None and isinstance(part, dict):
-                part.setdefault("iCalendar", copy.deepcopy(kept))
-    for key, patch in (old.get("recurrenceOverrides") or {}).items():
-        wanted = (result.get("recurrenceOverrides") or {}).get(key)
-        if isinstance(wanted, dict) and wanted.get("excluded") is not True:
-            for pointer, value in patch.items():
-                if "iCalendar" in pointer.split("/"):
-                    wanted.setdefault(pointer, value)
-    return result
 
 
 # --------------------------------------------------------------------------------------------------- three-way

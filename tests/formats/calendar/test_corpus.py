@@ -14,7 +14,7 @@ from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import ContentLineError, parse
 from adapters.formats.jscalendar.expand import occurrences
 from adapters.formats.jscalendar.facts import facts
-from adapters.formats.jscalendar.patch import patch_entry, replace_entry
+from adapters.formats.jscalendar.patch import patch_entry
 from adapters.formats.jscalendar.read import read_calendar
 from adapters.formats.jscalendar.recurrence_set import UnsupportedRule
 from adapters.formats.jscalendar.write import write_group
@@ -55,7 +55,7 @@ def test_an_update_touches_only_what_changed(path: Path) -> None:
     calendars = [component for component in parse(data).components if component.name == "VCALENDAR"]
     if len(calendars) != 1 or not (entries := read_calendar(calendars[0])["entries"]):
         return
-    assert replace_entry(data, entries[0]) == data.decode("utf-8", "replace")
+    assert patch_entry(data, entries[0]) == data.decode("utf-8", "replace")
     patched = parse(patch_entry(data, {"color": "red", "priority": 7})).components[0]
     before, after = facts(calendars[0]), facts(patched)
     assert {fact.name for fact in before - after} <= {"COLOR", "PRIORITY"}
