@@ -6,7 +6,6 @@ one message.
 """
 
 import hashlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -14,7 +13,7 @@ from typing import Final
 
 from adapters.imap.encoder import Part, fetch_item, paren
 from adapters.imap.keywords import FlagSets
-from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader
+from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader, trimmed
 from adapters.imap.tokens import Value
 from adapters.ports.mail import Arrivals, IdSource, ThreadHeaders
 
@@ -35,10 +34,6 @@ _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
 }
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-_USUAL: Final = frozenset({"", "message-id", "in-reply-to", "references", "subject"})
-_SPACE: Final = " \t\n\r\x0b\x0c"  # what bytes.strip takes away
-_FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)  # as in formats.header_fields
-_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
 class Days(dict[bytes, int]):
@@ -82,8 +77,8 @@ class Dates:
 class _Reader(ABC):
     """Reads one FETCH stream, see `commands.Consumer`; `_add` is given the rows of `wanted`."""
 
-    def __init__(self, wanted: Sequence[bytes]) -> None:
-        self._reader = RowReader(wanted)
+    def __init__(self, wanted: Sequence[bytes], fields: Sequence[bytes] = ()) -> None:
+        self._reader = RowReader(wanted, fields)
 
     @abstractmethod
     def _add(self, rows: list[Row]) -> None: ...
@@ -115,7 +110,7 @@ class FactsReader(_Reader):
     """
 
     def __init__(self, source: IdSource, thread_ids: bool, flags: FlagSets, unique: bytes) -> None:
-        super().__init__(_wanted(source, thread_ids))
+        super().__init__(_wanted(source, thread_ids), _FINGERPRINT_NAMES)
         self._source = source
         self._threads = thread_ids
         self._flags = flags
@@ -145,7 +140,7 @@ class FactsReader(_Reader):
         taken.received.extend(received)
         taken.sizes.extend(map(int, columns[3]))
         if self._source == "fingerprint":
-            taken.native_ids.extend(map(fingerprint, received, columns[3], columns[4]))
+            taken.native_ids.extend(map(fingerprint, received, columns[3], *map(trimmed, columns[4:])))
         else:
             taken.native_ids.extend(self._checked(columns[4], columns[0]))
         if taken.thread_ids is not None:
@@ -166,7 +161,7 @@ class ThreadReader(_Reader):
     """Thread headers."""
 
     def __init__(self) -> None:
-        super().__init__((UID, HEADER))
+        super().__init__((UID, HEADER), _THREAD_NAMES)
         self._taken: list[ThreadHeaders] = []
 
     @staticmethod
@@ -175,7 +170,9 @@ class ThreadReader(_Reader):
         return paren(fetch_item("UID"), fetch_item(_header_item(THREAD_FIELDS)))
 
     def _add(self, rows: list[Row]) -> None:
-        self._taken += map(_thread_headers, rows)
+        if rows:
+            uids, *columns = zip(*rows, strict=True)
+            self._taken += map(ThreadHeaders, map(int, uids), *map(trimmed, columns))
 
     def take(self) -> list[ThreadHeaders]:
         """What was read since the last call."""
@@ -201,55 +198,12 @@ class FlagsReader(_Reader):
         self.seen.update((int(uid), flags[text]) for uid, text in rows)
 
 
-def fingerprint(received: int, size: bytes, header: bytes) -> bytes:
-    """The native id of a message on a server without ids: 64 hex digits, the same for each copy."""
-    parts = [b"%d" % received, size, *_values(header, _FINGERPRINT_NAMES).split(b"\n")]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest().encode()
+def fingerprint(received: int, size: bytes, *values: bytes) -> bytes:
+    """The native id of a message on a server without ids: 64 hex digits, the same for each copy.
 
-
-def _values(block: bytes, names: Sequence[bytes]) -> bytes:
-    r"""The values of fields, unfolded and trimmed, `\n` between them; of several, the last (RFC 8621 §4.1.2)."""
-    fields = {name.lower(): value for name, value in _FIELD.findall(block)}
-    values = b"\n".join([fields[name].strip() if name in fields else b"" for name in names])
-    return values if values.count(b"\n") < len(names) else _FOLD.sub(b"", values)
-
-
-def _thread_headers(row: Row) -> ThreadHeaders:
-    """Of a block without folded lines and other oddities in one go, as most are; the values are the same."""
-    try:
-        lines = row[1].decode().split("\r\n")
-    except UnicodeDecodeError:
-        return _odd_thread_headers(row)
-    fields = {}
-    for line in lines:
-        name, _, value = line.partition(":")
-        fields[name.lower()] = value.strip(_SPACE)
-    if not fields.keys() <= _USUAL or row[1].count(b"\n") >= len(lines):  # bare line feeds: lines in lines
-        return _odd_thread_headers(row)
-    value_of = fields.get
-    return ThreadHeaders(
-        int(row[0]),
-        value_of("message-id", ""),
-        value_of("in-reply-to", ""),
-        value_of("references", ""),
-        value_of("subject", ""),
-    )
-
-
-def _odd_thread_headers(row: Row) -> ThreadHeaders:
-    values = _values(row[1], _THREAD_NAMES)
-    try:
-        message_id, in_reply_to, references, subject = values.decode().split("\n")
-    except UnicodeDecodeError:
-        message_id, in_reply_to, references, subject = map(_decoded, values.split(b"\n"))
-    return ThreadHeaders(int(row[0]), message_id, in_reply_to, references, subject)
-
-
-def _decoded(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
+    values: of `FINGERPRINT_FIELDS`, see `trimmed`.
+    """
+    return hashlib.sha256(b"\0".join((b"%d" % received, size, *values))).hexdigest().encode()
 
 
 def _wanted(source: IdSource, thread_ids: bool) -> tuple[bytes, ...]:

@@ -1,15 +1,16 @@
 """Bulk FETCH streams as rows (pure): the shape of the first response is learned and applied to all of them.
 
 A server answers every message of one FETCH with the same items in the same order, so one regular expression built
-from the first response reads the others at a fifth of the tokenizer's cost. Each match starts at a response's first
-octet and must end at its last, and a literal is measured by its `{n}`; whatever does not fit goes to the tokenizer.
+from the first response reads the others at a fifth of the tokenizer's cost. It is tried right behind the last response
+that fitted, never further on, and a literal is measured by its `{n}`; whatever does not fit goes to the tokenizer.
 """
 
-import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
+from operator import eq, itemgetter
 from typing import Final
 
 from adapters.imap.errors import ProtocolError
@@ -47,74 +48,86 @@ _SHAPES: Final[dict[bytes, bytes]] = {
 IDS: Final = frozenset({b"EMAILID", b"THREADID", b"X-GM-MSGID", b"X-GM-THRID", b"X-GUID"})
 _VALID_ID: Final = re.compile(OBJECT_ID)
 _DATE_TIME: Final = re.compile(rb"[ \d]\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d [+-]\d{4}")
-_LITERAL: Final = rb"BODY\[HEADER\.FIELDS \([^()\x00-\x1f]*+\)\] \{(\d{1,9})\}\r\n"
+_LITERAL: Final = rb"BODY\[HEADER\.FIELDS \([^)]*+\)\] \{(\d{1,9})\}\r\n"
+_FIELD: Final = rb"(?i:%b):(.*(?:\r\n[ \t].*)*)\r\n"
+_ANY_FIELD: Final = re.compile(rb"^([!-9;-~]+)[ \t]*:(.*(?:\n[ \t].*)*)", re.MULTILINE)  # as in formats.header_fields
+_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Items of a response in the server's order: the part up to a literal, the part after it, how to sort the row."""
+    """Items of a response in the server's order.
 
-    head: re.Pattern[bytes]
-    tail: re.Pattern[bytes] | None
-    ordered: Callable[[Row], Row] | None
+    pattern: one response; or, as its last group, all that is left where none fits. ordered: the row of its groups.
+    literal: which groups are the size of the literal and its octets.
+    """
 
-    def lines(self, chunk: bytes, position: int) -> tuple[list[Row], int] | None:
-        """All rows up to the last line end at once; None where a line does not fit or there are literals."""
-        end = chunk.rfind(b"\r\n", position) + 2
-        if self.tail is not None or end < 2:
-            return None
-        rows = self.head.findall(chunk, position, end)
-        if len(rows) != chunk.count(b"\r\n", position, end):
-            return None
-        return (rows if self.ordered is None else list(map(self.ordered, rows))), end
+    pattern: re.Pattern[bytes]
+    ordered: Callable[[Row], Row]
+    literal: tuple[int, int] | None
 
-    def row(self, chunk: bytes, position: int) -> tuple[Row, int] | None:
-        """The row of the response at `position` and where the next one begins; None where the shape does not fit."""
-        match = self.head.match(chunk, position)
-        if match is None:
+    def rows(self, chunk: bytes, position: int) -> tuple[list[Row], int]:
+        """Rows of the responses from `position` on that fit, and where the first one begins that does not."""
+        found = self.pattern.findall(chunk, position)
+        rest = len(found.pop()[-1]) if found and found[-1][-1] else 0
+        if (odd := self._odd(found)) is not None:
+            begin = next(islice(self.pattern.finditer(chunk, position), odd, None)).start()
+            return list(map(self.ordered, found[:odd])), begin
+        return list(map(self.ordered, found)), len(chunk) - rest
+
+    def _odd(self, found: list[Row]) -> int | None:
+        """The first match that takes something else for the literal."""
+        if self.literal is None:
             return None
-        row = match.groups()
-        end = match.end()
-        if self.tail is not None:
-            start = end
-            end = start + int(row[-1])
-            rest = self.tail.match(chunk, end)
-            if rest is None:
-                return None
-            row = (*row[:-1], chunk[start:end], *rest.groups())
-            end = rest.end()
-        return (row if self.ordered is None else self.ordered(row)), end
+        size, octets = map(itemgetter, self.literal)
+        fitting = map(eq, map(int, map(size, found)), map(len, map(octets, found)))
+        return next((number for number, fits in enumerate(fitting) if not fits), None)
 
 
 @lru_cache(maxsize=64)
-def learn(found: tuple[bytes, ...], wanted: tuple[bytes, ...]) -> Shape | None:
+def learn(found: tuple[bytes, ...], wanted: tuple[bytes, ...], fields: tuple[bytes, ...]) -> Shape | None:
     """The shape of responses with the items `found`, for rows of `wanted`; None where an item is unknown."""
     if not set(wanted) <= set(found) or len(set(found)) != len(found):
         return None
-    if any(name not in _SHAPES and name != HEADER for name in found):
+    if any(name not in _SHAPES and not (name == HEADER and fields) for name in found):
         return None
-    cut = found.index(HEADER) if HEADER in found else len(found)
-    before, after = found[:cut], found[cut + 1 :]
-    head = rb"^\* \d{1,10} FETCH \(" + b" ".join(_item(name) for name in before)
-    columns = tuple(found.index(name) for name in wanted)
-    ordered = operator.itemgetter(*columns) if columns != tuple(range(len(found))) else None
-    if HEADER not in found:
-        return Shape(re.compile(head + rb"\)\r\n", re.MULTILINE), None, ordered)
-    tail = b"".join(b" " + _item(name) for name in after) + rb"\)\r\n"
-    return Shape(re.compile(head + (b" " if before else b"") + _LITERAL, re.MULTILINE), re.compile(tail), ordered)
+    places: dict[bytes, tuple[int, ...]] = {}
+    groups, literal = 0, None
+    for name in found:
+        if name == HEADER:
+            literal, groups = (groups, groups + 1), groups + 2
+        groups += (length := len(fields) if name == HEADER else 1)
+        places[name] = tuple(range(groups - length, groups))
+    items = b" ".join(_header(fields) if name == HEADER else _item(name) for name in found)
+    pattern = re.compile(rb"\* \d{1,10} FETCH \(" + items + rb"\)\r\n|(?s:(.+))")
+    return Shape(pattern, itemgetter(*(place for name in wanted for place in places[name])), literal)
+
+
+def field_values(block: bytes, names: Sequence[bytes]) -> Row:
+    """The values of header fields (names in lower case), see `trimmed`; of several, the last (RFC 8621 §4.1.2)."""
+    fields = {name.lower(): value for name, value in _ANY_FIELD.findall(block)}
+    return tuple(trimmed([fields.get(name, b"") for name in names]))
+
+
+def trimmed(values: Sequence[bytes]) -> list[bytes]:
+    """Values unfolded, and without white space around."""
+    if b"\n" in b"".join(values):
+        values = [_FOLD.sub(b"", value) for value in values]
+    return list(map(bytes.strip, values))
 
 
 class RowReader:
     """Turns chunks of whole responses into rows with the values of `wanted`, in that order.
 
-    Values are raw: the text inside the parentheses of FLAGS, EMAILID and THREADID, the octets of a header literal,
-    b"" for NIL and for an id or date that is none. `wanted` begins with UID and has at least one more item. A message
-    whose items come in several responses makes one row when the last has come. Responses about anything else are
-    kept for `take_others`.
+    Values are raw: the text inside the parentheses of FLAGS, EMAILID and THREADID, b"" for NIL and for an id or date
+    that is none; of HEADER the row has the values of `fields` (names in lower case), perhaps folded and with white
+    space around. `wanted` begins with UID and has at least one more item. A message whose items come in several
+    responses makes one row when the last has come. Responses about anything else are kept for `take_others`.
     """
 
-    def __init__(self, wanted: Sequence[bytes]) -> None:
+    def __init__(self, wanted: Sequence[bytes], fields: Sequence[bytes] = ()) -> None:
         self._wanted = tuple(wanted)
+        self._fields = tuple(fields)
         self._shape: Shape | None = None
         self._partial: dict[bytes, dict[bytes, bytes]] = {}
         self._others: list[bytes] = []
@@ -130,15 +143,7 @@ class RowReader:
 
     def regular(self, chunk: bytes, position: int) -> tuple[list[Row], int]:
         """Rows of the whole responses from `position` on that fit, and where the first one begins that does not."""
-        rows: list[Row] = []
-        if self._shape is not None:
-            if (lines := self._shape.lines(chunk, position)) is not None:
-                return lines
-            fit, length = self._shape.row, len(chunk)
-            while position < length and (found := fit(chunk, position)) is not None:
-                row, position = found
-                rows.append(row)
-        return rows, position
+        return ([], position) if self._shape is None else self._shape.rows(chunk, position)
 
     def _irregular(self, chunk: bytes, rows: list[Row]) -> int:
         """The first response by the tokenizer; returns its length."""
@@ -165,18 +170,27 @@ class RowReader:
             return None
         values = {name: _text(name, named[name]) for name in self._wanted if name in named}
         if len(values) == len(self._wanted):
-            self._shape = learn(tuple(named), self._wanted) or self._shape
+            self._shape = learn(tuple(named), self._wanted, self._fields) or self._shape
         else:
             values = self._partial.pop(uid, {}) | values
             if len(values) < len(self._wanted):
                 if len(self._partial) < _MAX_PARTIAL:
                     self._partial[uid] = values
                 return None
-        return tuple(values[name] for name in self._wanted)
+        row: list[bytes] = []
+        for name in self._wanted:
+            row += field_values(values[name], self._fields) if name == HEADER else (values[name],)
+        return tuple(row)
 
 
 def _item(name: bytes) -> bytes:
     return re.escape(name) + b" " + _SHAPES[name]
+
+
+def _header(fields: Sequence[bytes]) -> bytes:
+    r"""The item with a block of these fields, which may be folded and come in any order, up to a blank line."""
+    lines = b"|".join(_FIELD % re.escape(name) for name in fields)
+    return _LITERAL + rb"((?:" + lines + rb")*(?:\r\n)?)"
 
 
 def _canonical(name: bytes) -> bytes:

@@ -12,7 +12,7 @@ from adapters.imap.errors import ConnectionLost, ProtocolError
 from adapters.imap.framer import Caps, Framer, Receiver
 
 BUFFER: Final = 64 * 1024
-BULK: Final = 16 * 1024  # of many small responses, so that reading them does not hold up others in the loop
+BULK: Final = 32 * 1024  # of many small responses, so that reading them does not hold up others in the loop
 
 
 class Wire(asyncio.BufferedProtocol):

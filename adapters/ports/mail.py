@@ -155,13 +155,13 @@ class FolderDelta:
 
 
 class ThreadHeaders(NamedTuple):
-    """What threading needs of one message: raw header field values (unfolded bytes decoded as UTF-8/latin-1)."""
+    """What threading needs of one message: raw header field values, unfolded and trimmed; empty where there is none."""
 
     uid: int
-    message_id: str
-    in_reply_to: str
-    references: str
-    subject: str
+    message_id: bytes
+    in_reply_to: bytes
+    references: bytes
+    subject: bytes
 
 
 @dataclass(frozen=True, slots=True)

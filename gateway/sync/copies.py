@@ -66,6 +66,11 @@ class Copies:
     def select(self, uids: Iterable[int]) -> "array[int]":
         """The rows of the known ones among the UIDs, in their order."""
         wanted = list(uids)
+        if not wanted:
+            return array("I")
+        at = bisect_left(self.uids, wanted[0])
+        if self.uids[at : at + len(wanted)] == array("I", wanted):  # they lie side by side
+            return self.rows[at : at + len(wanted)]
         if len(wanted) * 8 < len(self.uids):
             found = (self.row(uid) for uid in wanted)
             return array("I", [row for row in found if row is not None])

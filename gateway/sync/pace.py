@@ -105,19 +105,27 @@ async def give_way() -> None:
 
 
 async def ahead(source: AsyncIterator[T]) -> AsyncGenerator[T, None]:
-    """The same items, each asked for while the one before is worked on. Raises what the source raises."""
-    following = asyncio.ensure_future(_next(source))
+    """The same items; while one is worked on the next is ready, or on its way, and the one after it too.
+
+    Whoever gives them never waits for the work unless that is slower. Raises what the source raises.
+    """
+    ready: asyncio.Queue[tuple[T] | Exception | None] = asyncio.Queue(1)
+
+    async def pump() -> None:
+        end: Exception | None = None
+        try:
+            async for item in source:
+                await ready.put((item,))
+        except Exception as error:  # noqa: BLE001 - it is raised where the items are read
+            end = error
+        await ready.put(end)
+
+    pumping = asyncio.create_task(pump())
     try:
-        while items := await following:
-            following = asyncio.ensure_future(_next(source))
-            yield items[0]
+        while isinstance(found := await ready.get(), tuple):
+            yield found[0]
+        if found is not None:
+            raise found
     finally:
-        following.cancel()
-        await asyncio.wait([following])
-
-
-async def _next(source: AsyncIterator[T]) -> list[T]:
-    """The next item, in a list that is empty at the end."""
-    async for item in source:
-        return [item]
-    return []
+        pumping.cancel()
+        await asyncio.wait([pumping])

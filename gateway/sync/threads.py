@@ -18,7 +18,7 @@ from gateway.sync.thread_index import ThreadIndex
 
 logger = logging.getLogger(__name__)
 
-_SLICE = 50
+_SLICE = 100
 """Messages that are threaded before the loop gets its turn."""
 _CHECKPOINT = 32768
 """Messages of the background build between two writes to the store."""
@@ -199,17 +199,16 @@ class Threads:
         async with self._host.writing:
             snapshot = self._host.snapshot
             threads, contents = snapshot.threads.fork(), emails.contents[box]
+            rows = contents.select(headers.uid for headers in batch)
+            if len(rows) < len(batch):  # some are gone
+                batch = [headers for headers in batch if contents.position(headers.uid) >= 0]
             for start in range(0, len(batch), _SLICE):
-                for headers in batch[start : start + _SLICE]:
-                    row = contents.row(headers.uid)
-                    if row is None:
-                        continue
+                for row, headers in zip(rows[start : start + _SLICE], batch[start : start + _SLICE], strict=True):
                     digest = emails.digest(row)
-                    if snapshot.emails is emails:  # else the Email may lie in another row by now
-                        if threads.of_row(row) is None:
-                            threads.assign(row, digest, headers)
-                    else:
+                    if snapshot.emails is not emails:  # the Email may lie in another row by now
                         _assign(snapshot.emails, threads, digest, headers)
+                    elif threads.of_row(row) is None:
+                        threads.assign(row, digest, headers)
                 await give_way()
             await self._host.replace_threads(threads, stored=stored)
 

@@ -73,9 +73,9 @@ def batch(random: Random, uids: Sequence[int]) -> Arrivals:
 def headers(uid: int) -> ThreadHeaders:
     """Threads of three."""
     root = uid - uid % 3
-    references = " ".join(f"<message-{one}@example.com>" for one in range(root, uid))
-    subject = f"{'Re: ' if uid % 3 else ''}Subject number {root}"
-    return ThreadHeaders(uid, f"<message-{uid}@example.com>", "", references, subject)
+    references = b" ".join(b"<message-%d@example.com>" % one for one in range(root, uid))
+    subject = b"%bSubject number %d" % (b"Re: " if uid % 3 else b"", root)
+    return ThreadHeaders(uid, b"<message-%d@example.com>" % uid, b"", references, subject)
 
 
 class Lag:

@@ -237,7 +237,7 @@ class ModelPort:
         for start in range(0, len(uids), self.batch):
             folder = self._folder(path, uid_validity)
             yield [
-                ThreadHeaders(uid, *folder.entries[uid].message.headers)
+                ThreadHeaders(uid, *map(str.encode, folder.entries[uid].message.headers))
                 for uid in uids[start : start + self.batch]
                 if uid in folder.entries
             ]

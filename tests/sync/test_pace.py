@@ -1,9 +1,12 @@
 """Work that lets others go first."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
 
+from adapters.errors import Unavailable
 from gateway.sync import pace
 
 
@@ -54,3 +57,43 @@ async def test_a_shared_run_begins_after_the_call() -> None:
     await asyncio.gather(first, *later)
     assert runs == ["begun", "begun"]  # one for all who came while the first one ran
     await shared.close()
+
+
+async def test_what_comes_ahead() -> None:
+    """Two more are asked for while one is worked on, no third; an error comes in its turn."""
+    asked: list[int] = []
+    waits = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        for number in range(4):
+            asked.append(number)
+            if number == 2:
+                waits.set()
+            yield number
+        raise Unavailable("the end")
+
+    found: list[int] = []
+    with pytest.raises(Unavailable):
+        async for number in pace.ahead(source()):
+            if not found:
+                await asyncio.wait_for(waits.wait(), 10)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                assert asked == [0, 1, 2]
+            found.append(number)
+    assert found == [0, 1, 2, 3]
+
+
+async def test_who_leaves_early_leaves_nothing_behind() -> None:
+    ended = asyncio.Event()
+
+    async def source() -> AsyncIterator[int]:
+        yield 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with contextlib.aclosing(pace.ahead(source())) as items:
+        assert await anext(items) == 1
+    assert ended.is_set()

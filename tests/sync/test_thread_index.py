@@ -11,7 +11,7 @@ from gateway.sync.thread_index import ThreadIndex, base_subject, message_ids
 
 
 def headers(own: str = "", references: str = "", subject: str = "Plan", reply: str = "") -> ThreadHeaders:
-    return ThreadHeaders(0, own, reply, references, subject)
+    return ThreadHeaders(0, *map(str.encode, (own, reply, references, subject)))
 
 
 def threads_of(messages: list[ThreadHeaders], order: list[int] | None = None) -> list[str]:
@@ -101,10 +101,33 @@ def test_a_reply_has_the_base_subject_of_what_it_replies_to(subject: str) -> Non
 
 
 def test_very_many_references_are_cut() -> None:
-    found = message_ids(" ".join(f"<{number}@x>" for number in range(5000)))
-    assert (len(found), found[0], found[-1]) == (128, "0@x", "4999@x")
+    found = message_ids(b" ".join(b"<%d@x>" % number for number in range(5000)))
+    assert (len(found), found[0], found[-1]) == (128, b"0@x", b"4999@x")
 
 
-@given(st.text(max_size=80))
-def test_any_header_is_survived(text: str) -> None:
-    assert len(threads_of([ThreadHeaders(1, text, text, text, text), ThreadHeaders(2, "", "", text, text)])) == 2
+@given(st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
+def test_any_header_is_survived(text: bytes) -> None:
+    assert len(threads_of([ThreadHeaders(1, text, text, text, text), ThreadHeaders(2, b"", b"", text, text)])) == 2
+
+
+@given(st.text(alphabet="Rre:[]() fwd=?uq8-AW\t\n\xe4", max_size=60), st.sampled_from(["utf-8", "latin-1"]))
+def test_subjects_are_compared_by_their_base(subject: str, charset: str) -> None:
+    one, other = headers(A), headers(B, A)._replace(subject=subject.encode(charset))
+    alike = base_subject(subject) == base_subject("Plan")
+    ids = threads_of([one, other, headers(C, A, base_subject(subject))])
+    assert (ids[0] == ids[1]) is alike
+    if subject.encode(charset).strip():
+        assert ids[1] == threads_of([headers(B, A, subject)])[0]
+
+
+IDS = st.sampled_from([A, B, C, "<d@x>"])
+
+
+@given(st.lists(st.builds(headers, IDS, st.lists(IDS, max_size=3).map(" ".join), st.sampled_from(["Plan", "Lunch"]))))
+def test_what_is_remembered_changes_nothing(messages: list[ThreadHeaders]) -> None:
+    index = ThreadIndex("test")
+    for row, one in enumerate(messages):
+        index.assign(row, b"", one)
+        index = index.fork()  # which forgets
+    numbers = [index.of_row(row) for row in range(len(messages))]
+    assert threads_of(messages) == [index.id(number) for number in numbers if number is not None]

@@ -93,9 +93,9 @@ async def test_thread_headers(account: Account) -> None:
     found = {one.uid: one async for batch in mail.thread_headers("INBOX", validity, wanted) for one in batch}
     assert found.keys() == {uids[0], uids[1]}
     mixed = found[uids[1]]
-    assert (mixed.message_id, mixed.in_reply_to) == ("<mixed@example.org>", "")
-    assert mixed.references.split() == ["<a@example.org>", "<b@example.org>"]
-    assert mixed.subject == "=?utf-8?q?caf=C3=A9?="
+    assert (mixed.message_id, mixed.in_reply_to) == (b"<mixed@example.org>", b"")
+    assert mixed.references.split() == [b"<a@example.org>", b"<b@example.org>"]
+    assert mixed.subject == b"=?utf-8?q?caf=C3=A9?="
 
 
 async def test_fetch(tier: Tier, account: Account) -> None:
