@@ -1,6 +1,7 @@
 """Envelope addresses and their parameters as they stand in MAIL FROM and RCPT TO (RFC 5321 §4.1.2, RFC 3461 §4)."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -20,6 +21,7 @@ _KEYWORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
 _VALUE: Final = re.compile(r"[\x21-\x3c\x3e-\x7e]{1,1000}")  # RFC 5321 §4.1.2, esmtp-value
 _XTEXT: Final = frozenset({"ENVID"})
 _TYPED_XTEXT: Final = frozenset({"ORCPT"})
+_NOT_IN_ADDRESSES: Final = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]{1,500}")
 
 
@@ -54,8 +56,16 @@ def _encoded(name: str, value: str) -> str:
         return _xtext(value)
     if name in _TYPED_XTEXT:  # RFC 3461 §4.2: "rfc822;" and the address
         kind, semicolon, address = value.partition(";")
-        return f"{kind}{semicolon}{_xtext(address)}"
+        encode = _utf8_xtext if kind.lower() == "utf-8" else _xtext
+        return f"{kind}{semicolon}{encode(address)}"
     return value
+
+
+def _utf8_xtext(value: str) -> str:
+    r"""RFC 6533 §3, utf-8-addr-xtext: what xtext encodes and what is not ASCII become \x{HEX}, "\" too."""
+    if any(unicodedata.category(char) in _NOT_IN_ADDRESSES for char in value):
+        raise InvalidData("an envelope parameter holds characters that no address has")
+    return "".join(f"\\x{{{ord(char):02X}}}" if char in "+=\\ " or not char.isascii() else char for char in value)
 
 
 def _xtext(value: str) -> str:

@@ -29,8 +29,8 @@ def _with(address: SmtpAddress, more: Mapping[str, str]) -> SmtpAddress:
 
 
 def _original(email: str) -> dict[str, str]:
-    """RFC 3461 §4.2. An address that xtext cannot carry is not told."""
-    value = f"rfc822;{email}"
+    """RFC 3461 §4.2; an address that is not ASCII has a type of its own (RFC 6533 §3)."""
+    value = f"{'rfc822' if email.isascii() else 'utf-8'};{email}"
     try:
         return {"ORCPT": value} if len(parameter("ORCPT", value)) <= _LONGEST else {}
     except InvalidData:

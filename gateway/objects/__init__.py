@@ -28,7 +28,7 @@ from gateway.objects.sieve import activation
 from gateway.objects.sieve.blobs import ScriptBlobs
 from gateway.objects.sieve.sieve_script import SieveScriptType
 from gateway.objects.sieve.vacation import VacationResponseType
-from gateway.objects.submission import mdn
+from gateway.objects.submission import mdn, mdn_parse
 from gateway.objects.submission.email_submission import EmailSubmissionType
 from gateway.objects.submission.identity import IdentityType
 from gateway.store.blobs import OpenBlob, Uploads
@@ -67,7 +67,7 @@ METHODS: Final[tuple[Method, ...]] = (
     activation.SET,
     activation.VALIDATE,
     mdn.SEND,
-    mdn.PARSE,
+    mdn_parse.PARSE,
     defaults.SET_CALENDARS,
     defaults.SET_IDENTITIES,
     event_parse.PARSE,

@@ -1,4 +1,4 @@
-"""MDN/send and MDN/parse (RFC 9007)."""
+"""MDN/send (RFC 9007 §2.1)."""
 
 import secrets
 import uuid
@@ -18,7 +18,7 @@ from adapters.ports.mail_write import Octets
 from adapters.ports.submission import SmtpAddress, SmtpEnvelope
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument
-from gateway.jmap.checks import Check, array_of, boolean, id_, map_of, nullable, object_, one_of, record, string
+from gateway.jmap.checks import Check, boolean, id_, map_of, nullable, object_, one_of, record, string
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.methods import Answer, ExtraCall, Method
 from gateway.jmap.properties import Lookup, refuse
@@ -216,40 +216,6 @@ async def _whole(octets: bytes) -> AsyncIterator[bytes]:
     yield octets
 
 
-# MDN/parse
-
-
-async def parse(context: Context, account: Account, arguments: Mapping[str, Any]) -> Answer:
-    """MDN/parse (RFC 9007 §2.2)."""
-    blobs: list[str] = list(dict.fromkeys(arguments["blobIds"]))
-    if len(blobs) > context.limits.max_objects_in_get:
-        raise MethodError("requestTooLarge")
-    parsed: dict[str, dict[str, Any]] = {}
-    not_parsable: list[str] = []
-    not_found: list[str] = []
-    for blob_id in blobs:
-        blob = await context.blobs.find(account, blob_id)
-        if blob is None:
-            not_found.append(blob_id)
-            continue
-        octets = bytearray()
-        async for piece in blob.read(0, context.limits.max_size_upload):
-            octets += piece
-        found = mdn.read(bytes(octets))
-        if found is None:
-            not_parsable.append(blob_id)
-        else:
-            parsed[blob_id] = {"forEmailId": None, **found}  # §2.2: no server can find it efficiently by IMAP
-    return Answer(
-        {
-            "accountId": arguments["accountId"],
-            "parsed": parsed or None,
-            "notParsable": not_parsable or None,
-            "notFound": not_found or None,
-        }
-    )
-
-
 SEND: Final = Method(
     "MDN/send",
     MDN,
@@ -261,4 +227,3 @@ SEND: Final = Method(
     send,
     writes=True,
 )
-PARSE: Final = Method("MDN/parse", MDN, (Argument("blobIds", array_of(id_)),), parse)

@@ -262,7 +262,7 @@ async def test_dsns_are_asked_for() -> None:
         f"MAIL FROM:<a@example.org> ENVID=s+201 SIZE={len(MESSAGE)} SMTPUTF8 BODY=8BITMIME",
         "RCPT TO:<b+c@example.org> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b+2Bc@example.org",
         "RCPT TO:<d@example.org> NOTIFY=NEVER ORCPT=rfc822;x@example.org",
-        "RCPT TO:<grün@example.org> NOTIFY=FAILURE,DELAY",
+        "RCPT TO:<grün@example.org> NOTIFY=FAILURE,DELAY ORCPT=utf-8;gr\\x{FC}n@example.org",  # RFC 6533 §3
     ]
 
 

@@ -51,6 +51,14 @@ def test_an_address_ends_where_it_ends(email: str) -> None:
         assert local.startswith('"') or not re.search(r"[\s<>@\"]", local)
 
 
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Zl", "Zp"]), min_size=1, max_size=40))
+def test_addresses_that_are_not_ascii_come_back(value: str) -> None:
+    r"""RFC 6533 §3: \x{HEX} for what xtext cannot carry."""
+    encoded = parameter("ORCPT", f"utf-8;{value}").removeprefix("ORCPT=utf-8;")
+    assert re.fullmatch(r"[!-*,-<>-~]+", encoded)
+    assert re.sub(r"\\x\{([0-9A-F]+)\}", lambda found: chr(int(found[1], 16)), encoded) == value
+
+
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=40))
 def test_xtext_comes_back(value: str) -> None:
     """RFC 3461 §4."""

@@ -69,11 +69,16 @@ async def test_a_receipt_there_and_back(alice: JmapClient, alice_user: User, bob
     ((_, parsed),) = await call(alice, "MDN/parse", blobIds=[came["blobId"], email["blobId"], "nonsense"])
     mdn = parsed["parsed"][came["blobId"]]
     assert mdn["disposition"] == DISPLAYED
+    (original,) = (await alice.call("Email/query", filter={"header": ["Message-ID", message_id]}))["ids"]
+    assert mdn["forEmailId"] == original
     assert (mdn["originalMessageId"], mdn["finalRecipient"]) == (message_id, sent["finalRecipient"])
     assert (mdn["reportingUA"], mdn["includeOriginalMessage"]) == ("pc.example.org; Mail 1", True)
     assert mdn["extensionFields"] == extension
     assert mdn["textBody"].startswith("This receipt says")
     assert set(parsed["notFound"]) == {email["blobId"], "nonsense"}  # bob's blob is not alice's
+    await draft(alice, f"{alice_user.name}@example.org", "x@example.org", Message_ID=message_id)
+    ((_, parsed),) = await call(alice, "MDN/parse", blobIds=[came["blobId"]])
+    assert parsed["parsed"][came["blobId"]]["forEmailId"] is None  # §2.2: several Emails have the Message-ID
     # §2.1: once is enough
     ((_, again),) = await call(bob, "MDN/send", **arguments)
     assert again["notSent"]["k"]["type"] == "mdnAlreadySent"
