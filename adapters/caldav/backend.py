@@ -14,7 +14,7 @@ from adapters.dav.connection import Answer, DavConnection, clock
 from adapters.dav.discovery import discover, properties
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import below, canonical, check_name, collection, join
-from adapters.dav.multistatus import Entry, multistatus
+from adapters.dav.multistatus import Entry, Malformed, multistatus
 from adapters.dav.names import caldav, calendarserver, dav
 from adapters.dav.quirks import OTHER, Quirks, recognise
 from adapters.dav.resources import Resources
@@ -79,9 +79,15 @@ class CalDavHome:
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
             self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
-        self._scales = listing.read_scales(await properties(self.connection, self.home, [listing.SCALES]))
+        self._scales = await self._known_scales()
         await self.calendars()
         return self._facts(about, offered)
+
+    async def _known_scales(self) -> tuple[str, ...] | None:
+        try:
+            return listing.read_scales(await properties(self.connection, self.home, [listing.SCALES]))
+        except Malformed:  # as `read_scales` says; only servers that have the property show such things
+            return ()
 
     @property
     def home(self) -> str:

@@ -1,5 +1,6 @@
 """The calendars of a home as a listing tells them, and their properties both ways (pure)."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
@@ -22,6 +23,7 @@ COMPONENTS: Final = caldav("supported-calendar-component-set")
 MAX_SIZE: Final = caldav("max-resource-size")
 DEFAULT: Final = caldav("schedule-default-calendar-URL")
 SCALES: Final = caldav("supported-rscale-set")
+_SCALE: Final = re.compile(r"[A-Z][A-Z0-9-]{2,39}")
 
 
 class Row(NamedTuple):
@@ -118,7 +120,10 @@ def read_calendar(entry: Entry, home: str, owner: str | None, default: str | Non
 def read_scales(entry: Entry) -> tuple[str, ...] | None:
     """The calendar systems that a home takes (RFC 7529 §10.1), as `CalendarFacts.scales`."""
     value = entry.found.get(SCALES)
-    return None if value is None else tuple((child.text or "").strip().upper() for child in value)
+    if value is None:
+        return None
+    names = tuple((child.text or "").strip().upper() for child in value)
+    return names if all(map(_SCALE.fullmatch, names)) else ()  # Cyrus 3.6 shows memory that it has freed
 
 
 def elements(changes: CalendarChanges) -> dict[Property, Element | None]:

@@ -19,6 +19,7 @@ from adapters.ports.calendar_people import (
 from adapters.ports.calendars import CalendarChanges, CalendarPort, TimeRange
 from tests.wire.dav import Heard, Reply, ScriptedDav, error, etag, found, multistatus, scripted_dav, status
 
+SCALES = ("<C:supported-rscale-set><C:supported-rscale>", "</C:supported-rscale></C:supported-rscale-set>")
 CALENDAR = "<D:resourcetype><D:collection/><C:calendar/></D:resourcetype>"
 WINDOW = TimeRange(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
 Table = Mapping[tuple[str, str], Reply | list[Reply]]
@@ -76,6 +77,28 @@ async def test_facts_come_from_the_row(table: Table, name: str) -> None:
         port = CalDav(Endpoint(script.url), Credentials("a", password="b"))
         facts = await port.open()
         assert (facts.server, facts.principal) == (name, "/p/")
+        await port.close()
+
+
+@pytest.mark.parametrize(
+    ("shown", "scales"),
+    [
+        ("<D:displayname/>", None),
+        ("<C:supported-rscale-set/>", ()),
+        (f"{SCALES[0]}gregorian{SCALES[1]}", ("GREGORIAN",)),
+        (f"{SCALES[0]}SUMMARY:Meeting{SCALES[1]}", ()),
+        (f"{SCALES[0]}{SCALES[1]}", ()),
+        (f"{SCALES[0]}\udc83\udcd2{SCALES[1]}", ()),
+    ],
+)
+async def test_what_is_no_calendar_system_says_that_any_may_be_tried(
+    shown: str, scales: tuple[str, ...] | None
+) -> None:
+    body = multistatus(found("/h/", shown)).encode("utf-8", "surrogateescape")
+    listing = PLAIN["PROPFIND", "/h/"]
+    async with scripted_dav({**PLAIN, ("PROPFIND", "/h/"): [Reply(body=body), listing]}) as script:
+        port = CalDav(Endpoint(script.url), Credentials("a", password="b"))
+        assert (await port.open()).scales == scales
         await port.close()
 
 
