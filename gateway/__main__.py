@@ -20,6 +20,9 @@ WRONG_USAGE: Final = 2
 
 DEFAULT_FILE: Final = Path("/etc/jmap-gateway/gateway.toml")
 PROBE_SECONDS: Final = 10.0
+CONVERT: Final = """Convert iCalendar to JSCalendar 2.0, or back. The input may hold several calendars or objects. Exit
+status: 0 converted, and a round trip changes nothing; 1 converted, but a round trip changes something, or a part of the
+input is broken (--report says what); 2 it could not be read."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_arguments(command)
     command.set_defaults(run=demo.run)
     text = "convert iCalendar to JSCalendar 2.0, or back"
-    _convert_arguments(commands.add_parser("convert", help=text, description=text.capitalize() + "."))
+    _convert_arguments(commands.add_parser("convert", help=text, description=CONVERT))
     return parser
 
 

@@ -1,12 +1,13 @@
 """`jmap-gateway convert`: iCalendar to JSCalendar 2.0 and back, for people who test compatibility.
 
-Exit status: 0 converted and a round trip changes nothing; 1 converted, and a round trip would change something
-(see --report); 2 the input could not be read.
+Exit status: 0 converted and a round trip changes nothing; 1 converted, and a round trip would change something, or a
+part of the input is broken (see --report); 2 the input could not be read.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from adapters.formats.content_lines import Document, parse
 from adapters.formats.jscalendar.read import read_calendar, read_stream
 from adapters.formats.jscalendar.report import Report, report_icalendar, report_jscalendar
 from adapters.formats.jscalendar.rfc8984 import downgrade, old_names, upgrade
+from adapters.formats.jscalendar.shape import faults
 from adapters.formats.jscalendar.write import write_calendar
 
 OK, CHANGED, UNREADABLE = 0, 1, 2
@@ -30,8 +32,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         data = sys.stdin.buffer.read() if args.file == "-" else Path(args.file).read_bytes()
         output = _convert(data, args, report)
-    except (OSError, _Unreadable, ValueError) as error:
-        sys.stderr.write(f"{args.file}: {error}\n")
+    except OSError as error:
+        sys.stderr.write(f"{args.file}: {error.strerror}\n")
+        return UNREADABLE
+    except (_Unreadable, ValueError) as error:
+        sys.stderr.write("".join(f"{args.file}: {line}\n" for line in str(error).splitlines()))
         return UNREADABLE
     sys.stdout.write(output)
     if args.report:
@@ -60,7 +65,9 @@ def _target(js: dict[str, Any], to: str | None, report: Report) -> dict[str, Any
 
 def _read_icalendar(data: bytes, report: Report) -> list[dict[str, Any]]:
     document = parse(data)
-    report.remarks += [f"line {problem.line}: {problem.reason}" for problem in document.problems]
+    report.broken += [
+        f"line {problem.line}: {problem.reason}".removeprefix("line 0: ") for problem in document.problems
+    ]
     calendars = [component for component in document.components if component.name == "VCALENDAR"]
     if len(calendars) != len(document.components) or not calendars:
         stream = read_stream(data)
@@ -78,19 +85,40 @@ def _read_calendar(document: Document, index: int, report: Report) -> dict[str, 
 
 def _read_json(data: bytes, report: Report, *, accept_old: bool) -> list[dict[str, Any]]:
     try:
-        value = json.loads(data)
+        objects = [_without_nulls(js) for js in _values(data.decode("utf-8-sig"))]
     except json.JSONDecodeError as error:
         raise _Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise _Unreadable(f"no readable JSON: {error}") from error
-    objects = value if isinstance(value, list) else [value]
+    if found := [
+        f"item {number}: {path} {fault}" for number, js in enumerate(objects, 1) for path, fault in faults(js)
+    ]:
+        raise _Unreadable("\n".join(found))
     for number, js in enumerate(objects, 1):
-        if not isinstance(js, dict):
-            raise _Unreadable(f"item {number} is no JSON object")
         old = old_names(js)
         if old and not accept_old:
             raise _Unreadable(f"item {number} uses names of RFC 8984 ({', '.join(old)}); see --from-rfc8984")
     return [upgrade(js, report.remarks) for js in objects] if accept_old else objects
+
+
+def _values(text: str) -> Iterator[Any]:
+    """What stands in one array, or one after the other, as in JSON lines."""
+    decoder, index, end = json.JSONDecoder(), 0, len(text.rstrip())
+    while index < end:
+        if text[index].isspace():
+            index += 1
+            continue
+        value, index = decoder.raw_decode(text, index)
+        yield from value if isinstance(value, list) else [value]
+
+
+def _without_nulls(js: Any) -> Any:
+    """A null is what JMAP shows for a property that is not there."""
+    if not isinstance(js, dict):
+        return js
+    entries = js.get("entries")
+    own = {"entries": [_without_nulls(entry) for entry in entries]} if isinstance(entries, list) else {}
+    return {name: value for name, value in js.items() if value is not None} | own
 
 
 def _json(objects: list[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ It refuses control characters, so that nothing that comes from a client can begi
 import re
 from collections.abc import Iterator
 
-from adapters.formats.content_lines import Component, ContentLine, ContentLineError
+from adapters.formats.content_lines import Component, ContentLine, NotWritable
 
 _NEEDS_QUOTES = re.compile(r"[:;,]")
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -16,23 +16,23 @@ _WRITABLE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 def encode_parameter(value: str) -> str:
     """A parameter value as it stands in a line: RFC 6868 encoded, quoted where the grammar needs it.
 
-    Raises `ContentLineError` for control characters.
+    Raises `NotWritable` for control characters.
     """
     if "^" in value or '"' in value or "\n" in value:
         value = value.replace("^", "^^").replace('"', "^'").replace("\n", "^n")
     if _UNWRITABLE.search(value):
-        raise ContentLineError("control character in a parameter value")
+        raise NotWritable("control character in a parameter value")
     return f'"{value}"' if _NEEDS_QUOTES.search(value) else value
 
 
 def format_line(line: ContentLine) -> str:
-    """The unfolded text of a property. Raises `ContentLineError` for what no content line may hold."""
+    """The unfolded text of a property. Raises `NotWritable` for what no content line may hold."""
     head = f"{line.group}.{line.name}" if line.group else line.name
     if _UNWRITABLE.search(line.value) or not _WRITABLE_NAME.fullmatch(line.name):
-        raise ContentLineError(f"control character in {line.name!r}")
+        raise NotWritable(f"control character in {line.name!r}")
     for name, values in line.parameters.items():
         if not _WRITABLE_NAME.fullmatch(name):
-            raise ContentLineError(f"parameter name {name!r}")
+            raise NotWritable(f"parameter name {name!r}")
         encoded = ",".join(map(encode_parameter, values))
         head += f';{name}="{encoded}"' if name == "JSPTR" and not encoded.startswith('"') else f";{name}={encoded}"
     return f"{head}:{line.value}"
@@ -65,5 +65,5 @@ def _lines(component: Component) -> Iterator[str]:
 
 
 def serialize(*components: Component) -> str:
-    """The components as text, folded, with CRLF. Raises `ContentLineError` for what no content line may hold."""
+    """The components as text, folded, with CRLF. Raises `NotWritable` for what no content line may hold."""
     return "".join(text for component in components for text in _lines(component))

@@ -24,6 +24,10 @@ class ContentLineError(ValueError):
         self.line = line
 
 
+class NotWritable(ContentLineError):
+    """What no content line may hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something in the text that was read around, with the physical line where it starts (0: the whole file)."""

@@ -4,6 +4,7 @@ A value is given its jCal type where that reads back to exactly the same text; a
 "unknown" (RFC 7265 §5), so that nothing is lost by being kept.
 """
 
+import re
 from collections.abc import Callable
 
 from adapters.formats.content_lines import Component, ContentLine, Parameters
@@ -116,10 +117,15 @@ def line_parameters(parameters: Json) -> dict[str, tuple[str, ...]]:
     return found
 
 
+_NAME = re.compile(r"(?!(?:begin|end)$)[A-Za-z0-9-]+", re.IGNORECASE)  # which would begin or end a component
+
+
 def from_jcal(prop: Json) -> ContentLine:
     """A jCal array as property; raises `ValueError` for what is none."""
     try:
         name, parameters, value_type, *values = prop
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:60]!r} is no name of a property")
         found = line_parameters(parameters)
         if value_type not in {"unknown", default_type(name)}:
             found = {"VALUE": (value_type.upper(),), **found}
@@ -158,6 +164,8 @@ def component_from_jcal(value: Json) -> Component:
     """The reverse; raises `ValueError`."""
     try:
         name, properties, components = value
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:60]!r} is no name of a component")
         return Component(
             name.upper(), [from_jcal(prop) for prop in properties], [component_from_jcal(child) for child in components]
         )

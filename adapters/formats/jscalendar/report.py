@@ -16,8 +16,9 @@ from adapters.formats.jscalendar.write import write_calendar
 
 @dataclass(slots=True)
 class Report:
-    """Lines for people: remarks while converting, what was kept, what a round trip loses and adds."""
+    """Lines for people: what was broken, remarks while converting, what was kept, what a round trip loses and adds."""
 
+    broken: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -26,11 +27,12 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether a round trip changes nothing."""
-        return not self.lost and not self.added
+        return not (self.broken or self.lost or self.added)
 
     def lines(self) -> Iterator[str]:
         """The report as text."""
         sections = (
+            ("broken, read all the same", self.broken),
             ("converted with a remark", self.remarks),
             ("no equivalent, kept", self.kept),
             ("lost by a round trip", self.lost),

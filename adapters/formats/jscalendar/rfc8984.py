@@ -11,9 +11,7 @@ from adapters.formats.jscalendar.pointer import InvalidPatch, make_patch
 from adapters.formats.jscalendar.series import inherited, override_object
 from adapters.formats.jscalendar.values import Json, JsonObject
 
-OLD_NAMES = frozenset(
-    {"recurrenceRules", "excludedRecurrenceRules", "replyTo", "timeZones", "localizations", "useDefaultAlerts"}
-)
+OLD_NAMES = frozenset({"recurrenceRules", "excludedRecurrenceRules", "replyTo", "timeZones", "localizations"})
 _METHODS = {"mailto": "imip", "http": "web", "https": "web"}
 _Convert = Callable[[JsonObject, list[str]], None]
 
@@ -23,9 +21,9 @@ def old_names(js: Json) -> list[str]:
     if not isinstance(js, dict):
         return []
     found = set(js.keys() & OLD_NAMES)
-    for participant in (js.get("participants") or {}).values():
-        if isinstance(participant, dict):
-            found |= participant.keys() & {"sendTo"}
+    people = js.get("participants")
+    for participant in people.values() if isinstance(people, dict) else ():
+        found |= participant.keys() & {"sendTo"} if isinstance(participant, dict) else set()
     for entry in js.get("entries") or ():
         found |= set(old_names(entry))
     return sorted(found)

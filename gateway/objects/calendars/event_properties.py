@@ -88,7 +88,7 @@ EVENT: Final[dict[str, Check]] = {  # jscalendarbis-17 §3, §4.1
     "mayInviteSelf": boolean,
     "mayInviteOthers": boolean,
     "hideAttendees": boolean,
-    "iCalendar": js.jsobject("ICalComponent", {}),
+    "iCalendar": js.kept,
 }
 IMMUTABLE: Final[dict[str, Check]] = {
     "uid": uid,

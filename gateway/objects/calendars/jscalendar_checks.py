@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from adapters.formats.jscalendar.recurrence import write_rule
+from adapters.formats.jscalendar.shape import kept_fault
 from adapters.formats.jscalendar.timezones import is_iana
 from adapters.formats.jscalendar.values import parse_duration
 from gateway.jmap.checks import Check, array_of, boolean, id_, integer, map_of, string, true, unsigned_int
@@ -164,6 +165,14 @@ def link(value: Any) -> str | None:
     return wrong
 
 
+_ICALENDAR: Final = jsobject("ICalComponent", {})
+
+
+def kept(value: Any) -> str | None:
+    """An ICalComponent (draft-ietf-calext-jscalendar-icalendar-25 §5.1.1)."""
+    return _ICALENDAR(value) or kept_fault(value)
+
+
 LOCATION: Final = _some(
     jsobject(
         "Location",
@@ -173,6 +182,7 @@ LOCATION: Final = _some(
             "coordinates": uri,
             "links": _some(map_of(id_, link)),
             "timeZone": lambda _: "is a name of RFC 8984",
+            "iCalendar": kept,
         },
     )
 )
@@ -206,6 +216,7 @@ _PARTICIPANT_OBJECT: Final = jsobject(
         "links": _some(map_of(id_, link)),
         "scheduleSequence": unsigned_int,  # -29 §5.2
         "scheduleUpdated": utc_date_time,
+        "iCalendar": kept,
         **dict.fromkeys(("progress", "percentComplete"), lambda _: "belongs to Tasks"),
     },
 )
@@ -246,6 +257,7 @@ ALERT: Final = jsobject(
         "acknowledged": utc_date_time,
         "relatedTo": map_of(string, RELATION),
         "action": enum("display", "email"),
+        "iCalendar": kept,
     },
     frozenset({"trigger"}),
 )

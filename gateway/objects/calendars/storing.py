@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.errors import Conflict, NotFound
-from adapters.formats.content_lines import ContentLineError
+from adapters.formats.content_lines import ContentLineError, NotWritable
 from adapters.formats.jscalendar.patch import change_entry, remove_entry
 from adapters.formats.jscalendar.vtimezone import with_time_zones
 from adapters.ports.calendars import CalendarResource, Stored
@@ -115,9 +115,9 @@ class Storing:
         before = resource.data.decode("utf-8", "replace")
         try:
             after = change_entry(resource.data, edit, recurrence_id=recurrence_id)
-        except ContentLineError as error:
-            raise Conflict("the event is not in the resource any more") from error
         except ValueError as error:
+            if isinstance(error, ContentLineError) and not isinstance(error, NotWritable):
+                raise Conflict("the event is not in the resource any more") from error
             raise SetError("invalidProperties", f"The event would not be valid: {error}"[:300]) from error
         if after == before:
             return None

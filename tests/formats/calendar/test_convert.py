@@ -58,6 +58,37 @@ def test_streams_of_several_calendars(ics: Path, capsys: pytest.CaptureFixture[s
     assert len(json.loads(capsys.readouterr().out)) == 2
 
 
+def test_streams_of_several_objects(ics: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(str(ics)) == OK
+    lines = tmp_path / "events.jsonl"
+    lines.write_text(f"{json.dumps(json.loads(capsys.readouterr().out))}\n" * 3)
+    assert _run(str(lines)) == OK
+    assert capsys.readouterr().out.count("BEGIN:VCALENDAR") == 3
+
+
+def test_what_was_broken_is_no_clean_conversion(ics: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ics.write_bytes(EVENT.replace("X-MOOD:", "X-MOOD ").replace("Lunch", "Caf\xe9").encode("latin-1"))
+    assert _run(str(ics), "--report") == CHANGED
+    report = capsys.readouterr().err
+    assert "broken, read all the same: 2\n" in report
+    assert "  not UTF-8: read as Latin-1\n" in report
+    assert "  line 9: no property: 'X-MOOD good' left out\n" in report or "joined" in report
+
+
+def test_what_jmap_shows_can_be_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A CalendarEvent has nulls, and one name that RFC 8984 had too (draft-ietf-jmap-calendars-29 §5, §5.7)."""
+    shown = {"@type": "Event", "uid": "u", "start": "2026-01-01T09:00:00", "updated": "2026-01-01T00:00:00Z"}
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps(shown | {"recurrenceRule": None, "useDefaultAlerts": True}))
+    assert _run(str(event)) == OK
+    assert 'JSPROP;JSPTR="useDefaultAlerts":true' in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("/nowhere.ics") == UNREADABLE
+    assert capsys.readouterr().err == "/nowhere.ics: No such file or directory\n"
+
+
 def test_the_old_names_on_request_only(ics: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(str(ics), "--to", "rfc8984") == OK
     old = capsys.readouterr().out
@@ -77,8 +108,11 @@ def test_the_old_names_on_request_only(ics: Path, tmp_path: Path, capsys: pytest
     [
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VCALENDAR\n", "line 3: unexpected END:VCALENDAR"),
         ('{"@type":\n}', "line 2, column 1"),
-        ("[1]", "item 1 is no JSON object"),
-        ('{"@type": "Card"}', "@type 'Card'"),
+        ("[1]", "item 1:  must be an object"),
+        ('{"@type": "Card"}', "item 1: /@type must be Group, Event or Task"),
+        ('{"@type": "Event"}\n{"@type": "Event", "start": "2026-02-30T00:00:00"}', "item 2: /start must be a Local"),
+        ('{"@type": "Event", "alerts": {"a": {"trigger": "-PT5M"}}}', "item 1: /alerts/a/trigger must be an object"),
+        ('{"@type": "Group", "entries": [{"@type": "Task", "due": 5}]}', "item 1: /entries/0/due must be a Local"),
         ("hello", "line 1: does not begin with BEGIN:"),
         ("", "line 1: no component"),
     ],

@@ -214,6 +214,13 @@ async def test_everything_that_a_client_can_say_comes_back(client: Client) -> No
         ({"isOrigin": True}, "isOrigin"),
         ({"title": 5}, "title"),
         ({"color": "#12345"}, "color"),
+        ({"iCalendar": {"properties": [[]]}}, "iCalendar"),
+        ({"iCalendar": {"properties": [["end", {}, "text", "VEVENT"]]}}, "iCalendar"),
+        ({"iCalendar": {"components": [["x\nend", [], []]]}}, "iCalendar"),
+        ({"iCalendar": {"convertedProperties": ["duration"]}}, "iCalendar"),
+        ({"alerts": {"a": {"trigger": {"offset": "-PT5M"}, "iCalendar": "x"}}}, "alerts"),
+        ({"locations": {"l": {"name": "x", "iCalendar": {"properties": "x"}}}}, "locations"),
+        ({"participants": {"p": {"iCalendar": 5}}}, "participants"),
     ],
 )
 async def test_what_is_not_valid_is_refused_with_its_name(
@@ -322,6 +329,14 @@ async def test_sequence_counts_what_matters(client: Client, home: Home) -> None:
     home.write("work/", "g.ics", event("g", more=MEETING.replace("alice", "dora")))
     guest = client.calendars.ids.event("g", None)
     assert await client.update(guest, {"color": "blue", "alerts": None}) == {}  # not the origin: nothing is set
+
+
+async def test_what_no_line_may_hold_is_refused_as_such(client: Client) -> None:
+    rule = {"@type": "RecurrenceRule", "frequency": "weekly", "count": 2}
+    told = await client.create(simple(client, recurrenceRule=rule))
+    for event_id in (told["id"], f"{told['id']}-20261208T120000"):
+        error = await client.refused("update", {event_id: {"title": "a\x00b"}})
+        assert error["type"] == "invalidProperties"
 
 
 async def test_null_and_patches_inside(client: Client) -> None:
