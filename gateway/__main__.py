@@ -3,15 +3,13 @@
 import argparse
 import asyncio
 import http.client
-import imaplib
 import json
 import sys
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from gateway import demo
-from gateway.config import CalDavConfig, Config, ImapConfig, load
+from gateway.config import Config, load
 from gateway.config_reader import Address, ConfigError, redacted
 
 OK: Final = 0
@@ -19,7 +17,6 @@ FAILED: Final = 1
 WRONG_USAGE: Final = 2
 
 DEFAULT_FILE: Final = Path("/etc/jmap-gateway/gateway.toml")
-PROBE_SECONDS: Final = 10.0
 CONVERT: Final = """Convert iCalendar to JSCalendar 2.0, or back. The input may hold several calendars or objects. Exit
 status: 0 converted, and a round trip changes nothing; 1 converted, but a round trip changes something, or a part of the
 input is broken (--report says what); 2 it could not be read."""
@@ -46,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         ("print-config", _print_config, "print the configuration in force, without secrets"),
         ("healthcheck", _healthcheck, "ask a running gateway whether it is alive"),
     ):
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.add_argument(
             "--config", type=Path, default=None, metavar="FILE",
             help=f"TOML file (default: {DEFAULT_FILE} if it exists; environment variables win)",
@@ -55,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "check-config":
             command.add_argument("--probe", action="store_true", help="connect to the servers, show what they can do")
     text = "run the gateway with servers and sample data of its own"
-    command = commands.add_parser("demo", help=text, description=text.capitalize() + ".")
+    command = commands.add_parser("demo", help=text, description=f"{text[0].upper()}{text[1:]}.")
     demo.add_arguments(command)
     command.set_defaults(run=demo.run)
     text = "convert iCalendar to JSCalendar 2.0, or back"
@@ -101,70 +98,13 @@ def _check_config(args: argparse.Namespace) -> int:
     print("The configuration is complete and consistent.")
     if not args.probe:
         return OK
-    results = [_probe(name, backend.imap) for name, backend in config.backends.items()]
-    results += [_probe_dav(name, found.caldav) for name, found in config.backends.items() if found.caldav is not None]
-    return OK if all([*results, _probe_store(config)]) else FAILED
+    from gateway.probing import probe  # noqa: PLC0415 - see _serve
 
-
-def _probe(name: str, imap: ImapConfig) -> bool:
-    """Connect without logging in; greeting and capabilities, or what went wrong."""
-    from gateway.endpoints import tls_context  # noqa: PLC0415 - see _serve
-
-    place = f"{name}: imap {imap.host}:{imap.port}"
-    try:
-        if imap.tls == "implicit":
-            context = tls_context(name, imap)
-            client: imaplib.IMAP4 = imaplib.IMAP4_SSL(imap.host, imap.port, ssl_context=context, timeout=PROBE_SECONDS)
-        else:
-            client = imaplib.IMAP4(imap.host, imap.port, timeout=PROBE_SECONDS)
-            if imap.tls == "starttls":
-                client.starttls(tls_context(name, imap))
-        with client:
-            print(f"{place}: {' '.join(client.capabilities)}")
-    except (OSError, imaplib.IMAP4.error) as error:
-        print(f"{place}: {error}")
-        return False
-    return True
-
-
-def _probe_dav(name: str, dav: CalDavConfig) -> bool:
-    """Ask the calendar server without logging in: what it is, as far as strangers are told, and what login it wants."""
-    from adapters.dav.probe import offer  # noqa: PLC0415 - see _serve
-    from adapters.errors import AdapterError  # noqa: PLC0415 - see _serve
-    from gateway.calendar_backends import dav_endpoint  # noqa: PLC0415 - see _serve
-
-    place = f"{name}: caldav {dav.url}"
-    path = urlsplit(dav.url).path
-    try:
-        found = asyncio.run(offer(dav_endpoint(name, dav), path if path.strip("/") else "/.well-known/caldav"))
-    except AdapterError as error:
-        print(f"{place}: {error}")
-        return False
-    classes = " ".join(found.classes) or "tells strangers nothing"
-    said = f"{place}: {found.status} at {found.path}, {found.server}, {classes}"
-    wanted = f"asks for {' or '.join(found.schemes) or 'nothing that is known'}" if found.status == 401 else ""
-    print(", ".join(filter(None, (said, wanted))))
-    return found.usable
-
-
-def _probe_store(config: Config) -> bool:
-    from gateway.app import open_store  # noqa: PLC0415 - see _serve
-    from gateway.store.base import StoreUnavailable  # noqa: PLC0415 - see _serve
-
-    async def ping() -> None:
-        store = open_store(config.store)
-        try:
-            await store.ping()
-        finally:
-            await store.close()
-
-    try:
-        asyncio.run(ping())
-    except StoreUnavailable as error:
-        print(f"store: {config.store.kind}: {error}")
-        return False
-    print(f"store: {config.store.kind}: ok")
-    return True
+    code = OK
+    for usable, text in probe(config):
+        print(text)
+        code = code if usable else FAILED
+    return code
 
 
 def _print_config(args: argparse.Namespace) -> int:

@@ -77,6 +77,17 @@ class Connection:
     @classmethod
     async def open(cls, endpoint: Endpoint, credentials: Credentials) -> "Connection":
         """Connect, secure and log in. Raises AuthFailed, Unavailable, Unsupported (no mechanism in common)."""
+        return await cls._opened(endpoint, credentials)
+
+    @classmethod
+    async def offer(cls, endpoint: Endpoint) -> Mapping[str, str]:
+        """The capabilities (RFC 5804 §1.7) that strangers are told. Raises Unavailable."""
+        connection = await cls._opened(endpoint, None)
+        await connection.close()
+        return connection.capabilities
+
+    @classmethod
+    async def _opened(cls, endpoint: Endpoint, credentials: Credentials | None) -> "Connection":
         try:
             async with asyncio.timeout(endpoint.connect_timeout):
                 implicit = _context(endpoint) if endpoint.tls == "implicit" else None
@@ -124,10 +135,12 @@ class Connection:
                 return
             self._wire.close()
 
-    async def _begin(self, credentials: Credentials) -> None:
+    async def _begin(self, credentials: Credentials | None) -> None:
         await self._learn()
         if self._endpoint.tls == "starttls":
             await self._start_tls(_context(self._endpoint))
+        if credentials is None:
+            return
         await self._authenticate(credentials)
         # RFC 5804 §1.7: OWNER, MAXREDIRECTS and more may be known only now.
         self._wire.write(command("CAPABILITY"))

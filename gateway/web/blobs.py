@@ -62,7 +62,8 @@ async def get_download(request: web.Request) -> web.StreamResponse:
         etag = f'"{blob_id}"'  # the data of a blobId never changes
         headers = _headers(request, blob, etag)
         if ranges.matches(request.headers.get("If-None-Match"), etag):
-            return web.Response(status=304, headers={"ETag": etag, "Cache-Control": CACHE})
+            kept = {name: headers[name] for name in ("ETag", "Cache-Control", "Vary")}  # RFC 9110 §15.4.5
+            return web.Response(status=304, headers=kept)
         if blob.size is None:
             return await _send(request, 200, headers, blob.read(0, None), None)
         try:

@@ -24,7 +24,7 @@ def attachment(name: str) -> str:
     clean = "".join(c for c in name if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"})[:MAX_NAME]
     if not clean.strip():
         return "attachment"
-    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in clean)
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%/' else "_" for c in clean)
     value = f'attachment; filename="{plain}"'
     if plain != clean:
         value += f"; filename*=UTF-8''{quote(clean, safe='')}"  # RFC 6266 §4.3: preferred where understood

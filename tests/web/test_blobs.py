@@ -54,6 +54,7 @@ async def test_upload_and_download() -> None:
         headers = gateway.auth() | {"If-None-Match": f'"x", W/{etag}'}
         async with gateway.http.get(url, headers=headers) as response:
             assert (response.status, await response.read()) == (304, b"")
+            assert (response.headers["ETag"], response.headers["Vary"]) == (etag, "Authorization")
 
 
 async def test_upload_without_a_slash_or_a_type() -> None:
@@ -273,3 +274,8 @@ async def test_a_fault_after_it_is_not_taken_for_the_end() -> None:
         assert response.status == 200
         with pytest.raises(Exception, match=r"(?i)payload|reset|closed"):
             await response.read()
+
+
+def test_a_name_is_no_path() -> None:
+    """RFC 6266 §4.3."""
+    assert 'filename=".._x"' in disposition.attachment("../x")

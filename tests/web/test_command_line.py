@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import tomllib
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import aiohttp
 
+from gateway.demo.dovecot import Dovecot
 from gateway.demo.radicale import Radicale
+from tests.adapters.smtp.server import scripted_smtp
 from tests.waiting import until
 from tests.web.gateway import basic
 from tests.web.imap import Imap, imap_server
@@ -181,6 +184,24 @@ async def test_check_config_looks_at_the_calendar_server(radicale: Radicale) -> 
         code, out, _ = await command("check-config", "--probe", **keys | {"backends__default__caldav__url": DEAD})
         assert code == 1
         assert f"caldav {DEAD}: OPTIONS" in out
+
+
+async def test_check_config_looks_at_submission_and_managesieve(dovecot: Dovecot) -> None:
+    async with scripted_smtp() as smtp:
+        keys = {"store__kind": "memory", "backends__default__imap__host": dovecot.host}
+        keys |= {"backends__default__imap__port": str(dovecot.imap), "backends__default__imap__tls": "none"}
+        for name, port in {"submission": smtp.port, "managesieve": dovecot.managesieve}.items():
+            section = f"backends__default__{name}"
+            keys |= {f"{section}__host": dovecot.host, f"{section}__port": str(port), f"{section}__tls": "none"}
+        code, out, _ = await command("check-config", "--probe", **keys)
+        assert code == 0, out
+        assert f"submission 127.0.0.1:{smtp.port}: " in out
+        assert "AUTH PLAIN" in out
+        assert re.search(r"managesieve 127\.0\.0\.1:\d+: Dovecot.*fileinto.*SASL .*PLAIN", out)
+        for name in ("submission", "managesieve"):
+            wrong = keys | {f"backends__default__{name}__port": "1"}
+            code, out, _ = await command("check-config", "--probe", **wrong)
+            assert (code, f"{name} 127.0.0.1:1: " in out) == (1, True), out
 
 
 async def test_print_config_is_toml_without_secrets(tmp_path: Path) -> None:
