@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 PER_REQUEST: Final = 400
 PER_BATCH: Final = 100
+_AT_ONCE: Final = 10
+"""What somebody waits for is handed over in small batches: it can be worked on while the server goes on."""
 
 Batch = Mapping[str, CalendarResource]
 Item = TypeVar("Item")
@@ -40,7 +42,7 @@ async def by_time(
         name, resource = member(entry.href, path), _resource(entry)
         if name is not None and resource is not None:
             found[name] = resource
-        if len(found) >= PER_BATCH:
+        if len(found) >= _AT_ONCE:
             yield found
             found = {}
     if found:

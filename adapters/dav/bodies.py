@@ -1,6 +1,7 @@
 """Request bodies of RFC 4918, 3744 and 6578 (pure). Text is escaped by lxml, never pasted."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
@@ -45,6 +46,11 @@ def hrefs(paths: Iterable[str]) -> list[Element]:
 
 def propfind(names: Iterable[str]) -> bytes:
     """RFC 4918 §9.1."""
+    return _propfind(tuple(names))
+
+
+@lru_cache(maxsize=64)
+def _propfind(names: tuple[str, ...]) -> bytes:
     return octets(element(dav("propfind"), prop(names)))
 
 

@@ -218,10 +218,10 @@ def _weeks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
     first = start.date() - timedelta(days=(start.weekday() - rule.week_start) % 7)
     step = timedelta(days=7 * rule.interval)
     week = first + max((reach.date() - first).days // step.days - 1, 0) * step
+    offsets = [timedelta(days=n) for n in sorted({(day - rule.week_start) % 7 for day, _ in rule.days})]
     while week < before.date() + timedelta(days=7):
         spend(1)
-        days = [day for day in (week + timedelta(days=n) for n in range(7)) if _day_matches(rule, day)]
-        yield _at_times(rule, days)
+        yield _at_times(rule, [day for day in (week + offset for offset in offsets) if _day_matches(rule, day)])
         week += step
 
 

@@ -73,13 +73,18 @@ async def calendars_seen(
 
     While nothing is known yet that is all there is in the index afterwards, and `context.glanced` says so.
     """
-    calendars, key = calendars_open(account), f"{account.id}/calendars"
-    if key in context.glanced and window is None:
+    calendars = calendars_open(account)
+    if is_glanced(context, account) and window is None:
         return calendars
-    if await calendars.glance(window, again=key in context.glanced):
-        context.glanced.add(key)
+    if await calendars.glance(window, again=is_glanced(context, account)):
+        context.glanced.add(f"{account.id}/calendars")
         return calendars
     return await calendars_of(context, account, whole=whole)
+
+
+def is_glanced(context: Context, account: Account) -> bool:
+    """Whether this request has only glanced at the account's calendars, see `calendars_seen`."""
+    return f"{account.id}/calendars" in context.glanced
 
 
 def own_addresses(account: Account, calendars: CalendarAccount) -> Addresses:

@@ -24,7 +24,14 @@ from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import Update
 from gateway.objects.calendars import event_query
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_open, calendars_seen, own_addresses
+from gateway.objects.calendars.capability import (
+    CALENDARS,
+    calendars_of,
+    calendars_open,
+    calendars_seen,
+    is_glanced,
+    own_addresses,
+)
 from gateway.objects.calendars.event_properties import COMPUTED, PROPERTIES
 from gateway.objects.calendars.event_set import Writer
 from gateway.objects.calendars.event_view import View
@@ -33,6 +40,9 @@ from gateway.objects.calendars.jscalendar_checks import time_zone, utc_date_time
 from gateway.objects.calendars.participant_identity import preferred_first
 from gateway.objects.changes import change_set, changes_of
 from gateway.sync.calendars.index import EVENT, Index
+
+_MOST_KEPT: Final = 65_536
+"""Octets of an answer that is kept as a whole."""
 
 GET_ARGUMENTS: Final = (
     Argument("recurrenceOverridesBefore", nullable(utc_date_time), None),
@@ -58,9 +68,8 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def state(self, context: Context, account: Account) -> str:
         """The state of all CalendarEvents, true as of this request."""
-        calendars = calendars_open(account)
-        if f"{account.id}/calendars" in context.glanced:  # what is asked for may have been seen already
-            return calendars.state(EVENT)
+        if is_glanced(context, account):  # what is asked for may have been seen already
+            return calendars_open(account).state(EVENT)
         return (await calendars_of(context, account, whole=False)).state(EVENT)
 
     async def get(
@@ -73,16 +82,15 @@ class CalendarEventType(Settable, Copyable, Changeable, QueryChangeable):
     ) -> Fetched:
         """CalendarEvent/get (-29 §5.7)."""
         calendars = calendars_open(account)
-        if ids is None or not all(split(calendars.index, event_id) for event_id in ids):
+        seen = is_glanced(context, account) and ids is not None
+        if not seen or not all(split(calendars.index, event_id) for event_id in ids or ()):
             calendars = await calendars_of(context, account, whole=False)
         if ids is None:
             ids = list(calendars.index.events)
             if len(ids) > context.limits.max_objects_in_get:
                 raise MethodError("requestTooLarge")  # RFC 8620 §5.1
         view = view_of(own_addresses(account, calendars), properties, arguments)
-        shown = {event_id: _shown(context, calendars.index, view, event_id) for event_id in ids}
-        found = [orjson.Fragment(octets) for octets in shown.values() if octets is not None]
-        return Fetched(found, [event_id for event_id, octets in shown.items() if octets is None])
+        return _fetched(context, calendars.index, view, ids)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """CalendarEvent/changes (-29 §5.8): ids of stored events only."""
@@ -155,12 +163,26 @@ async def _writer(context: Context, account: Account, arguments: Mapping[str, An
     return Writer(context, account, calendars, own, schedule=arguments["sendSchedulingMessages"])
 
 
-def _shown(context: Context, index: Index, view: View, event_id: str) -> bytes | None:
+def _fetched(context: Context, index: Index, view: View, ids: list[str]) -> Fetched:
+    """The events; what is asked for again, such as the month in view, is kept while nothing happens."""
+    token = _token(view)
+    key = (token, *ids)
+    known: Fetched | None = index.derived.get(key)
+    if known is None:
+        shown = {event_id: _shown(context, index, view, token, event_id) for event_id in ids}
+        found = [orjson.Fragment(octets) for octets in shown.values() if octets is not None]
+        known = Fetched(found, [event_id for event_id, octets in shown.items() if octets is None])
+        if sum(len(octets or b"") for octets in shown.values()) <= _MOST_KEPT:
+            index.keep(key, known)
+    return known
+
+
+def _shown(context: Context, index: Index, view: View, token: object, event_id: str) -> bytes | None:
     """The event as JSON, made once for each version of it."""
     found = split(index, event_id)
     if found is None:
         return None
-    key = (_token(view), event_id, found[0].version)
+    key = (token, event_id, found[0].version)
     known = context.cache.get(key)
     if known is None:
         target = find(index, event_id)

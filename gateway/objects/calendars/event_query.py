@@ -31,7 +31,6 @@ from gateway.sync.calendars.index import EVENT, Event, Index
 
 MAX_OCCURRENCES: Final = 20_000
 """Instances that one query may give."""
-_KEPT_RESULTS: Final = 16
 _FIRST: Final = datetime(200, 1, 1)  # noqa: DTZ001 - naive UTC; what an open end means
 _LAST: Final = datetime(9800, 1, 1)  # noqa: DTZ001 - the same
 _UTC_FORM: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.0+)?Z?", re.ASCII)
@@ -87,9 +86,8 @@ def run(calendars: CalendarAccount, query: Query) -> QueryResult:
     key = orjson.dumps([query.filter, [repr(step) for step in query.sort], query.arguments])
     known = index.derived.get(key)
     if known is None:
-        if len(index.derived) >= _KEPT_RESULTS:
-            index.derived.pop(next(iter(index.derived)))
-        known = index.derived[key] = _run(calendars, index, query)
+        known = _run(calendars, index, query)
+        index.keep(key, known)
     return known
 
 

@@ -4,7 +4,7 @@ An event may lie in several calendars, as one resource in each (docs/decisions/0
 is shown, and an instance that stands alone is not shown beside the series that it belongs to.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,9 @@ EVENT: Final = "CalendarEvent"
 IDENTITY: Final = "ParticipantIdentity"
 NOTIFICATION: Final = "CalendarEventNotification"
 TYPES: Final = (CALENDAR, EVENT)
+
+_DERIVED: Final = 16
+"""Things worked out of one index that are remembered."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Calendar id -> JMAP properties that the server has no place for, by name."""
@@ -105,8 +108,8 @@ class Index:
 
     foreign: path -> what was last heard of the calendars of others in the home, without cursors.
     personal: event id -> what the user has for himself of an event on calendars of others.
-    passed_over: paths of collections that are no Calendars. derived: what readers made of it, gone with the next one;
-    instances: synthetic ids that a query has found to exist.
+    passed_over: paths of collections that are no Calendars. derived: what readers made of it, put in by `keep`, gone
+    with the next one; instances: synthetic ids that a query has found to exist.
     """
 
     calendars: Mapping[str, Held] = field(default_factory=dict)
@@ -117,8 +120,14 @@ class Index:
     passed_over: frozenset[str] = frozenset()
     personal: Mapping[str, Personal] = field(default_factory=dict)
     foreign: Mapping[str, Calendar] = field(default_factory=dict)
-    derived: dict[bytes, Any] = field(default_factory=dict, compare=False)
+    derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
     instances: set[str] = field(default_factory=set, compare=False)
+
+    def keep(self, key: Hashable, value: Any) -> None:
+        """Remember something derived; the oldest goes for it where there is much."""
+        if len(self.derived) >= _DERIVED:
+            del self.derived[next(iter(self.derived))]
+        self.derived[key] = value
 
     def resource(self, place: Place) -> Resource | None:
         """What lies at a place."""

@@ -1,13 +1,19 @@
 """Servers that are not at hand, by what was recorded of them; and what no server does on demand."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 from adapters.caldav.people import CalDav
-from adapters.dav.connection import Credentials, Endpoint
+from adapters.caldav.reading import by_time
+from adapters.dav.connection import Credentials, DavConnection, Endpoint
+from adapters.dav.multistatus import Entry
+from adapters.dav.multistatus import multistatus as entries_of
+from adapters.dav.quirks import OTHER
 from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsupported
 from adapters.ports.calendar_people import (
     CalendarPrincipal,
@@ -388,3 +394,19 @@ async def test_a_listing_that_is_none() -> None:
     async with opened({**PLAIN, home: [PLAIN[home], PLAIN[home], Reply(body=multistatus())]}) as (port, _):
         with pytest.raises(Unavailable):
             await port.calendars()
+
+
+class Halting:
+    """Instead of a connection: an answer of which some has come."""
+
+    async def multistatus(self, *_: object, **__: object) -> AsyncIterator[Entry]:
+        """So many entries, and nothing more."""
+        body = multistatus(*(data(f"/c/{number}.ics") for number in range(15)))
+        for entry in entries_of(body.encode()):
+            yield entry
+        await asyncio.Event().wait()
+
+
+async def test_what_was_found_is_handed_over_while_the_answer_goes_on() -> None:
+    batches = by_time(cast("DavConnection", Halting()), "/c/", WINDOW, "VEVENT", OTHER)
+    assert len(await asyncio.wait_for(anext(batches), 10)) == 10
