@@ -96,16 +96,18 @@ def _stores(bench: Bench, count: int, rounds: int) -> list[float]:
 
 
 def measure_commands(bench: Bench) -> None:
-    """How many IMAP commands one flag and a look cost, and how many mailboxes are opened for it."""
+    """How many round trips to the mail server one flag and a look cost: the first of a session, and a later one."""
     with counting_proxy(bench.dovecot) as proxy, gateway_process(Behind(bench.dovecot, proxy)) as gateway:
         side = Side.of(target(gateway.session_url, bench.user))
-        (email_id,) = side.ids(1)
-        state = side.state()
-        before = len(proxy.transcript("client").split(b"\r\n"))
-        timed(side, [flags([email_id], "$answered", True), ("Email/changes", {"sinceState": state})])
-        commands = proxy.transcript("client").split(b"\r\n")[before - 1 :]
-        names = [b" ".join(line.split(b" ")[1:3]).decode() for line in commands if line]
-        bench.table.value("flag one, then Email/changes: IMAP commands", [len(names)], 3, ", ".join(names))
+        for which, email_id in zip(("first", "next"), side.ids(2), strict=True):
+            state, turns = side.state(), proxy.turns
+            before = [len(connection.sent["client"]) for connection in proxy.connections]
+            timed(side, [flags([email_id], "$answered", True), ("Email/changes", {"sinceState": state})])
+            before += [0] * (len(proxy.connections) - len(before))
+            said = b"".join(one.sent["client"][at:] for one, at in zip(proxy.connections, before, strict=True))
+            names = ", ".join(b" ".join(line.split(b" ")[1:3]).decode() for line in said.splitlines())
+            what = f"flag one, then Email/changes: round trips, the {which}"
+            bench.table.value(what, [proxy.turns - turns], 3, names)
 
 
 @contextlib.contextmanager

@@ -177,6 +177,11 @@ class FaultProxy:
         """What was received from one side, all connections one after the other, with credentials masked."""
         return b"".join(mask(connection.sent[sender]) for connection in self.connections)
 
+    @property
+    def turns(self) -> int:
+        """Round trips so far, of all connections."""
+        return sum(connection.turns for connection in self.connections)
+
     def count(self, pattern: bytes, sender: Sender = "client") -> int:
         """How often the regular expression (multi-line mode) matches in the transcript."""
         return len(re.findall(pattern, self.transcript(sender), re.MULTILINE))
@@ -204,13 +209,18 @@ class FaultProxy:
 
 
 class Connection:
-    """One connection through the proxy: two streams, and what each side has sent so far."""
+    """One connection through the proxy: two streams, and what each side has sent so far.
+
+    turns: how often the client began to speak after the server.
+    """
 
     def __init__(self, rules: list[Rule], client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.rules = rules
         self.client = client
         self.server = server
         self.sent: dict[Sender, bytes] = {"client": b"", "server": b""}
+        self.turns = 0
+        self._spoke: Sender = "server"
         self._octet_seconds: dict[Sender, float] = {}
 
     async def pump(self, sender: Sender, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -219,6 +229,8 @@ class Connection:
         watched = 0  # offset from which the rules look
         while chunk := await reader.read(CHUNK):
             self.sent[sender] += chunk
+            self.turns += sender == "client" != self._spoke
+            self._spoke = sender
             while (fired := self._fired(sender, watched)) is not None:
                 rule, (start, end) = fired
                 upto = start if isinstance(rule.action, Replace) else end
