@@ -34,10 +34,11 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     status = 499  # what is logged when the client goes away before there is an answer
     meters.in_flight.inc()
     try:
-        with _guarded(request):
-            response = await handler(request)
-        status = response.status
-        await _send(request, response)
+        with services(request).drain.running():
+            with _guarded(request):
+                response = await handler(request)
+            status = response.status
+            await _send(request, response)
         return response
     finally:
         meters.in_flight.dec()

@@ -19,6 +19,8 @@ from gateway.web.keys import SERVICES, Services
 log = logging.getLogger(__name__)
 
 LINGER_SECONDS: Final = 5.0
+WAITING: Final = 0.9
+"""The part of `drain_seconds` in which requests may end; the rest is for cutting off those that don't."""
 """How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
 
 
@@ -54,7 +56,7 @@ def private_application(services: Services) -> web.Application:
 
 
 async def start(application: web.Application, server: Server, listen: Address) -> web.AppRunner:
-    """Listen and serve; ends with the runner's `cleanup`, which lets requests end for `drain_seconds`."""
+    """Listen and serve; ends with the runner's `cleanup`, which cuts off what has not ended by then."""
     runner = web.AppRunner(
         application,
         access_log=None,  # the middleware writes the one line
@@ -62,7 +64,7 @@ async def start(application: web.Application, server: Server, listen: Address) -
         keepalive_timeout=server.keep_alive_seconds,
         lingering_time=LINGER_SECONDS,
         # aiohttp waits this long twice: for handlers, then for their connections.
-        shutdown_timeout=server.drain_seconds / 2,
+        shutdown_timeout=server.drain_seconds * (1 - WAITING) / 2,
     )
     await runner.setup()
     site = GuardedSite(
@@ -97,7 +99,7 @@ async def serve(services: Services, listening: Callable[[list[str]], None] | Non
         await stop.wait()
         log.info("draining for at most %g s", config.server.drain_seconds)
     finally:
-        await _drain(services.drain, public, private)
+        await _drain(services.drain, config.server.drain_seconds * WAITING, public, private)
 
 
 def _settle_in() -> None:
@@ -106,8 +108,11 @@ def _settle_in() -> None:
     gc.freeze()
 
 
-async def _drain(drain: Drain, public: web.AppRunner, private: web.AppRunner | None) -> None:
+async def _drain(drain: Drain, seconds: float, public: web.AppRunner, private: web.AppRunner | None) -> None:
     drain.begin()  # /readyz says so from now on, on both listeners
+    for site in list(public.sites):
+        await site.stop()
+    await drain.quiet(seconds)  # here, because once `cleanup` has begun aiohttp reads no more of a request's body
     await public.cleanup()
     if private is not None:
         await private.cleanup()

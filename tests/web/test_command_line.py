@@ -112,6 +112,37 @@ async def test_sigterm_drains() -> None:
         await until(lambda: imap.open == 0)  # and said LOGOUT
 
 
+async def test_what_is_being_sent_arrives_while_draining() -> None:
+    each_time = {"auth__cache_seconds": "0"}  # the login is proven at the IMAP server, so that it knows of the request
+    async with imap_server(PASSWORD) as imap, serving(imap, **each_time) as gateway, aiohttp.ClientSession() as http:
+        headers = {"Authorization": basic("alice", PASSWORD)}
+        async with http.get(f"{gateway.url}/jmap/session", headers=headers) as response:
+            (account,) = (await response.json())["accounts"]
+        imap.go.clear()
+        go_on = asyncio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            yield b"x" * 1000
+            await go_on.wait()
+            yield b"y" * 1000
+
+        async def upload() -> tuple[int, int]:
+            async with http.post(f"{gateway.url}/jmap/upload/{account}/", data=body(), headers=headers) as response:
+                return response.status, (await response.json())["size"]
+
+        task = asyncio.create_task(upload())
+        await until(lambda: imap.waiting == 2)
+        gateway.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            while True:  # the listener closes
+                async with aiohttp.ClientSession() as new, new.get(f"{gateway.url}/readyz"):
+                    pass
+        imap.go.set()
+        go_on.set()
+        assert await task == (200, 2000)
+        assert (await gateway.end())[0] == 0
+
+
 async def test_draining_has_an_end() -> None:
     async with imap_server(PASSWORD) as imap, serving(imap, server__drain_seconds="0.2") as gateway:
         imap.go.clear()
