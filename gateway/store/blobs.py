@@ -15,7 +15,10 @@ from typing import Self
 
 from gateway.store.base import DeleteRange, Key, Put, Store, StoreUnavailable, Write
 
-PIECE = 256 * 1024
+PIECE = 64 * 1024
+UNSAID = 256 * 1024
+"""Octets of a piece where the record of a blob does not say."""
+
 RECORDS = "upload"
 PIECES = "upload-data"
 
@@ -26,12 +29,16 @@ class UploadTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """An uploaded blob. `type` is what the client said at upload; `size` in octets; `upload` names its pieces."""
+    """An uploaded blob. `type` is what the client said at upload; `size` in octets; `upload` names its pieces.
+
+    piece: the octets of each of them but the last.
+    """
 
     id: str
     type: str
     size: int
     upload: str
+    piece: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Uploads:
         """The octets start <= i < stop. Raises StoreUnavailable when a piece has gone meanwhile."""
         end = blob.size if stop is None else min(stop, blob.size)
         while start < end:
-            number, offset = divmod(start, PIECE)
+            number, offset = divmod(start, blob.piece)
             (piece,) = await self._store.read([_piece_key(account, blob.upload, number)])
             if piece is None:
                 raise StoreUnavailable(f"a piece of blob {blob.id} is gone")
@@ -134,7 +141,7 @@ class Writer:
         if self._waiting:
             await self._flush(len(self._waiting))
         text = base64.b32encode(self._digest.digest()[:20]).decode().lower()
-        blob = Blob(f"u{text}", content_type, self._size, self._upload)
+        blob = Blob(f"u{text}", content_type, self._size, self._upload, PIECE)
         # The pieces of an equal earlier upload go by their time: somebody may be reading them.
         await self._store.commit(self._account, [Put(_record_key(self._account, blob.id), _encode(blob), self._ttl)])
         self._finished = True
@@ -162,12 +169,14 @@ def _delete_pieces(account: str, upload: str) -> Write:
 
 
 def _encode(blob: Blob) -> bytes:
-    return json.dumps({"v": 1, "type": blob.type, "size": blob.size, "upload": blob.upload}).encode()
+    fields = {"v": 1, "type": blob.type, "size": blob.size, "upload": blob.upload, "piece": blob.piece}
+    return json.dumps(fields).encode()
 
 
 def _decode(blob_id: str, value: bytes) -> Blob | None:
     try:
         fields = json.loads(value)
-        return Blob(blob_id, str(fields["type"]), int(fields["size"]), str(fields["upload"]))
+        piece = int(fields.get("piece", UNSAID))
+        return Blob(blob_id, str(fields["type"]), int(fields["size"]), str(fields["upload"]), piece)
     except (ValueError, KeyError, TypeError):
         return None

@@ -15,7 +15,7 @@ import orjson
 from adapters.errors import Unavailable
 from adapters.ports.mail_write import Octets
 from gateway.store.base import Delete, Key, Put, Store, StoreUnavailable, Write
-from gateway.store.blobs import Blob, Uploads
+from gateway.store.blobs import UNSAID, Blob, Uploads
 
 _PARTITION: Final = "held"
 _QUEUE: Final = "queue"
@@ -83,7 +83,7 @@ class HeldMessages:
                 blob = await writer.finish("message/rfc822")
         except StoreUnavailable as error:
             raise Unavailable("the store does not answer") from error
-        return {"id": blob.id, "size": blob.size, "upload": blob.upload}
+        return {"id": blob.id, "size": blob.size, "upload": blob.upload, "piece": blob.piece}
 
     def octets(self, account: str, kept: Mapping[str, Any]) -> Octets:
         """The message. Reading raises Unavailable, also where it is not there any more."""
@@ -108,7 +108,7 @@ class HeldMessages:
 
 
 def _blob(kept: Mapping[str, Any]) -> Blob:
-    return Blob(kept["id"], "message/rfc822", kept["size"], kept["upload"])
+    return Blob(kept["id"], "message/rfc822", kept["size"], kept["upload"], kept.get("piece", UNSAID))
 
 
 @dataclass(frozen=True, slots=True)

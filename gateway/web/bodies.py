@@ -16,6 +16,9 @@ T = TypeVar("T")
 LARGE: Final = 64 * 1024
 """Octets of JSON from which on it is parsed in a thread: ten megabytes take a second where they mean harm."""
 
+READ: Final = 64 * 1024
+"""Octets of a body that are taken at a time."""
+
 SLOWEST: Final = 4096
 """Octets per second a client must send on average, once its first `patience` seconds are over."""
 
@@ -32,7 +35,7 @@ async def pieces(request: web.Request, patience: float) -> AsyncIterator[bytes]:
         left = started + patience + received / SLOWEST - time.monotonic()
         try:
             async with asyncio.timeout(min(patience, left)):
-                piece = await request.content.readany()
+                piece = await request.content.read(READ)
         except TimeoutError:
             raise Refusal(408, "The body came too slowly.", {"Connection": "close"}) from None
         except (web.RequestPayloadError, ConnectionError):

@@ -18,6 +18,9 @@ from gateway.web.keys import SERVICES, Services
 
 log = logging.getLogger(__name__)
 
+READ_AHEAD: Final = 32 * 1024
+"""Octets of a body that may wait to be read; at twice as many its connection is read no further."""
+
 LINGER_SECONDS: Final = 5.0
 WAITING: Final = 0.9
 """The part of `drain_seconds` in which requests may end; the rest is for cutting off those that don't."""
@@ -60,6 +63,7 @@ async def start(application: web.Application, server: Server, listen: Address) -
     runner = web.AppRunner(
         application,
         access_log=None,  # the middleware writes the one line
+        read_bufsize=READ_AHEAD,
         auto_decompress=False,  # bodies are decompressed with a bound
         keepalive_timeout=server.keep_alive_seconds,
         lingering_time=LINGER_SECONDS,

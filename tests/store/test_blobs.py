@@ -31,6 +31,18 @@ async def test_every_octet_comes_back(store: Store, size: int) -> None:
     assert await content(uploads, account, blob, size // 3, size // 2) == data[size // 3 : size // 2]
 
 
+async def test_pieces_of_another_size_are_read_as_they_were_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploads, account = Uploads(store, 60), uuid.uuid4().hex
+    data = bytes(i * 7 % 251 for i in range(1000))
+    with monkeypatch.context() as before:
+        before.setattr("gateway.store.blobs.PIECE", 300)
+        blob = await upload(uploads, account, data)
+    assert await uploads.find(account, blob.id) == blob
+    assert await content(uploads, account, blob, 250, 950) == data[250:950]
+
+
 async def test_equal_content_has_the_equal_id_and_the_newest_type(store: Store) -> None:
     uploads, account = Uploads(store, 60), uuid.uuid4().hex
     first = await upload(uploads, account, b"same", "text/plain")
