@@ -51,7 +51,7 @@ from adapters.ports.mail_search import Criterion
 Result = TypeVar("Result")
 
 FIRST_BATCH: Final = 1_000
-BATCH: Final = 4_096
+BATCH: Final = 2_048
 FETCH_BATCH: Final = 500
 
 
