@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from adapters.dav.connection import Credentials as DavCredentials
@@ -21,6 +22,7 @@ from gateway.endpoints import dav_credentials, imap_credentials, sieve_endpoint
 from gateway.jmap.capabilities import CORE
 from gateway.objects import REFERRERS
 from gateway.objects.calendars.capability import calendar_capabilities
+from gateway.objects.calendars.written import is_written
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
 from gateway.objects.mail.email_push import EMAIL_PUSH
@@ -120,6 +122,9 @@ class MailBackends:
         scripts = await self._scripts(name, owner, proven)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, user, dav)
+        if opened is not None and box is not None and owner.outbox is not None:
+            written = partial(is_written, opened.calendars)
+            box, owner.outbox = replace(box, written=written), replace(owner.outbox, written=written)
         if opened is not None and box is not None and hold is not None and hold.is_own:
             await self._plan_mail(name, opened, MailAlerts(owner.mail.id, box.ledger, hold))
         capabilities = self._capabilities(has_limits=owner.port.has_limits)

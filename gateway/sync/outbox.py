@@ -1,7 +1,7 @@
 """What one account may send with: the submission server, its own addresses, the records of what was sent."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -64,6 +64,9 @@ class Outbox:
     email_ids: submission id -> Email id, also of those destroyed since, for onSuccessUpdateEmail.
 
     hold: how messages wait at the gateway; None where they cannot.
+
+    written: whether a write was done that messages tell of, as it was noted with them; raises adapters.errors. None
+    where nobody can find out.
     """
 
     account: str
@@ -75,6 +78,7 @@ class Outbox:
     email_ids: dict[str, str] = field(default_factory=dict)
     hold: Hold | None = None
     reading: Reading = field(default_factory=Reading)
+    written: Callable[[Record], Awaitable[bool]] | None = None
 
     def remember(self, submission_id: str, email_id: str) -> None:
         """Keep the Email of a submission in mind."""

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from gateway.demo.radicale import Radicale
-from tests.client import JmapClient
+from tests.client import JmapClient, jmap_client
+from tests.faults.proxy import After, FaultProxy, Rule, Sender, Stall
+from tests.gateway import running_gateway
 from tests.objects.calendars.conftest import keys as calendar_keys
 from tests.objects.calendars.test_scheduling import call as calendar_call
 from tests.objects.submission.sending import eventually
 from tests.objects.submission.test_mdn import call as mdn_call
 from tests.objects.submission.test_mdn import receipt
-from tests.replicas.test_killed_sending import BEFORE, TAKEN, Scene, client_of, killed_while
+from tests.replicas.test_killed_sending import BEFORE, TAKEN, Scene, client_of, killed_when, killed_while
 from tests.replicas.test_killed_sending import scene as scene  # noqa: PLC0414 - a fixture
 from tests.servers.imap_client import imap_client
 from tests.servers.users import User
@@ -82,6 +84,60 @@ async def test_an_invitation_is_sent_once(scene: Scene, radicale: Radicale, poin
     message = email.message_from_bytes(scene.script.data[0])
     assert message["To"] == "guest@example.net"
     assert "text/calendar" in [part.get_content_type() for part in message.walk()]
+
+
+async def silently(scene: Scene, radicale: Radicale, *, event: bool) -> tuple[str, str]:
+    """Ids of a calendar, and of the event in it (if there is to be one), of which nobody was told."""
+    async with (
+        running_gateway(scene.dovecot, **calendar_keys(radicale.url)) as url,
+        jmap_client(url, *scene.user) as client,
+    ):
+        made = await calendar_call(client, "Calendar/set", create={"k": {"name": "Own"}})
+        calendar = made["created"]["k"]["id"]
+        if not event:
+            return calendar, ""
+        answer = await calendar_call(client, "CalendarEvent/set", create={"k": lunch(scene.user, calendar)})
+        return calendar, answer["created"]["k"]["id"]
+
+
+@pytest.mark.parametrize("is_written", [False, True], ids=["not written", "written"])
+@pytest.mark.parametrize("operation", ["create", "update", "destroy"])
+async def test_people_are_told_of_what_was_written(
+    scene: Scene, radicale: Radicale, operation: str, is_written: bool
+) -> None:
+    """Row 76: of a gateway that is killed while the calendar server writes, nobody knows whether it did."""
+    radicale.create_user(*scene.user)
+    calendar, event_id = await silently(scene, radicale, event=operation != "create")
+    arguments: dict[str, Any] = {
+        "create": {"k": lunch(scene.user, calendar)},
+        "update": {event_id: {"title": "Late lunch"}},
+        "destroy": [event_id],
+    }
+    async with FaultProxy(radicale.host, radicale.port) as dav:
+        scene.keys.update(calendar_keys(f"http://{dav.host}:{dav.port}/"))
+        sender: Sender = "server" if is_written else "client"
+        answered = rb"201 Created|204 No Content|</(\w+:)?href>\s*<(\w+:)?status>HTTP/1.1 200"
+        pattern = answered if is_written else rb"(PUT|DELETE) /"
+        dav.add(Rule(sender, After.match(pattern), Stall()))
+        with scene.gateway() as gateway:
+            async with client_of(gateway, scene.user) as client:
+                account, wanted = client.account, {operation: arguments[operation]}
+                writing = calendar_call(client, "CalendarEvent/set", sendSchedulingMessages=True, **wanted)
+                await killed_when(lambda: dav.count(pattern, sender) == 1, gateway, writing)
+        assert scene.script.data == []
+        await scene.time_passes(account, 600)
+        with scene.gateway() as gateway:
+            await eventually(lambda: scene.settled(account))
+            async with client_of(gateway, scene.user) as client:
+                found = (await calendar_call(client, "CalendarEvent/get", ids=None))["list"]
+    before, after = {"create": ([], ["Lunch"]), "update": (["Lunch"], ["Late lunch"]), "destroy": (["Lunch"], [])}[
+        operation
+    ]
+    assert [one["title"] for one in found] == (after if is_written else before)
+    assert len(scene.script.data) == (1 if is_written else 0)
+    for data in scene.script.data:
+        method = "CANCEL" if operation == "destroy" else "REQUEST"
+        assert f"method={method}".encode() in data
 
 
 def lunch(user: User, calendar: str) -> dict[str, Any]:

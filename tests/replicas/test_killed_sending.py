@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -142,6 +142,18 @@ async def killed_while(scene: Scene, gateway: Gateway, point: str, call_: Corout
     scene.stop_at(point)
     sending = asyncio.create_task(call_)
     await scene.arrived(point)
+    await kill(gateway, sending)
+
+
+async def killed_when(is_there: Callable[[], bool], gateway: Gateway, call_: Coroutine[Any, Any, Any]) -> None:
+    """Kill the gateway when a call has come so far."""
+    sending = asyncio.create_task(call_)
+    await until(is_there)
+    await kill(gateway, sending)
+
+
+async def kill(gateway: Gateway, sending: "asyncio.Task[Any]") -> None:
+    """Kill the gateway while it answers a call."""
     os.kill(gateway.server.pid, signal.SIGKILL)
     with contextlib.suppress(aiohttp.ClientError):
         await sending

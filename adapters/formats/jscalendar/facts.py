@@ -27,7 +27,7 @@ class Fact(NamedTuple):
 
 _LISTS = frozenset({"CATEGORIES", "RESOURCES", "EXDATE", "RDATE", "LOCATION-TYPE", "FREEBUSY"})
 _UNSAID = frozenset({"JSID", "VALUE", "ENCODING"})  # forms, not facts
-_FORM_ONLY = {"VERSION": "2.0", "PRODID": OWN_PRODID, "DTSTAMP": NO_DTSTAMP, "SHOW-WITHOUT-TIME": "FALSE"}
+FORM_ONLY = {"VERSION": "2.0", "PRODID": OWN_PRODID, "DTSTAMP": NO_DTSTAMP, "SHOW-WITHOUT-TIME": "FALSE"}
 _ENUMERATED = frozenset({"CUTYPE", "DISPLAY", "FEATURE", "PARTSTAT", "RANGE", "RELATED", "RELTYPE", "ROLE", "RSVP"})
 _DEFAULT_RULE_PARTS = frozenset({"INTERVAL=1", "WKST=MO", "SKIP=OMIT", "RSCALE=GREGORIAN"})
 
@@ -84,7 +84,7 @@ _TIMES = frozenset({"DTSTART", "DTEND", "DUE", "RECURRENCE-ID", "EXDATE", "RDATE
 
 def line_facts(where: str, line: ContentLine, zones: Zones, *, keys: bool = False) -> Iterator[Fact]:
     """The facts of one property: one for each member of a list. keys: JSID, a key in JSCalendar, is a fact too."""
-    if _FORM_ONLY.get(line.name) == line.value or (line.name == "JSID" and not keys):
+    if FORM_ONLY.get(line.name) == line.value or (line.name == "JSID" and not keys):
         return
     unsaid = _UNSAID | {"TZID"} if line.name in _TIMES else _UNSAID
     unsaid = unsaid - {"JSID"} if keys else unsaid

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine, ContentLineError, Limits, parse
 from adapters.formats.jscalendar import values as v
-from adapters.formats.jscalendar.facts import Fact, component_label, facts, line_facts
+from adapters.formats.jscalendar.facts import FORM_ONLY, Fact, component_label, facts, line_facts
 from adapters.formats.jscalendar.pointer import apply_patch
 from adapters.formats.jscalendar.read import ENTRY_TYPES, read_calendar
 from adapters.formats.jscalendar.timezones import Zones
@@ -117,6 +117,8 @@ def _merge_lines(
         if fact is not None and wanted[fact] > 0:
             wanted[fact] -= 1
             added.append(line)
+    said = {line.name for line in added} & FORM_ONLY.keys()
+    stored = [line for line in stored if line.name not in said or _fact(line, zones) is not None]
     places = _remove(stored, removed, zones)
     return _place(places, added)
 

@@ -48,7 +48,7 @@ class Writer:
         self._calendars = calendars
         self._own = own
         self._scheduling = Scheduling(calendars, own, account.outbox, wanted=schedule)
-        self._storing = Storing(calendars, own, schedule=self._scheduling.by_server)
+        self._storing = Storing(calendars, own, schedule=self._scheduling.by_server, announce=self._scheduling.announce)
         self._placing = Placing(calendars, self._storing)
         self._per_user = PerUser(calendars)
 
@@ -70,10 +70,10 @@ class Writer:
             try:
                 event_id = await self._create(record, doomed)
             except (SetError, AdapterError) as error:
-                answers[key] = _refusal(error)
+                answers[key] = await self._refused(error)
                 continue
             finally:
-                await self._storing.finish()
+                await self._finish()
             answers[key] = {"id": event_id} | self._told(event_id, record)
         return answers
 
@@ -117,10 +117,10 @@ class Writer:
             try:
                 await self._update(target, change)
             except (SetError, AdapterError) as error:
-                answers[event_id] = _refusal(error)
+                answers[event_id] = await self._refused(error)
                 continue
             finally:
-                await self._storing.finish()
+                await self._finish()
             kept = {name: value for name, value in before.items() if name not in change.changed}
             answers[event_id] = self._told(event_id, {**kept, **change.patched})
         return answers
@@ -230,9 +230,9 @@ class Writer:
                     raise SetError("notFound")  # noqa: TRY301 - one place that collects them all
                 await self._destroy(target)
             except (SetError, AdapterError) as error:
-                refused[event_id] = _refusal(error)
+                refused[event_id] = await self._refused(error)
             finally:
-                await self._storing.finish()
+                await self._finish()
         return refused
 
     async def _destroy(self, target: Target) -> None:
@@ -265,6 +265,14 @@ class Writer:
         return event
 
     # what all of them need
+
+    async def _refused(self, error: SetError | AdapterError) -> SetError:
+        await self._scheduling.failed(error)
+        return _refusal(error)
+
+    async def _finish(self) -> None:
+        await self._scheduling.finish()
+        await self._storing.finish()
 
     def _refuse_private(self, event: Event) -> None:
         """Raises SetError for what others are not to see, even for the per-user properties of it (-29 §5.9)."""

@@ -1,15 +1,15 @@
 """Scheduling messages (draft-ietf-jmap-calendars-29 §5.9.2): by the calendar server where it sends them, else by mail.
 
-Whether they can be sent is found out before anything is written; they are stored and sent after it was. A message that
-the submission server refuses for good then is only logged: the event is as the client wanted it, and JSCalendar has no
-place that would tell. Between the write of the event and that of its messages a gateway that dies loses them.
+Whether they can be sent is found out before anything is written. They are stored right before the write and sent after
+it; where a gateway dies in between, whoever catches up looks whether the event was written (`written`). A message that
+the submission server refuses for good is only logged: the event is as the client wanted it, and JSCalendar has no place
+that would tell.
 """
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.errors import AdapterError
+from adapters.errors import Unavailable
 from adapters.formats import imip, itip
 from adapters.formats.compose import InvalidEmail
 from adapters.formats.itip import Event, Message
@@ -17,20 +17,20 @@ from adapters.ports.mail_write import Octets
 from adapters.ports.submission import SmtpAddress, SmtpEnvelope
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars.addresses import Addresses
+from gateway.objects.calendars.written import write_of
+from gateway.objects.submission.announcing import Announcement
 from gateway.objects.submission.composing import composed
-from gateway.objects.submission.errands import Post, post
+from gateway.objects.submission.errands import Post
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import now_text
-from gateway.sync.outbox import INTENT, Outbox
-
-_log = logging.getLogger(__name__)
+from gateway.sync.outbox import Outbox
 
 
 @dataclass(slots=True)
 class Scheduling:
     """What one /set has to tell people. wanted: whether the client asked for it. box: None where nothing can be sent.
 
-    due: the messages of the change under way.
+    due: the messages of the change under way, until they are stored.
     """
 
     calendars: CalendarAccount
@@ -38,6 +38,8 @@ class Scheduling:
     box: Outbox | None
     wanted: bool
     due: list[Post] = field(default_factory=list)
+    _change: tuple[Event | None, Event | None] = (None, None)
+    _announcement: Announcement | None = None
     _ready: bool = False
 
     @property
@@ -46,29 +48,42 @@ class Scheduling:
         return self.wanted and self.calendars.facts.auto_schedule
 
     async def prepare(self) -> None:
-        """Ask whether the submission server and the store answer, once. Raises adapters.errors."""
+        """Ask whether the submission server answers, once. Raises adapters.errors."""
         if self.wanted and not self.by_server and self.box is not None and not self._ready:
             await self.box.port.facts()
-            await self.box.ledger.read(INTENT)
             self._ready = True
 
     def plan(self, before: Event | None, after: Event | None) -> None:
         """Make the messages of a change, in place of those planned before. Raises SetError where they can't be sent."""
-        self.due = []
+        self.due, self._change = [], (before, after)
         if not self.wanted:
             return
         messages = itip.messages(before, after, self.own.has, now_text())
         if not self.by_server:
             self.due = [self._letter(message) for message in messages]
 
-    async def send(self) -> None:
-        """Send what is due; that it is under way is not undone by a client that goes."""
+    async def announce(self, etag: str | None) -> None:
+        """Store what is due, before the write that it tells of. etag: of what is replaced. Raises AdapterError."""
         due, self.due = self.due, []
         if due and self.box is not None:
-            try:
-                await post(self.box, due)
-            except AdapterError as error:
-                _log.warning("scheduling messages cannot be stored and are not sent: %s", type(error).__name__)
+            self._announcement = self._announcement or Announcement(self.box)
+            await self._announcement.store(due, write_of(*self._change, etag, self.own))
+
+    async def send(self) -> None:
+        """Send what was stored: its write was done."""
+        if self._announcement is not None:
+            await self._announcement.send()
+
+    async def failed(self, error: Exception) -> None:
+        """The write was not done; or nobody knows, where the server did not answer."""
+        self.due = []
+        if self._announcement is not None and not isinstance(error, Unavailable):
+            await self._announcement.withdraw()
+
+    async def finish(self) -> None:
+        """Leave what was neither sent nor withdrawn to whoever catches up."""
+        if self._announcement is not None:
+            await self._announcement.leave()
 
     def _letter(self, message: Message) -> Post:
         sender = imip.mail_address(message.sender)

@@ -25,12 +25,14 @@ Edit = Callable[[dict[str, Any]], dict[str, Any]]
 class Storing:
     """The writes of one call, entered into the index together by `finish`. All methods raise adapters.errors.
 
-    schedule: whether the server is to tell people of them.
+    schedule: whether the server is to tell people of them. announce: called right before each write with the ETag of
+    what is replaced, None for something new; what it raises stops the write.
     """
 
     calendars: CalendarAccount
     own: Addresses
     schedule: bool = False
+    announce: Callable[[str | None], Awaitable[None]] | None = None
     done: dict[Place, Resource | None] = field(default_factory=dict)
 
     async def finish(self) -> None:
@@ -42,6 +44,7 @@ class Storing:
     async def create(self, place: Place, text: str) -> None:
         """Store a new resource. Raises Conflict where the name or the UID is taken, SetError."""
         text = self._silenced(with_time_zones(text), None)
+        await self._announce(None)
         stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=self.schedule)
         await self._note(place, stored, text)
 
@@ -101,6 +104,10 @@ class Storing:
         await self._note(target, stored, resource.data.decode("utf-8", "replace"))
         return target
 
+    async def _announce(self, etag: str | None) -> None:
+        if self.announce is not None:
+            await self.announce(etag)
+
     def _silenced(self, new: str, old: str | None) -> str:
         return new if self.schedule else quiet.silenced(new, old, self.calendars.facts, self.own)
 
@@ -125,6 +132,7 @@ class Storing:
 
     async def _replace(self, place: Place, text: str, etag: str) -> None:
         path = self._path(place)
+        await self._announce(etag)
         stored = await self.calendars.port.replace(path, place.name, text.encode(), etag, schedule=self.schedule)
         await self._note(place, stored, text)
 
@@ -140,6 +148,7 @@ class Storing:
             resource.data.decode("utf-8", "replace"), self.calendars.facts, self.own
         ):
             raise SetError("forbidden", "The server would tell the participants by itself.")
+        await self._announce(resource.etag)
         await self.calendars.port.delete(self._path(place), place.name, resource.etag, schedule=self.schedule)
         self.done[place] = None
 

@@ -93,7 +93,7 @@ async def post(
     """
 
     async def run() -> Record:
-        posted = [new_intent(secrets.token_hex(16), None, message=await _message(letter)) for letter in letters]
+        posted = [new_intent(secrets.token_hex(16), None, message=await message_of(letter)) for letter in letters]
         if posted:
             await expect(box)
         is_ours = [False]
@@ -109,7 +109,7 @@ async def post(
 
         await box.ledger.commit(edit, types)
         if is_ours[0]:
-            await asyncio.gather(*(_deliver(box, one) for one in posted))
+            await asyncio.gather(*(deliver(box, one) for one in posted))
         return {}
 
     await in_flight(box, secrets.token_hex(16), run)
@@ -132,24 +132,44 @@ async def _quietly(box: Outbox) -> Record:
 
 async def catch_up(box: Outbox) -> None:
     """Send what was left behind, or failed some time ago. Raises AdapterError."""
-    if not any(map(_is_left, (await box.ledger.read(INTENT)).values())):
+    if not any(_is_left(box, one) for one in (await box.ledger.read(INTENT)).values()):
         return
     taken: list[Record] = []
 
     def take(before: Records) -> Edit:
-        left = [one for one in before[INTENT].values() if _is_left(one)]
+        left = [one for one in before[INTENT].values() if _is_left(box, one)]
         taken[:] = [{**one, "holder": secrets.token_hex(8), "at": time.time()} for one in left]
         return Edit(put={INTENT: {one["id"]: one for one in taken}})
 
     await box.ledger.commit(take, [INTENT])
-    await asyncio.gather(*(_deliver(box, one) for one in taken))
+    await asyncio.gather(*(_take_up(box, one) for one in taken))
 
 
-def _is_left(intent: Record) -> bool:
-    return "message" in intent and not intent["data"] and is_abandoned(intent)
+def _is_left(box: Outbox, intent: Record) -> bool:
+    """Whether nobody is at a message, and it can be found out whether the write was done that it may tell of."""
+    message = intent.get("message")
+    if message is None or intent["data"] or not is_abandoned(intent):
+        return False
+    return box.written is not None or "about" not in message
 
 
-async def _message(letter: Post) -> Record:
+async def _take_up(box: Outbox, intent: Record) -> None:
+    about = intent["message"].get("about")
+    if about is not None and box.written is not None and not _is_too_late(intent["message"]):
+        try:
+            is_written = await box.written(about)
+        except AdapterError as error:
+            log.warning("whether an event was written cannot be found out now: %s", type(error).__name__)
+            return  # whoever looks next tries again
+        if not is_written:
+            log.info("an event was not written, and nobody is told of it")
+            await intents.withdraw(box, intent)
+            return
+    await deliver(box, intent)
+
+
+async def message_of(letter: Post) -> Record:
+    """A message as it is kept in an intent."""
     whole = b"".join([piece async for piece in letter.octets.read()])
     kept = {"envelope": to_json(letter.envelope), "octets": base64.b64encode(whole).decode()}
     return {**kept, "first": time.time(), "until": letter.until, "tries": 0}
@@ -160,7 +180,8 @@ def _is_too_late(message: Record) -> bool:
     return time.time() > (message["first"] + GIVE_UP_SECONDS if until is None else until)
 
 
-async def _deliver(box: Outbox, intent: Record) -> None:
+async def deliver(box: Outbox, intent: Record) -> None:
+    """Send the message of an intent; what cannot be sent now is left to who looks later. Raises AdapterError."""
     message = intent["message"]
     if _is_too_late(message):
         log.warning("a message that could not be sent in time is given up")
@@ -190,7 +211,8 @@ async def _again(box: Outbox, intent: Record) -> None:
     tries = intent["message"]["tries"]
     pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
     later = time.time() + pause - intents.ABANDONED_SECONDS
-    again = {**intent, "data": False, "at": later, "message": {**intent["message"], "tries": tries + 1}}
+    message = {name: value for name, value in intent["message"].items() if name != "about"}  # that is known by now
+    again = {**intent, "data": False, "at": later, "message": {**message, "tries": tries + 1}}
 
     def edit(before: Records) -> Edit:
         return Edit(put={INTENT: {again["id"]: again}}) if is_kept(before, intent) else Edit()

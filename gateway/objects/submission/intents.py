@@ -93,7 +93,7 @@ async def submit(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: Oc
 
     submission = intent["submission"]
     named = envelope if submission is None else replace(envelope, envelope_id=submission["id"])
-    beating = asyncio.create_task(_beat(box, intent))
+    beating = asyncio.create_task(beat(box, intent))
     try:
         return await box.port.submit(named, octets, lambda: box.ledger.commit(mark, [INTENT]))
     except Uncertain as error:
@@ -117,7 +117,7 @@ async def attempt(box: Outbox, intent: Record, envelope: SmtpEnvelope, octets: O
     return outcome
 
 
-async def _beat(box: Outbox, intent: Record) -> None:
+async def beat(box: Outbox, intent: Record) -> None:
     """Say that the keeper lives, until cancelled."""
     while True:
         await asyncio.sleep(BEAT_SECONDS)

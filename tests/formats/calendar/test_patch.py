@@ -67,6 +67,14 @@ def test_a_new_title_keeps_its_place_and_its_parameters() -> None:
     assert lines[lines.index("X-FIRST:kept in its place") + 1] == "SUMMARY;X-STYLE=bold:New"
 
 
+def test_a_line_that_only_has_to_be_there_gives_way() -> None:
+    """An event without `updated` is stored with a DTSTAMP that says nothing (RFC 5545 §3.8.7.2: exactly one)."""
+    stored = write_text({"@type": "Event", "uid": "u", "start": "2026-12-01T12:00:00", "title": "x"})
+    assert "DTSTAMP:19700101T000000Z" in _lines(stored)
+    changed = patch_entry(stored, {"updated": "2026-11-28T12:00:00Z"})
+    assert [line for line in changed.splitlines() if line.startswith("DTSTAMP")] == ["DTSTAMP:20261128T120000Z"]
+
+
 def test_a_reply_changes_one_attendee() -> None:
     entry = read_stream(STORED).groups[0]["entries"][0]
     key = next(key for key, p in entry["participants"].items() if p["calendarAddress"] == "mailto:a@example.com")
