@@ -20,7 +20,7 @@ LABEL org.opencontainers.image.title="jmap-gateway" \
       org.opencontainers.image.description="JMAP in front of the IMAP, SMTP, ManageSieve, CalDAV and CardDAV servers you already run" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /venv /venv
-# What the gateway learned; losing it loses no mail. Mount a volume to keep it, or use the store "redis".
+# What the gateway learned, and what no mail server keeps (README, Scale). Mount a volume to keep it, or use "redis".
 RUN mkdir /data && chown 10001:10001 /data
 VOLUME /data
 WORKDIR /data

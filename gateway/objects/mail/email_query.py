@@ -1,5 +1,6 @@
 """Email/query and what Email/queryChanges needs (RFC 8621 §4.4, §4.5)."""
 
+import re
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +29,18 @@ def header_condition(value: Any) -> str | None:
     return "must be an array of one or two Strings"
 
 
+def moment(value: Any) -> str | None:
+    """The check of a UTCDate that may have a fraction of zero, as JavaScript writes it: nothing gives it back."""
+    return utc_date(_NO_FRACTION.sub("Z", value) if isinstance(value, str) else value)
+
+
+_NO_FRACTION: Final = re.compile(r"\.0+Z\Z", re.ASCII)
+
 FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     "inMailbox": id_,
     "inMailboxOtherThan": array_of(id_),
-    "before": utc_date,
-    "after": utc_date,
+    "before": moment,
+    "after": moment,
     "minSize": unsigned_int,
     "maxSize": unsigned_int,
     **dict.fromkeys(["allInThreadHaveKeyword", "someInThreadHaveKeyword", "noneInThreadHaveKeyword"], keyword),

@@ -113,7 +113,7 @@ async def test_every_sort(jmap: JmapClient, imap: ImapClient) -> None:
         assert found[: len(expected)] == expected, sort
 
 
-async def test_leap_seconds(jmap: JmapClient, imap: ImapClient) -> None:
+async def test_odd_dates(jmap: JmapClient, imap: ImapClient) -> None:
     """RFC 8620 §1.4 allows a second 60, of which senders may make use, and the year 0 is nobody's."""
     for subject, date in [
         ("after", "Sun, 01 Jan 2017 00:00:01 +0000"),
@@ -124,6 +124,9 @@ async def test_leap_seconds(jmap: JmapClient, imap: ImapClient) -> None:
     assert await subjects(jmap, sort=[{"property": "sentAt"}]) == ["never", "leap", "after"]
     assert await subjects(jmap, filter={"before": "2016-12-31T23:59:60Z"}) == []
     assert len(await subjects(jmap, filter={"after": "2016-12-31T23:59:60Z"})) == 3
+    assert len(await subjects(jmap, filter={"before": "2017-01-01T00:00:01.000Z"})) == 3  # as JavaScript writes it
+    for wrong in ("2017-01-01T00:00:01.Z", "2017-01-01T00:00:01.000+00:00"):
+        assert (await jmap.error("Email/query", filter={"before": wrong}))["type"] == "invalidArguments"
 
 
 async def test_collapsing_threads(jmap: JmapClient, imap: ImapClient) -> None:

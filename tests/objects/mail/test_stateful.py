@@ -27,9 +27,10 @@ from tests.faults.proxy import After, Cut, Delay, FaultProxy, Reset, Rule, Span
 from tests.gateway import running_gateway
 from tests.objects.mail.follower import Copy, Follower, Unavailable, everything
 from tests.objects.mail.messages import message
+from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.imap_client import ImapClient
-from tests.servers.users import User, fresh_user
+from tests.servers.users import MailServer, User, fresh_user
 
 EXAMPLES = int(os.environ.get("STATEFUL_EXAMPLES", "8"))
 ATTEMPTS = 6
@@ -41,7 +42,7 @@ MOMENTS = [
 ]
 """What the mail server says when a connection is cut, or another client acts."""
 
-_FACTS = re.compile(r"UID (\d+)|FLAGS \(([^)]*)\)|X-GUID ([^\s)]+)")
+_FACTS = re.compile(r"UID (\d+)|FLAGS \(([^)]*)\)|(?:X-GUID|EMAILID) ([^\s)]+)")
 
 Shown = tuple[str, frozenset[str], frozenset[str]]
 """Subject, mailboxes and keywords of an Email."""
@@ -106,7 +107,7 @@ HISTORIES = st.lists(ROUNDS, min_size=3, max_size=8)
 class Behind:
     """The mail server and the gateway of one history: a proxy between them, a store that outlives the gateway."""
 
-    def __init__(self, server: Dovecot, user: User, keys: dict[str, str]) -> None:
+    def __init__(self, server: MailServer, user: User, keys: dict[str, str]) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.store = Path(self.directory.name) / "store.sqlite"
         self.proxy = FaultProxy(server.host, server.imap)
@@ -163,6 +164,7 @@ class Other:
     def __init__(self, imap: ImapClient) -> None:
         self.imap = imap
         self.number = 0
+        self.native = "EMAILID" if "OBJECTID" in imap.capabilities() else "X-GUID"
 
     def do(self, act: Act) -> None:
         """Do it, if there is anything to do it to."""
@@ -387,7 +389,8 @@ class History:
             rows = held.setdefault(path, [])
             if not self.other.imap.uids(path):
                 continue
-            answer = self.other.imap.uid("FETCH", "1:*", "(UID FLAGS X-GUID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+            items = f"UID FLAGS {self.other.native} BODY.PEEK[HEADER.FIELDS (SUBJECT)]"
+            answer = self.other.imap.uid("FETCH", "1:*", f"({items})")
             for part in answer:
                 if not isinstance(part, tuple):
                     continue
@@ -418,7 +421,7 @@ class History:
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 
 
-def run_history(server: Dovecot, keys: dict[str, str], rounds: list[Round], *, guids: bool) -> None:
+def run_history(server: MailServer, keys: dict[str, str], rounds: list[Round], *, guids: bool) -> None:
     """One history of a user of its own."""
     user = fresh_user(server)
     with other_client(server, user) as other, asyncio.Runner() as runner:
@@ -426,7 +429,7 @@ def run_history(server: Dovecot, keys: dict[str, str], rounds: list[Round], *, g
 
 
 @contextmanager
-def other_client(server: Dovecot, user: User) -> Iterator[Other]:
+def other_client(server: MailServer, user: User) -> Iterator[Other]:
     """The other client while it is logged in."""
     imap = ImapClient(server.host, server.imap, user)
     try:
@@ -445,3 +448,9 @@ def test_histories_on_dovecot(dovecot: Dovecot, rounds: list[Round]) -> None:
 @given(rounds=HISTORIES)
 def test_histories_on_a_plain_server(dovecot_plain: Dovecot, rounds: list[Round]) -> None:
     run_history(dovecot_plain, {"backends__default__imap__id_source": "fingerprint"}, rounds, guids=False)
+
+
+@settings(SETTINGS, max_examples=max(1, EXAMPLES // 4))  # where every history takes four times as long
+@given(rounds=HISTORIES)
+def test_histories_on_cyrus(cyrus: Cyrus, rounds: list[Round]) -> None:
+    run_history(cyrus, {}, rounds, guids=True)
