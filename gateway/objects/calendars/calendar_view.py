@@ -102,9 +102,10 @@ def rights(told: Collection[str] | None, *, shared: bool, sharing: bool = False)
     return {
         "mayReadFreeBusy": not {"read", "read-free-busy"}.isdisjoint(told),
         "mayReadItems": "read" in told,
-        **dict.fromkeys(("mayWriteAll", "mayWriteOwn", "mayUpdatePrivate", "mayRSVP"), may_write),
+        **dict.fromkeys(("mayWriteAll", "mayWriteOwn"), may_write),
         # of events on calendars of others each user has such properties for himself (-29 §5.4)
         "mayUpdatePrivate": may_write or (shared and "read" in told),
+        "mayRSVP": may_write or {"read", "write-content"} <= set(told),  # see `rsvp`
         "mayShare": sharing and not {"share", "write-acl"}.isdisjoint(told),
         "mayDelete": may_write and not shared,
     }

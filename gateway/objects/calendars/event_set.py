@@ -19,6 +19,7 @@ from gateway.objects.calendars.instances import Target, find
 from gateway.objects.calendars.overrides import base_path, keep_whole, with_instance
 from gateway.objects.calendars.per_user import PerUser
 from gateway.objects.calendars.placing import Placing
+from gateway.objects.calendars.rsvp import is_rsvp
 from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
@@ -138,8 +139,11 @@ class Writer:
         paths = [base_path(one.path, target.recurrence_id) for one in changes]
         essential = any(rules.is_essential(path, one.value) for path, one in zip(paths, changes, strict=True))
         only_private = not essential and change.changed.isdisjoint({"calendarIds", "isDraft"})
+        right = "mayUpdatePrivate" if only_private else "mayWriteAll"
+        if right == "mayWriteAll" and change.changed.isdisjoint({"calendarIds", "isDraft"}):
+            right = "mayRSVP" if is_rsvp(target.content(), changes, self._own) else right
         for one in held:
-            self._writable(one.id, "mayUpdatePrivate" if only_private else "mayWriteAll")
+            self._writable(one.id, right)
         await self._scheduling.prepare()
         edit = partial(self._edited, target, changes, held, essential)
         seen, apart = event.entry.event(), bool(self._per_user.apart(event.calendar_ids))

@@ -7,6 +7,9 @@ import pytest
 
 from adapters.errors import Forbidden
 from adapters.ports.calendars import Privilege
+from gateway.objects.calendars.addresses import Addresses
+from gateway.objects.calendars.difference import Change
+from gateway.objects.calendars.rsvp import is_rsvp
 from tests.objects.calendars.harness import Client
 from tests.sync.calendars.model import FACTS, Home, event
 
@@ -63,6 +66,67 @@ def plain(shown: dict[str, Any]) -> dict[str, Any]:
     """Without the types that the server fills in."""
     alerts = {key: {"trigger": {"offset": value["trigger"]["offset"]}} for key, value in shown["alerts"].items()}
     return {**shown, "alerts": alerts}
+
+
+ME, OTHER = "mailto:alice@example.org", "mailto:carol@example.org"
+PEOPLE = f"ORGANIZER:mailto:bob@example.org\r\nATTENDEE;JSID=me:{ME}\r\nATTENDEE;JSID=other:{OTHER}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("patch", "is_allowed"),
+    [
+        ({"participants/me/participationStatus": "accepted", "keywords": {"mine": True}}, True),
+        ({"recurrenceOverrides": {"2026-12-02T10:00:00": {"participants/me/participationStatus": "declined"}}}, True),
+        ({"recurrenceOverrides": {"2026-12-02T10:00:00": {"participants/me/name": "x"}}}, False),
+        ({"recurrenceOverrides": {"2026-12-02T10:00:00": {"title": "x"}}}, False),
+        ({"recurrenceOverrides": {"2026-12-02T10:00:00": {"excluded": True}}}, False),
+        ({"participants/me/participationStatus": "accepted", "title": "x"}, False),
+        ({"participants/other/participationStatus": "accepted"}, False),
+        ({"participants/me/name": "x"}, False),
+        ({"participants/me": None}, False),
+        ({"participants/new": {"calendarAddress": "mailto:dave@example.org"}}, False),
+        ({"title": "x"}, False),
+        ({"start": "2026-12-01T11:00:00"}, False),
+    ],
+    ids=str,
+)
+async def test_who_may_only_answer(home: Home, patch: dict[str, Any], is_allowed: bool) -> None:
+    """-29 §4, mayRSVP."""
+    add(home, "bobs2/", READ | {"write-content"})
+    home.write("bobs2/", "2.ics", event("u2", more=PEOPLE + "RRULE:FREQ=DAILY;COUNT=5\r\n"))
+    client = Client(home)
+    (shown,) = [one for one in (await client.call("Calendar/get"))["list"] if one["name"] == "bobs2/"]
+    assert shown["myRights"]["mayRSVP"]
+    assert not any(shown["myRights"][name] for name in ("mayWriteAll", "mayWriteOwn", "mayDelete"))
+    await client.call("CalendarEvent/get")
+    answer = await client.call("CalendarEvent/set", update={one(client, "u2"): patch})
+    refused = (answer["notUpdated"] or {}).get(one(client, "u2"))
+    assert (refused is None) == is_allowed, refused
+    assert refused is None or refused["type"] == "forbidden"
+    calendar_id = shown["id"]
+    record = {"calendarIds": {calendar_id: True}, "title": "x", "start": "2026-12-01T10:00:00"}
+    answer = await client.call("CalendarEvent/set", create={"k": record}, destroy=[one(client, "u2")])
+    assert answer["notCreated"]["k"]["type"] == answer["notDestroyed"][one(client, "u2")]["type"] == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("open_to", "address", "is_there", "is_allowed"),
+    [
+        ("mayInviteSelf", ME, False, True),
+        ("mayInviteSelf", OTHER, False, False),
+        ("mayInviteOthers", "mailto:dave@example.org", True, True),
+        ("mayInviteOthers", "mailto:dave@example.org", False, False),
+        (None, ME, False, False),
+    ],
+)
+async def test_who_may_come_along(open_to: str | None, address: str, is_there: bool, is_allowed: bool) -> None:
+    """-29 §4, mayRSVP: where the event lets people invite themselves or, once they are there, others."""
+    people = {"o": {"calendarAddress": ME if is_there else OTHER}}
+    found: dict[str, Any] = {"participants": people} | ({} if open_to is None else {open_to: True})
+    new = {"@type": "Participant", "calendarAddress": address}
+    mine = Addresses((ME,))
+    assert is_rsvp(found, [Change(("participants", "n"), new)], mine) is is_allowed
+    assert not is_rsvp(found, [Change(("participants", "n"), {**new, "roles": {"owner": True}})], mine)
 
 
 async def test_a_user_has_his_own(client: Client, home: Home) -> None:

@@ -241,6 +241,30 @@ async def test_each_user_has_per_user_properties_of_his_own(alice: Person, bob: 
     assert "TRIGGER:-PT15M" in (await bob.place.server.resources(theirs))["m.ics"]
 
 
+async def test_who_may_change_what_is_there_may_answer(cyrus: Cyrus, alice: Person, bob: Person) -> None:
+    """-29 §4, mayRSVP: by DAV:write-content without DAV:bind, which lets him do no more than that here."""
+    people = f"ORGANIZER:mailto:x@else.example\r\nATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:{bob.name}@internal\r\n"
+    await alice.place.server.put(alice.place.path, "m.ics", event("m", start="20361201T100000Z", more=people))
+    await alice.update({"shareWith": {await alice.principal(f"{bob.name}@internal"): READER}})
+    imap = imaplib.IMAP4(cyrus.host, cyrus.imap)
+    imap.login(ADMIN, cyrus.password(ADMIN))
+    assert imap.setacl(f"user/{alice.name}/#calendars/Default", bob.name, "lr9i")[0] == "OK"
+    imap.logout()
+    rights = (await bob.of(alice))["myRights"]
+    assert rights["mayRSVP"]
+    assert not any(rights[name] for name in ("mayWriteAll", "mayWriteOwn", "mayDelete", "mayShare"))
+    (found,) = (await bob.call("CalendarEvent/get", accountId=alice.account))["list"]
+    (key,) = [key for key, one in found["participants"].items() if bob.name in one["calendarAddress"]]
+
+    async def refusal(**patch: Any) -> str | None:
+        answer = await bob.call("CalendarEvent/set", accountId=alice.account, update={found["id"]: patch})
+        return None if answer["notUpdated"] is None else str(answer["notUpdated"][found["id"]]["type"])
+
+    assert await refusal(title="His") == "forbidden"
+    assert await refusal(**{f"participants/{key}/participationStatus": "accepted"}) is None
+    assert "PARTSTAT=ACCEPTED" in (await alice.place.stored())["m.ics"]
+
+
 async def test_each_user_is_told_of_alerts_of_his_own(alice: Person, bob: Person) -> None:
     """-29 §5.4, §6: in the account of the owner; and not before the user has subscribed."""
     await alice.place.server.put(alice.place.path, "m.ics", event("m", start="20361201T100000Z"))
