@@ -379,16 +379,21 @@ def _blocks(work: threading.Thread, gateway: Gateway) -> list[float]:
     return found
 
 
-def measure_memory(bench: Bench) -> None:
-    """An idle gateway, and one with a warm account of twice the messages."""
+def measure_memory(bench: Bench, small: User) -> None:
+    """An idle gateway, and one with a warm account of twice the messages.
+
+    The first login to a new store makes its VAPID key, which loads a library of 7 MB once and for all.
+    """
     half = bench.messages
     user = bench.user("huge", ("", 0, half), ("Archive", half, half))
-    idle, above = [], []
+    idle, first, above = [], [], []
     for _ in range(3):
         with gateway_process(bench.dovecot) as gateway:
             time.sleep(0.5)
+            idle.append(gateway.rss())
+            target(gateway.session_url, small)
             before = gateway.rss()
-            idle.append(before)
+            first.append(before - idle[-1])
             http = Http("127.0.0.1", gateway.port)
             one = target(gateway.session_url, user, http)
             http.call(one, ("Mailbox/get", {"ids": None}))
@@ -398,7 +403,8 @@ def measure_memory(bench: Bench) -> None:
             time.sleep(0.5)
             above.append(gateway.rss() - before)
     bench.table.value("idle gateway", idle, 65, "MB")
-    bench.table.value(f"memory of a warm account of {2 * half:,}, above idle", above, 20, "MB")
+    bench.table.value("the first login to a new store, above that", first, None, "MB")
+    bench.table.value(f"memory of a warm account of {2 * half:,}, above both", above, 20, "MB")
 
 
 def main() -> None:
@@ -422,7 +428,7 @@ def main() -> None:
             "warm": lambda: measure_warm(bench, small),
             "cold": lambda: measure_cold(bench),
             "large": lambda: measure_large(bench, small),
-            "memory": lambda: measure_memory(bench),
+            "memory": lambda: measure_memory(bench, small),
         }
         for name, measure in rows.items():
             if args.only in (None, name):

@@ -126,17 +126,15 @@ def occurrence_at(js: JsonObject, key: str | None, patch: JsonObject, floating_z
             timing[name] = patch[name]
     zone = timing.get("timeZone") or floating_zone
     start = to_datetime(timing.get("start") or timing["due"])
-    if "due" in timing:
-        end = to_datetime(timing["due"])
-    else:
-        end = add_duration(start, parse_duration(timing.get("duration", "PT0S")), zone)
     begin = to_utc(start, zone)
-    return Occurrence(key, begin, max(_end(end, zone, begin, timing), begin))
+    return Occurrence(key, begin, max(_end(timing, zone, start, begin), begin))
 
 
-def _end(end: datetime, zone: str, begin: datetime, timing: JsonObject) -> datetime:
+def _end(timing: JsonObject, zone: str, start: datetime, begin: datetime) -> datetime:
     """End in UTC. Exact durations count from the start, also where local time stands still or runs twice."""
+    if "due" in timing:
+        return to_utc(to_datetime(timing["due"]), zone)
     span = parse_duration(timing.get("duration", "PT0S"))
-    if "due" not in timing and span.days == 0:
+    if span.days == 0:
         return begin + timedelta(seconds=span.seconds)
-    return to_utc(end, zone)
+    return to_utc(add_duration(start, span, zone), zone)

@@ -98,7 +98,10 @@ def _override_bounds(event: Mapping[str, Any], key: str, patch: Mapping[str, Any
 
 
 def _length(event: Mapping[str, Any], start: datetime, zone: str | None) -> float:
-    end = add_duration(start, parse_duration(event.get("duration") or "PT0S"), zone or UTC_NAME)
+    span = parse_duration(event.get("duration") or "PT0S")
+    if span.days == 0:  # exact time, whatever the clocks say
+        return max(0.0, span.seconds)
+    end = add_duration(start, span, zone or UTC_NAME)
     return max(0.0, (_utc(end, zone) - _utc(start, zone)).total_seconds())
 
 
