@@ -169,10 +169,18 @@ class _Event:
         low, high = from_utc(after, zone), from_utc(before, zone)
         spans = [(_length(span), _from_end(alert)) for alert in alerts.values() if (span := _offset(alert)) is not None]
         shifts = sorted({span + (length_of(self._js) if end else timedelta()) for span, end in spans}, reverse=True)
+        stretch: tuple[datetime, datetime] | None = None
         for first, *more in _runs(shifts, high - low):
             last = more[-1] if more else first
             margin = _margin(zone, {low, high, low - first, high - last, *(low - span for span, _ in spans)})
-            yield low - first - margin, high - last + margin
+            begin, end = low - first - margin, high - last + margin
+            if stretch is not None and begin <= stretch[1]:  # margins, where clocks are set back
+                begin, end = min(begin, stretch[0]), max(end, stretch[1])
+            elif stretch is not None:
+                yield stretch
+            stretch = begin, end
+        if stretch is not None:
+            yield stretch
 
     def _instance_at(self, name: str, when: datetime) -> str:
         """Which instance an alert of the series at an absolute time is for.

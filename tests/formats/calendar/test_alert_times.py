@@ -208,6 +208,15 @@ def test_where_the_offset_from_utc_changes(zone: str, text: str, length: str) ->
         assert trigger in triggers(js, trigger.at, trigger.at + timedelta(seconds=1))
 
 
+def test_nothing_triggers_twice_where_clocks_are_set_back() -> None:
+    """A window of one hour that begins and ends at the same local time."""
+    rule = {"frequency": "weekly", "count": 2}
+    alerts = {"a": offset("-PT5M"), "b": offset("PT0S")}
+    js = event(start="2026-10-25T01:05:00", timeZone="America/New_York", recurrenceRule=rule, alerts=alerts)
+    found = triggers(js, datetime(2026, 11, 1, 5), datetime(2026, 11, 1, 6))
+    assert [(trigger.at.hour, trigger.at.minute, trigger.alert_id) for trigger in found] == [(5, 0, "a"), (5, 5, "b")]
+
+
 @settings(max_examples=200, deadline=None)
 @given(events(), st.sampled_from(["Etc/UTC", "Asia/Tokyo"]))
 def test_nothing_triggers_out_of_bounds(js: Json, floating: str) -> None:
