@@ -19,7 +19,7 @@ from adapters.ports.mail import MailFacts
 from adapters.ports.watch import Watched
 from gateway.config import Config
 from gateway.endpoints import imap_endpoint
-from gateway.objects.quota.quota import has_limits, observed_states
+from gateway.objects.quota.quota import observed_states
 from gateway.objects.submission.errands import start_over
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import settle
@@ -42,21 +42,14 @@ STALE_PROOFS: Final = 2
 
 
 class OnceProbed(ImapMail):
-    """A port that learns the server's nature once: the login that proves the credentials is the first pass's too.
-
-    has_limits: whether the server limits what the owner may store, known after `open`.
-    """
+    """A port that learns the server's nature once: the login that proves the credentials is the first pass's too."""
 
     _facts: MailFacts | None = None
-    has_limits = False
 
     async def open(self) -> MailFacts:
         """See ImapMail.open."""
         if self._facts is None:
-            facts = await super().open()
-            with contextlib.suppress(AdapterError):  # a server that will not tell has none for us
-                self.has_limits = await has_limits(self)
-            self._facts = facts
+            self._facts = await super().open()
         return self._facts
 
 

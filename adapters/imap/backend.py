@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractContextManager
 
-from adapters.errors import Unavailable
+from adapters.errors import AdapterError, Unavailable
 from adapters.imap import watch
 from adapters.imap.along import Wish, Wishes
 from adapters.imap.connection import Connection, Credentials, Endpoint
+from adapters.imap.errors import SessionConfused
 from adapters.imap.fetch import plan_items
 from adapters.imap.pool import Pool, PoolSettings
 from adapters.imap.probe import Nature, probe
-from adapters.imap.quota import ImapQuota
+from adapters.imap.quota import ImapQuota, ask_quotas
 from adapters.imap.reading import ImapReading
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.shared import Share, SharedMail, discover
@@ -24,7 +25,10 @@ class ImapMail(ImapReading, ImapQuota, WatchPort, ReadsAlong):
 
     id_source: use this source of ids instead of the best that the server has.
     virtual_prefixes: paths or prefixes of mailboxes that only show messages of others, besides those found out.
+    has_limits: whether the server limits what the owner may store, known after `open`.
     """
+
+    has_limits = False
 
     def __init__(
         self,
@@ -45,12 +49,23 @@ class ImapMail(ImapReading, ImapQuota, WatchPort, ReadsAlong):
     async def open(self) -> MailFacts:
         """Log in and learn what the server is. Raises AuthFailed, Unavailable, Unsupported (a forced source)."""
 
-        async def learn(connection: Connection) -> Nature:
-            return await probe(connection, self._forced, self._virtual)
-
-        self._nature = await self._pool.run(None, "interactive", learn, repeatable=True)
+        self._nature = await self._pool.run(None, "interactive", self._learn, repeatable=True)
         self._sentinel = Sentinel(self._pool, self._nature, wishes=self._wishes)
         return self._nature.facts
+
+    async def _learn(self, connection: Connection) -> Nature:
+        """In one round trip what can be asked in one. A server that will not tell of limits has none for us."""
+        nature, quotas = await asyncio.gather(
+            probe(connection, self._forced, self._virtual), ask_quotas(connection), return_exceptions=True
+        )
+        if isinstance(nature, BaseException):
+            raise nature
+        if isinstance(quotas, SessionConfused):
+            connection.abort()
+        elif isinstance(quotas, BaseException) and not isinstance(quotas, AdapterError):
+            raise quotas
+        self.has_limits = not isinstance(quotas, BaseException) and any(root.resources for root in quotas)
+        return nature
 
     async def folders(self) -> Sequence[Folder]:
         """All personal folders with fresh numbers, see `sentinel`. Raises Unavailable, AuthFailed."""

@@ -10,7 +10,7 @@ from adapters.imap.deltas import Reading, facts_of
 from adapters.imap.encoder import Part, atom, paren
 from adapters.imap.responses import Completion
 from adapters.imap.sequences import expand
-from adapters.imap.session import SLOW_SECONDS, refresh
+from adapters.imap.session import SLOW_SECONDS, settled
 from adapters.ports.mail import Newest
 
 _BY_ARRIVAL: Final = (paren(atom("REVERSE"), atom("ARRIVAL")), atom("UTF-8"), atom("UNDELETED"))
@@ -20,8 +20,7 @@ async def newest(connection: Connection, path: str, count: int, reading: Reading
     """See `MailPort.newest`; of the selected folder."""
     if b"SORT" not in connection.capabilities:
         return None
-    await refresh(connection)
-    uids, total = await _sorted(connection, count + 1)
+    uids, total = await settled(connection, lambda: _sorted(connection, count + 1))
     arrivals = await facts_of(connection, path, uids, reading)
     if len(uids) < total:
         # messages of one second may stand in any order: of the last second some may be missing

@@ -4,6 +4,7 @@ Ids: EMAILID (RFC 8474) before X-GM-MSGID (Gmail) before Dovecot's X-GUID, which
 asked for with a STATUS that other servers refuse; else fingerprints, see `bulk`.
 """
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,8 +65,8 @@ class Nature:
 async def probe(connection: Connection, forced: IdSource | None, virtual_prefixes: tuple[str, ...]) -> Nature:
     """Learn the nature of a server over one connection. Raises Unsupported where it lacks the `forced` source."""
     capabilities = connection.capabilities
-    namespaces = await namespaces_of(connection)
-    guid = await _has_guid(connection) if forced in (None, "x-guid") and b"OBJECTID" not in capabilities else False
+    asks_guid = forced in (None, "x-guid") and b"OBJECTID" not in capabilities
+    namespaces, guid = await asyncio.gather(namespaces_of(connection), _has_guid(connection, asks=asks_guid))
     source = forced or _best_source(capabilities, guid=guid)
     if source not in _sources(capabilities, guid=guid):
         raise Unsupported(f"the server has no {source}")
@@ -103,7 +104,9 @@ async def namespaces_of(connection: Connection) -> Namespaces:
     return next(map(parse_namespaces, completion.of(b"NAMESPACE")), Namespaces())
 
 
-async def _has_guid(connection: Connection) -> bool:
+async def _has_guid(connection: Connection, *, asks: bool) -> bool:
+    if not asks:
+        return False
     try:
         completion = await connection.command("STATUS", mailbox(INBOX), paren(atom("X-GUID")))
     except REFUSALS:

@@ -25,13 +25,14 @@ class ImapQuota(QuotaPort):
 
     async def quotas(self) -> list[QuotaRoot]:
         """See QuotaPort; none where the server has no QUOTA."""
+        return await self._pool.run(None, "interactive", ask_quotas, repeatable=True)
 
-        async def work(connection: Connection) -> list[QuotaRoot]:
-            if b"QUOTA" not in connection.capabilities:
-                return []
-            return quota_roots(await connection.command("GETQUOTAROOT", mailbox(INBOX)))
 
-        return await self._pool.run(None, "interactive", work, repeatable=True)
+async def ask_quotas(connection: Connection) -> list[QuotaRoot]:
+    """What limits the login. Raises Unavailable, Forbidden, NotFound."""
+    if b"QUOTA" not in connection.capabilities:
+        return []
+    return quota_roots(await connection.command("GETQUOTAROOT", mailbox(INBOX)))
 
 
 def quota_roots(completion: Completion) -> list[QuotaRoot]:

@@ -58,6 +58,25 @@ async def refresh(connection: Connection, *, same: bool = True) -> None:
         raise Conflict("UIDVALIDITY has changed")
 
 
+async def settled(connection: Connection, ask: Callable[[], Awaitable[Result]]) -> Result:
+    """What `ask` tells of the selected mailbox, true as of this call, mostly in its own round trip.
+
+    NOOP leaves together with it: if that brings no news, what was told stands; else it is asked again. For what costs
+    the server little. Raises as `refresh` and `ask`.
+    """
+    news: list[Untagged] = []
+    undo = connection.on_unsolicited(news.append)
+    try:
+        told, noop = await asyncio.gather(ask(), connection.command("NOOP"))
+    finally:
+        undo()
+    if not news and not noop.untagged and noop.code is None:
+        return told
+    if any(response.name == b"NO" for response in news):
+        await refresh(connection)
+    return await ask()
+
+
 async def pipelined(*commands: Awaitable[Result]) -> list[Result]:
     """Run commands in one write; raises the first error after all have been answered."""
     results = await asyncio.gather(*commands, return_exceptions=True)

@@ -42,11 +42,6 @@ _RESOURCES: Final[Mapping[Resource, tuple[str, str, str]]] = {
 }
 
 
-async def has_limits(port: QuotaPort) -> bool:
-    """Whether there is anything to tell. Raises adapters.errors."""
-    return any(root.resources for root in await port.quotas())
-
-
 class QuotaType(Gettable, Changeable, QueryChangeable):
     """The hooks of the standard methods for Quota."""
 

@@ -63,9 +63,21 @@ async def test_a_server_without_quota_is_not_asked() -> None:
 
 
 async def test_a_server_that_answers_and_one_that_refuses() -> None:
-    told = "C: A4 GETQUOTAROOT INBOX\nS: * QUOTAROOT INBOX x\nS: * QUOTA x (MESSAGE 1 2)\nS: A4 OK x\n"
-    refused = "C: A5 GETQUOTAROOT INBOX\nS: A5 NO [NOPERM] x"
-    async with playing(script("QUOTA", NO_GUID + told + refused)) as mail:
+    told = "C: A{} GETQUOTAROOT INBOX\nS: * QUOTAROOT INBOX x\nS: * QUOTA x (MESSAGE 1 2)\nS: A{} OK x\n"
+    refused = "C: A6 GETQUOTAROOT INBOX\nS: A6 NO [NOPERM] x"
+    async with playing(
+        script("QUOTA", told.format(3, 3) + NO_GUID.replace("A3", "A4") + told.format(5, 5) + refused)
+    ) as mail:
+        assert mail.has_limits
         assert await mail.quotas() == [QuotaRoot("x", {"MESSAGE": Usage(1, 2)})]
         with pytest.raises(Forbidden):
             await mail.quotas()
+
+
+@pytest.mark.parametrize("refusal", ["NO [NOPERM] x", "NO [SERVERBUG] x", "BAD x", "OK x"])
+async def test_a_server_that_will_not_tell_has_no_limits_and_is_logged_in_to_in_one_round_trip(refusal: str) -> None:
+    asked = "C: A3 GETQUOTAROOT INBOX\nC: A4 NAMESPACE\nC: A5 STATUS INBOX (X-GUID)\n"
+    told = f'S: A3 {refusal}\nS: * NAMESPACE (("" "/")) NIL NIL\nS: A4 OK x\nS: A5 BAD what'
+    ending = "\nCLOSE" if "SERVERBUG" in refusal else ""
+    async with playing(script("NAMESPACE QUOTA", asked + told + ending)) as mail:
+        assert not mail.has_limits

@@ -162,15 +162,15 @@ FACTS_OF_9 = '* 3 FETCH (UID 9 FLAGS () INTERNALDATE "17-Nov-2026 10:00:00 +0000
 
 @pytest.mark.parametrize(
     "answer",
-    ["S: A6 BAD no PARTIAL", "S: * ESEARCH UID ALL 9\nS: A6 OK x"],
+    ["S: A5 BAD no PARTIAL", "S: * ESEARCH UID ALL 9\nS: A5 OK x"],
     ids=["refused", "without a total"],
 )
 async def test_a_server_that_cannot_cut_pages_though_it_says_so(answer: str) -> None:
     asked = (
         "C: A3 EXAMINE INBOX\n" + INBOX + "S: A3 OK [READ-ONLY] x\n"
         "C: A4 UID FETCH * (UID THREADID)\nS: * 3 FETCH (UID 9 THREADID NIL)\nS: A4 OK x\n"
-        "C: A5 NOOP\nS: A5 OK x\n"
-        "C: A6 UID SORT RETURN (COUNT PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 UNDELETED\n" + answer + "\n"
+        "C: A5 UID SORT RETURN (COUNT PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 UNDELETED\nC: A6 NOOP\n" + answer + "\n"
+        "S: A6 OK x\n"
         "C: A7 UID SORT (REVERSE ARRIVAL) UTF-8 UNDELETED\nS: * SORT 9\nS: A7 OK x\n"
         "C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID)\nS: " + FACTS_OF_9 + "\nS: A8 OK x"
     )
@@ -178,6 +178,22 @@ async def test_a_server_that_cannot_cut_pages_though_it_says_so(answer: str) -> 
         found = await mail.newest("INBOX", 7, 1)
         assert found is not None
         assert (list(found.arrivals.uids), found.arrivals.native_ids, found.total) == ([9], [b"M9"], 1)
+
+
+async def test_the_newest_are_asked_for_again_where_something_came() -> None:
+    sort = "UID SORT RETURN (COUNT PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 UNDELETED"
+    asked = (
+        "C: A3 EXAMINE INBOX\n" + INBOX + "S: A3 OK [READ-ONLY] x\n"
+        "C: A4 UID FETCH * (UID THREADID)\nS: * 3 FETCH (UID 9 THREADID NIL)\nS: A4 OK x\n"
+        f"C: A5 {sort}\nC: A6 NOOP\nS: * ESEARCH UID COUNT 0 PARTIAL (1:2 NIL)\nS: A5 OK x\n"
+        "S: * 3 EXISTS\nS: A6 OK x\n"
+        f"C: A7 {sort}\nS: * ESEARCH UID COUNT 1 PARTIAL (1:2 9)\nS: A7 OK x\n"
+        "C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID)\nS: " + FACTS_OF_9 + "\nS: A8 OK x"
+    )
+    async with playing(script("OBJECTID SORT ESORT CONTEXT=SORT", asked)) as mail:
+        found = await mail.newest("INBOX", 7, 1)
+        assert found is not None
+        assert (list(found.arrivals.uids), found.total) == ([9], 1)
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
