@@ -7,6 +7,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import orjson
@@ -55,18 +56,14 @@ class Authenticator:
         self._refused: OrderedDict[bytes, float] = OrderedDict()
         self._lanes: dict[str, tuple[asyncio.Semaphore, list[None]]] = {}
 
-    @contextlib.asynccontextmanager
-    async def login(self, request: web.Request) -> AsyncIterator[Login]:
+    def login(self, request: web.Request) -> AbstractAsyncContextManager[Login]:
         """The request's login, kept open while the context lasts."""
-        async with self.login_as(request, self.credentials(request)) as login:
-            yield login
+        return self.login_as(request, self.credentials(request))
 
-    @contextlib.asynccontextmanager
-    async def login_as(self, request: web.Request, credentials: Credentials) -> AsyncIterator[Login]:
+    def login_as(self, request: web.Request, credentials: Credentials) -> AbstractAsyncContextManager[Login]:
         """The login with credentials that the request, or what it stands for, brought earlier."""
-        async with contextlib.AsyncExitStack() as stack:
-            login = await self._prove(request, credentials, stack)
-            yield login
+        proven = self._logins.proven(credentials)
+        return self._proving(request, credentials) if proven is None else proven
 
     def challenge(self) -> dict[str, str]:
         """The WWW-Authenticate header field of a 401 (RFC 9110 §11.6.1)."""
@@ -89,9 +86,12 @@ class Authenticator:
         except Malformed:
             raise self.unauthorized() from None
 
+    @contextlib.asynccontextmanager
+    async def _proving(self, request: web.Request, credentials: Credentials) -> AsyncIterator[Login]:
+        async with contextlib.AsyncExitStack() as stack:
+            yield await self._prove(request, credentials, stack)
+
     async def _prove(self, request: web.Request, credentials: Credentials, stack: contextlib.AsyncExitStack) -> Login:
-        if self._logins.is_proven(credentials):
-            return await stack.enter_async_context(self._logins.use(credentials))
         address = addresses.throttle_key(addresses.client_address(request, self._config.server))
         user = credentials.username.lower()
         async with self._lane(address):

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,10 +66,10 @@ class Logins:
         parts = (credentials.scheme, credentials.username, credentials.login, credentials.secret.reveal())
         return hmac.digest(self._key, "\0".join(parts).encode(), "sha256")
 
-    def is_proven(self, credentials: Credentials) -> bool:
-        """Whether the backend accepted these very credentials within `cache_seconds`."""
-        entry = self._entries.get(self.fingerprint(credentials))
-        return entry is not None and self._clock() - entry.proven_at <= self._auth.cache_seconds
+    def proven(self, credentials: Credentials) -> AbstractAsyncContextManager[Login] | None:
+        """As `use`, at once, where the backend accepted these very credentials within `cache_seconds`."""
+        entry = self._fresh(self.fingerprint(credentials))
+        return None if entry is None else self._using(entry)
 
     def was_good(self, credentials: Credentials) -> bool:
         """Whether these very credentials were right the last time they were tried."""
@@ -77,7 +78,11 @@ class Logins:
     @contextlib.asynccontextmanager
     async def use(self, credentials: Credentials) -> AsyncIterator[Login]:
         """The login, kept open while the context lasts. Raises AuthFailed, Unavailable."""
-        entry = await self._proven(credentials)
+        async with self._using(await self._proven(credentials)) as login:
+            yield login
+
+    @contextlib.asynccontextmanager
+    async def _using(self, entry: _Entry) -> AsyncIterator[Login]:
         entry.users += 1
         try:
             yield entry.opened.login
@@ -111,10 +116,8 @@ class Logins:
 
     async def _proven(self, credentials: Credentials) -> _Entry:
         digest = self.fingerprint(credentials)
-        entry = self._entries.get(digest)
-        if entry is not None and self._clock() - entry.proven_at <= self._auth.cache_seconds:
-            self._entries.move_to_end(digest)
-            entry.used_at = self._clock()
+        entry = self._fresh(digest)
+        if entry is not None:
             return entry
         task = self._opening.get(digest)
         if task is None:
@@ -123,6 +126,14 @@ class Logins:
             task.add_done_callback(lambda done: self._opened(digest, done))
         # The task goes on when this request is cancelled: others may be waiting for it.
         return await asyncio.shield(task)
+
+    def _fresh(self, digest: bytes) -> _Entry | None:
+        entry = self._entries.get(digest)
+        if entry is None or self._clock() - entry.proven_at > self._auth.cache_seconds:
+            return None
+        self._entries.move_to_end(digest)
+        entry.used_at = self._clock()
+        return entry
 
     def _opened(self, digest: bytes, task: "asyncio.Task[_Entry]") -> None:
         self._opening.pop(digest, None)

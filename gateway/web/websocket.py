@@ -80,6 +80,8 @@ def _check_origin(request: web.Request, found: Services) -> None:
 class _Conversation:
     """One connection. Requests run side by side and are answered as they end (RFC 8887 §4.3.2)."""
 
+    __slots__ = ("_credentials", "_found", "_most", "_push", "_request", "_room", "_sending", "_socket")
+
     def __init__(
         self, request: web.Request, found: Services, credentials: Credentials, socket: web.WebSocketResponse
     ) -> None:
