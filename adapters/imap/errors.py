@@ -87,7 +87,7 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[AdapterError]], ...]] = (
     (re.compile(r"already exists", re.I), Conflict),
     (re.compile(r"over ?quota|quota exceeded|exceeds quota", re.I), OverQuota),
     (re.compile(r"too (big|large)", re.I), TooLarge),
-    (re.compile(r"invalid mailbox name|invalid name", re.I), InvalidData),
+    (re.compile(r"invalid mailbox name|invalid name|message contains", re.I), InvalidData),
     (
         re.compile(r"temporar(y|ily)|internal error|server error|try again|timed? ?out|I/O error|invalid format", re.I),
         Broken,

@@ -17,9 +17,10 @@ from gateway.jmap.methods import Answer, Method
 from gateway.jmap.properties import UnknownReference, reference_ids, refuse
 from gateway.jmap.standard.common import lookup_in, require_state
 from gateway.objects.mail.capability import MAIL, mail_of, writer_of
+from gateway.objects.mail.dates import instant
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.sources import Held, hold
-from gateway.objects.mail.storing import Letter, Placer, message_id_of, seconds, store
+from gateway.objects.mail.storing import Letter, Placer, is_kept, message_id_of, seconds, store
 
 _CHECKS: Final = {
     "blobId": id_,
@@ -101,8 +102,8 @@ def _received(values: list[bytes]) -> int | None:
     """The time of the most recent Received field that has one: the topmost (RFC 5321 §4.4)."""
     for value in values:
         date = as_date(_LAST_SEMICOLON.sub(b"", value))
-        if date is not None:
-            return seconds(date)
+        if date is not None and is_kept(found := int(instant(date))):
+            return found
     return None
 
 

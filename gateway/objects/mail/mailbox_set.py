@@ -59,6 +59,8 @@ async def _create(
             await port.create_folder(path, role)
         except Unsupported:  # RFC 6154 §3, USEATTR: the gateway keeps the role then
             await port.create_folder(path, None)
+    except NotFound as error:  # how Dovecot refuses a name that its files cannot have, or a parent that is gone
+        raise _refusal(InvalidData()) from error
     except AdapterError as error:
         raise _refusal(error) from error
     tree.paths[path] = path

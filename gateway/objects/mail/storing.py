@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapters.errors import AdapterError, InvalidData, Unavailable
+from adapters.errors import AdapterError, Broken, InvalidData, Unavailable
 from adapters.formats.header_forms import header_fields, values_by_name
 from adapters.ports.mail import FetchPlan, Keywords
 from adapters.ports.mail_write import Appended, MailWritePort, Octets
@@ -51,13 +51,23 @@ class Letter:
 
 Answers = dict[str, Mapping[str, Any] | SetError]
 
+_LAST_SECOND: Final = 0xFFFFFFFF
+
 Write = Callable[[], Awaitable[Letter]]
 """Makes a letter when its turn has come, so that one at a time is held in memory. Raises SetError, adapters.errors."""
 
 
 def seconds(utc_date: str) -> int:
-    """A UTCDate as whole seconds since 1970."""
-    return int(instant(utc_date))
+    """A receivedAt as whole seconds since 1970. Raises SetError for one that no mail server keeps."""
+    found = int(instant(utc_date))
+    if not is_kept(found):  # Dovecot would make another time of it
+        raise SetError("invalidProperties", "the mail server keeps times from 1970 to 2106", ["receivedAt"])
+    return found
+
+
+def is_kept(received_at: int) -> bool:
+    """Whether an IMAP server can be expected to keep this as the INTERNALDATE."""
+    return 0 <= received_at <= _LAST_SECOND
 
 
 async def store(mail: MailAccount, port: MailWritePort, letters: Mapping[str, Write]) -> Answers:
@@ -157,7 +167,8 @@ class _Run:
                 self.answers[key] = SetError("invalidEmail", "The server behind this gateway refuses this message.")
             except AdapterError as error:
                 self.answers |= refusals(error, [key])
-                if isinstance(error, Unavailable):  # asking a hundred times more makes nobody happy
+                # asking a hundred times more makes nobody happy, unless it is about one mailbox
+                if isinstance(error, Unavailable) and not isinstance(error, Broken):
                     self.answers |= refusals(error, letters.keys() - self.places.keys() - self.answers.keys())
                     return
 

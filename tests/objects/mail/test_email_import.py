@@ -47,6 +47,27 @@ async def test_received_at_is_kept(jmap: JmapClient) -> None:
     assert (await get(jmap, created["id"], "receivedAt"))["receivedAt"] == "1999-12-31T23:59:59Z"
 
 
+async def test_a_time_that_no_server_keeps(jmap: JmapClient) -> None:
+    """Dovecot takes 1969 for 2038. What a Received field says is passed over then."""
+    for date in ("1969-12-31T23:59:59Z", "2106-02-07T06:28:16Z"):
+        error = await import_(jmap, message(), receivedAt=date)
+        assert (error["type"], error["properties"]) == ("invalidProperties", ["receivedAt"])
+    for year in ("1904", "0000"):
+        received = (
+            "from c by d; Mon, 01 Feb {} 10:00:00 +0100\r\nReceived: from a by b; Mon, 16 Nov 2026 10:00:00 +0100"
+        )
+        created = await import_(jmap, message(headers={"Received": received.format(year)}))
+        assert (await get(jmap, created["id"], "receivedAt"))["receivedAt"] == "2026-11-16T09:00:00Z"
+
+
+async def test_a_message_that_the_server_refuses(jmap: JmapClient, tier: Tier) -> None:
+    answer = await import_(jmap, b"Subject: no line end")
+    if tier.name == "cyrus":
+        assert answer["type"] == "invalidEmail"
+    else:
+        assert answer["size"] == 20
+
+
 async def test_international_headers_are_imported(jmap: JmapClient, tier: Tier) -> None:
     octets = message("Grüße", sender="Jürgen <jürgen@bücher.example>")  # RFC 6532
     created = await import_(jmap, octets)

@@ -76,6 +76,14 @@ async def test_what_cannot_be_created(jmap: JmapClient, imap: ImapClient) -> Non
     assert imap.mailboxes() == before
 
 
+async def test_the_longest_name_is_taken_or_refused_by_name(tier: Tier, jmap: JmapClient) -> None:
+    """Dovecot's Maildir has room for 254 octets, and says that the 255th is not found."""
+    if tier.name == "cyrus":
+        assert await create(jmap, "x" * 255)
+    else:
+        assert await refusal(jmap, name="x" * 255) == ("invalidProperties", ["name"])
+
+
 async def test_a_name_in_another_normal_form_is_the_same_name(jmap: JmapClient) -> None:
     answer = await jmap.call("Mailbox/set", create={"new": {"name": "u\u0308ber"}})
     assert answer["created"]["new"]["name"] == "\u00fcber"  # Net-Unicode (RFC 5198)
