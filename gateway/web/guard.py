@@ -14,6 +14,9 @@ _BUFFER: Final = memoryview(bytearray(64 * 1024))
 """What every connection reads into before it hands a copy on. Left to itself asyncio takes memory of 256 KiB for every
 read, from the system and back again, which costs more than the read."""
 
+_WAITING: Final = 1024
+"""How many connections may wait to be accepted."""
+
 
 class Guard(asyncio.BufferedProtocol):
     """One connection. header_seconds: from its opening, or from a request's first octet, to the header's end.
@@ -139,7 +142,7 @@ class GuardedSite(web.BaseSite):
     def __init__(
         self, runner: web.AppRunner, host: str, port: int, *, header_seconds: float, stall_seconds: float
     ) -> None:
-        super().__init__(runner, backlog=1024)
+        super().__init__(runner, backlog=_WAITING)
         self._host = host
         self._port = port
         self._header_seconds = header_seconds
@@ -151,11 +154,18 @@ class GuardedSite(web.BaseSite):
         return f"http://{self._host}:{self._port}"
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen.
+
+        asyncio accepts as many connections at a time as may wait. Without a file descriptor left each of these attempts
+        fails, is logged and plans the same again, which in a moment is all that the loop does; so it is told of one.
+        """
         await super().start()
         self._server = await asyncio.get_running_loop().create_server(
-            self._protocol, self._host or None, self._port, backlog=self._backlog
+            self._protocol, self._host or None, self._port, backlog=1
         )
+        for listening in self._server.sockets:
+            with listening.dup() as same:
+                same.listen(self._backlog)
 
     def _protocol(self) -> Guard:
         server = cast("web.Server", self._runner.server)
