@@ -33,18 +33,26 @@ def peer(request: web.BaseRequest) -> str:
 
 def client_address(request: web.BaseRequest, server: Server) -> str:
     """The client's address: the last one in X-Forwarded-For that is not a trusted proxy of ours."""
-    address = peer(request)
-    if not is_listed(address, server.trusted_proxies):
-        return address
-    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
-    for hop in reversed(hops):
+    return _way(request, server)[-1]
+
+
+def _way(request: web.BaseRequest, server: Server) -> list[str]:
+    """The addresses on the way back to the client; all but the last are trusted proxies."""
+    way = [peer(request)]
+    for hop in reversed(_forwarded(request, "X-Forwarded-For")):
+        if not is_listed(way[-1], server.trusted_proxies):
+            break
         try:
-            address = str(ipaddress.ip_address(hop.strip()))
+            way.append(str(ipaddress.ip_address(hop)))
         except ValueError:
             break
-        if not is_listed(address, server.trusted_proxies):
-            break
-    return address
+    return way
+
+
+def _forwarded(request: web.BaseRequest, name: str) -> list[str]:
+    """The values of a header field to which every proxy adds its own."""
+    values = ",".join(request.headers.getall(name, [])).split(",")
+    return [value.strip() for value in values if value.strip()]
 
 
 def throttle_key(address: str) -> str:
@@ -63,10 +71,16 @@ def base_url(request: web.BaseRequest, server: Server) -> str:
     if server.public_url is not None:
         return server.public_url.rstrip("/")
     scheme, host = "http", request.headers.get("Host", "")
-    if is_listed(peer(request), server.trusted_proxies):
-        forwarded = request.headers.get("X-Forwarded-Proto", scheme).strip().lower()
+    proxies = sum(is_listed(address, server.trusted_proxies) for address in _way(request, server))
+    if proxies:
+        forwarded = _told_by(_forwarded(request, "X-Forwarded-Proto"), proxies, scheme).lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme
-        host = request.headers.get("X-Forwarded-Host", host).strip()
+        host = _told_by(_forwarded(request, "X-Forwarded-Host"), proxies, host)
     if not _HOST.fullmatch(host):
         host = str(server.listen)
     return f"{scheme}://{host}"
+
+
+def _told_by(values: list[str], proxies: int, default: str) -> str:
+    """What the outermost of so many proxies says; what stands before that came from the client."""
+    return values[-min(proxies, len(values))] if values else default

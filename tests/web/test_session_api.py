@@ -91,6 +91,20 @@ async def test_the_state_is_that_of_the_session_under_the_same_name() -> None:
             {"X-Forwarded-Proto": "gopher", "X-Forwarded-Host": "a b"},
             "http://127.0.0.1:8080",
         ),
+        (  # one proxy, which adds to what the client said
+            {"server__trusted_proxies": "127.0.0.1"},
+            {"X-Forwarded-Proto": "http, https", "X-Forwarded-Host": "evil.example, mail.example.org"},
+            "https://mail.example.org",
+        ),
+        (  # two, of which the outer one knows the name, and one of them sets the scheme anew
+            {"server__trusted_proxies": "127.0.0.1,10.0.0.0/8"},
+            {
+                "X-Forwarded-For": "192.0.2.9, 192.0.2.1, 10.0.0.7",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "evil.example, mail.example.org, inner.example",
+            },
+            "https://mail.example.org",
+        ),
         ({}, {"Host": "jmap.example.net"}, "http://jmap.example.net"),
         ({}, {"Host": 'x"><script>'}, "http://127.0.0.1:8080"),
     ],
