@@ -96,7 +96,12 @@ SERVERS: Final = (
         schedules=False,
         mails_alerts=False,
     ),
-    Quirks("davical", marks=(("x-davical-version", r""),), mails_alerts=False),
+    Quirks(
+        "davical",
+        marks=(("x-davical-version", r""),),
+        loses=frozenset({caldav("schedule-calendar-transp"), caldav("calendar-timezone")}),  # no listing shows them
+        mails_alerts=False,
+    ),
     Quirks(
         "nextcloud",
         marks=(("dav", r"\b(nextcloud-|nc-|oc-)"), ("path", r"^(/.*)?/remote\.php/dav/")),

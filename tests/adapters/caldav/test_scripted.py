@@ -255,6 +255,19 @@ async def test_a_move_never_overwrites() -> None:
         assert sent["destination"] == f"{script.url}/h/x/a.ics"
 
 
+async def test_what_no_listing_shows_is_not_written() -> None:
+    """DAViCal takes both with 200; the gateway keeps them."""
+    async with opened({**DAVICAL, ("PROPPATCH", "/h/w/"): Reply(body=multistatus(found("/h/w/", "")))}) as (
+        port,
+        script,
+    ):
+        changes = CalendarChanges(name="New", transparent=True, time_zone="BEGIN:VCALENDAR")
+        assert await port.update_calendar("w/", changes) == {"transparent", "time_zone"}
+        (sent,) = script.said("PROPPATCH")
+        assert b"displayname" in sent.body
+        assert b"calendar-timezone" not in sent.body
+
+
 async def test_missing_resources_are_asked_for_twice_and_then_gone() -> None:
     """DAViCal and sabre/dav say nothing of an href that they don't have."""
     place = ("REPORT", "/h/w/")

@@ -258,6 +258,18 @@ async def test_two_clients_edit_one_event_at_once(
         assert await other.event(told["id"]) == shown
 
 
+async def test_two_clients_of_one_gateway_take_turns(place: Place, tier: Tier, login: tuple[User, DavServer]) -> None:
+    """Nothing that was answered as done is lost, also on servers that compare the ETag and write in two steps."""
+    told = await place.create()
+    async with jmap_client(tier.url, *login[0]) as jmap:
+        other = Place(jmap, place.server, place.id, place.path)
+        for number in range(8):
+            patches = ((place, {"title": f"T{number}"}), (other, {"priority": number}))
+            await asyncio.gather(*(side.update(told["id"], **patch) for side, patch in patches))
+            shown = await other.event(told["id"])
+            assert (shown["title"], shown.get("priority", 0)) == (f"T{number}", number)
+
+
 async def test_parse(place: Place) -> None:
     blob = await place.jmap.upload(event("p@example.org").encode(), "text/calendar")
     answer = await place.call("CalendarEvent/parse", blobIds=[blob["blobId"]])
