@@ -3,6 +3,7 @@
 import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from adapters.errors import InvalidData, NotFound
@@ -20,6 +21,7 @@ _MAX_FIELD_OCTETS: Final = 3000
 Items = Mapping[bytes, Value]
 
 
+@lru_cache(256)
 def plan_items(plan: FetchPlan, *, preview: bool) -> Part:
     """The FETCH items of a plan, UID first. `preview`: the server has PREVIEW (RFC 8970)."""
     names = ["UID"]

@@ -79,6 +79,8 @@ class Sentinel:
         if seen is not None:
             self._folders = await self._understood(seen)
             self._answered = seen.responses
+        elif self._pinned is not None and self._kept is self._served:
+            return self._folders  # nothing moved, and what is held is what should be
         real = ((folder.path, folder.status) for folder in self._folders if folder.status is not None)
         await self._pin(largest(real, self._pinned))
         return self._folders
