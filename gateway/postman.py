@@ -6,6 +6,7 @@ Does what was to follow what was sent, too, where the gateway that sent it could
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -154,10 +155,9 @@ class Postman:
 
     async def _later(self, entry: Entry, seconds: float) -> Entry | None:
         """What nobody can log in for: again, or None where it is given up."""
-        if entry.alerts is not None:  # what is given up is looked for again at the next login: `MailAlerts.renew`
-            entry = replace(entry, alerts=entry.alerts or time.time())
-            over = time.time() > (entry.alerts or 0.0) + GIVE_UP_SECONDS
-        elif entry.follows is not None:
+        if entry.alerts is not None:
+            return _later_alerts(entry, seconds)
+        if entry.follows is not None:
             over = time.time() > entry.follows + GIVE_UP_SECONDS
         else:
             over = await give_up(Ledger(self._store, entry.account, LEDGER_TYPES), self._messages, entry)
@@ -184,6 +184,17 @@ class Postman:
             if entry.follows is not None:
                 return await _follow(account, entry)
             return await release(account.outbox, self._messages, entry)
+
+
+def _later_alerts(entry: Entry, seconds: float) -> Entry | None:
+    """The same for alerts: what is given up is looked for again at the next login, see `MailAlerts.renew`.
+
+    Logins that came meanwhile have entered the account once more; all its entries become one.
+    """
+    now = time.time()
+    since = entry.alerts or now
+    due = math.ceil((now + seconds) / PAUSE_SECONDS) * PAUSE_SECONDS
+    return None if now > since + GIVE_UP_SECONDS else replace(entry, due=due, alerts=since)
 
 
 async def _follow(account: Account, entry: Entry) -> Entry | None:

@@ -65,17 +65,7 @@ async def send_due(login: Login, account: Account, entry: Entry) -> Entry | None
     record, now = await _record(box), time.time()
     if record is None or not mail_alerts.is_time(record, now):
         return mail_alerts.again(entry, record)
-    since = max(record["upto"], now - LATE_SECONDS)
-    look = _Look([])
-    for one in login.accounts.values():
-        if one.calendars is not None and one.calendars.mail_alerts is not None:
-            try:
-                await look.add(one.calendars, since, now)
-            except AdapterError as error:
-                if one.is_personal:
-                    raise
-                log.warning("the calendars of others cannot be looked at for alerts: %s", type(error).__name__)
-                look.due = min(now + mail_alerts.LOOK_SECONDS, look.due or math.inf)
+    look = await _look(login, max(record["upto"], now - LATE_SECONDS), now)
     address = await _address(account, account.calendars, box)
     room = MOST_IN_HOUR - len(mail_alerts.lately(record, now))
     letters = [letter for one, alert in look.alerts if (letter := _letter(one, alert, address)) is not None]
@@ -88,6 +78,22 @@ async def send_due(login: Login, account: Account, entry: Entry) -> Entry | None
 
     await post(box, sent, along, [MAIL_ALERTS])
     return mail_alerts.again(entry, await _record(box))
+
+
+async def _look(login: Login, since: float, now: float) -> _Look:
+    """All accounts of a login. Those of others that cannot be looked at cost it nothing of its own."""
+    look = _Look([])
+    for one in login.accounts.values():
+        if one.calendars is None or one.calendars.mail_alerts is None:
+            continue
+        try:
+            await look.add(one.calendars, since, now)
+        except AdapterError as error:
+            if one.is_personal:
+                raise
+            log.warning("the calendars of others cannot be looked at for alerts: %s", type(error).__name__)
+            look.due = min(now + mail_alerts.LOOK_SECONDS, look.due or math.inf)
+    return look
 
 
 async def _record(box: Outbox) -> Record | None:

@@ -1,5 +1,6 @@
 """Alerts with the action "email" (-29 §6): the user gets a mail, through real servers, and no client is there."""
 
+import asyncio
 import email
 import email.policy
 import math
@@ -74,12 +75,12 @@ def inbox(postfix: Postfix, user: User) -> list[EmailMessage]:
 
 async def mails(postfix: Postfix, user: User, last: str) -> list[EmailMessage]:
     """All mail, when one with this title has come."""
-
-    async def there() -> bool:
-        return any(last in title_of(message) for message in inbox(postfix, user))
-
-    await eventually(there)
-    return inbox(postfix, user)
+    for _ in range(400):
+        found = inbox(postfix, user)
+        if any(last in title_of(message) for message in found):
+            return found
+        await asyncio.sleep(0.1)
+    raise AssertionError("no mail came")
 
 
 def title_of(message: EmailMessage) -> str:

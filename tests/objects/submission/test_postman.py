@@ -20,6 +20,7 @@ from gateway.context import Account, Login
 from gateway.objects.submission import delayed
 from gateway.postman import Postman
 from gateway.store.sqlite import SqliteStore
+from gateway.sync.calendars.mail_alerts import MAIL_ALERTS
 from gateway.sync.held import Entry, HeldMessages
 from gateway.sync.ledger import Edit
 from gateway.sync.outbox import FOLLOW_UP
@@ -186,6 +187,28 @@ async def test_who_cannot_log_in_is_not_followed_for_ever(tmp_path: Path, age: f
     assert len(entries) == left
     assert all(one.due > time.time() + postman.REFUSED_SECONDS - 100 for one in entries)
     assert await ledger.read(FOLLOW_UP)
+
+
+@pytest.mark.parametrize(("age", "left"), [(10.0, 1), (delayed.GIVE_UP_SECONDS + 10, 0)])
+async def test_who_cannot_log_in_is_not_reminded_for_ever(tmp_path: Path, age: float, left: int) -> None:
+    """However often his other logins entered him meanwhile; the next one that is right does so again."""
+    store, now = SqliteStore(tmp_path / "store"), time.time()
+    messages = HeldMessages(store)
+    found = Postman(store, Unattended(Auth(master_user="m", master_password=Secret("s"))), lambda _: "b", lasting=True)
+    found.logins = Everybody(tmp_path / "store", refused=True)
+    record = {"id": MAIL_ALERTS, "upto": 0.0, "due": now - 100, "told": [], "ticket": {"username": "u"}}
+    ledger = box_over(tmp_path / "store", Port()).ledger
+    await ledger.commit(lambda _: Edit(put={MAIL_ALERTS: {MAIL_ALERTS: record}}), [])
+    waiting = [Entry("account", "alerts", now - late, {"username": "u"}, alerts=now - age) for late in (1.0, 2.0, 3.0)]
+    for one in waiting:
+        await messages.enter(one)
+    for one in waiting:
+        await found._deliver(one)
+    entries = await messages.entries(float("inf"), 10)
+    assert len({one.due for one in entries}) == len(entries)
+    assert left <= len(entries) <= 2 * left  # two where the time is just now that of the next try
+    assert all(one.due > now + postman.REFUSED_SECONDS - 100 for one in entries)
+    assert (await ledger.read(MAIL_ALERTS))[MAIL_ALERTS] == record
 
 
 async def test_it_ends_although_the_store_loses_the_cancellation(
