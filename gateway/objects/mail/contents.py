@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.errors import AdapterError, Broken
 from adapters.formats.email import email_properties
 from adapters.formats.mime import parse_message
 from adapters.ports.mail import FetchPlan, MailPort, MessageData, ReadsAlong
@@ -19,6 +20,8 @@ from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure
 from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
 from gateway.sync.folders import AWAY
+
+Faults = tuple[type[AdapterError], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +35,33 @@ class Place:
     size: int
 
 
-async def contents(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) -> dict[str, dict[str, Any]]:
+async def contents(
+    mail: MailAccount, email_ids: Sequence[str], wanted: Wanted, *, lenient: bool = False
+) -> dict[str, dict[str, Any]]:
     """The wanted properties by Email id; ids of messages that are gone are left out.
 
-    A message that another client moves at this very moment is looked for once more where it went.
+    A message that another client moves at this very moment is looked for once more where it went. lenient: messages of
+    a folder that the backend has an error of its own with are left out too. Raises adapters.errors.*.
     """
-    found = await _fetch(mail, email_ids, wanted)
+    costs_itself = (*AWAY, Broken) if lenient else AWAY
+    found = await _fetch(mail, email_ids, wanted, costs_itself)
     missing = [email_id for email_id in email_ids if email_id not in found]
     if missing:
         await mail.refresh()
-        found |= await _fetch(mail, missing, wanted)
+        found |= await _fetch(mail, missing, wanted, costs_itself)
     return found
 
 
-async def _fetch(mail: MailAccount, email_ids: Sequence[str], wanted: Wanted) -> dict[str, dict[str, Any]]:
+async def _fetch(
+    mail: MailAccount, email_ids: Sequence[str], wanted: Wanted, costs_itself: Faults
+) -> dict[str, dict[str, Any]]:
     groups: defaultdict[tuple[str, int, FetchPlan], list[Place]] = defaultdict(list)
     for email_id in email_ids:
         place = place_of(mail, email_id)
         if place is not None:
             groups[place.path, place.uid_validity, wanted.plan(place.size)].append(place)
     done = await asyncio.gather(
-        *(_fetch_group(mail.port, plan, places, wanted) for (_, _, plan), places in groups.items())
+        *(_fetch_group(mail.port, plan, places, wanted, costs_itself) for (_, _, plan), places in groups.items())
     )
     return {email_id: properties for group in done for email_id, properties in group.items()}
 
@@ -78,7 +87,7 @@ def place_of(mail: MailAccount, email_id: str) -> Place | None:
 
 
 async def _fetch_group(
-    port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted
+    port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted, costs_itself: Faults
 ) -> dict[str, dict[str, Any]]:
     """Messages of one folder by one plan. One that is gone, replaced or closed to the login by now has none of them."""
     first, by_uid = places[0], {place.uid: place.email_id for place in places}
@@ -88,7 +97,7 @@ async def _fetch_group(
             return {by_uid[uid]: _from_whole(by_uid[uid], data, wanted) for uid, data in fetched.items()}
         found = await _misread(port, places, fetched, wanted) if plan.structure else {}
         pieces = await _pieces(port, first, fetched, wanted)
-    except AWAY:
+    except costs_itself:
         return {}
     return found | {
         by_uid[uid]: from_pieces(by_uid[uid], data, pieces.get(uid, {}), wanted) for uid, data in fetched.items()

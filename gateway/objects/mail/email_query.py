@@ -143,7 +143,7 @@ def _header_values(mail: MailAccount) -> order.HeaderValues:
 
 def _has_attachment(mail: MailAccount) -> selection.Decider:
     async def fetch(email_ids: Sequence[str]) -> dict[str, bool]:
-        found = await contents(mail, email_ids, Wanted(("hasAttachment",), BodyOptions()))
+        found = await contents(mail, email_ids, Wanted(("hasAttachment",), BodyOptions()), lenient=True)
         return {email_id: values["hasAttachment"] for email_id, values in found.items()}
 
     return fetch

@@ -57,9 +57,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A condition that was decided message by message: the Email ids that match."""
+    """A condition that was decided message by message: the Email ids that match. whole: none was left out."""
 
     ids: frozenset[str]
+    whole: bool = True
 
 
 Node = Leaf | Branch | Found | Decided
@@ -203,7 +204,7 @@ async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> 
 def is_whole(node: Node) -> bool:
     """Whether a resolved filter was answered by all mailboxes that it asks."""
     match node:
-        case Found(whole=whole):
+        case Found(whole=whole) | Decided(whole=whole):
             return whole
         case Branch(children=children):
             return all(map(is_whole, children))
@@ -215,17 +216,18 @@ async def _decide(account: MailAccount, wanted: bool, decider: Decider, within: 
     mask = matching(account, within)
     rows = [row for row in account.emails.all_rows() if mask[row]]
     decided = await decider(account.emails.ids(rows))
-    return Decided(frozenset(email_id for email_id, has_one in decided.items() if has_one is wanted))
+    matching_ids = frozenset(email_id for email_id, has_one in decided.items() if has_one is wanted)
+    return Decided(matching_ids, whole=len(decided) == len(rows))
 
 
 def matching(account: MailAccount, node: Node) -> Mask:
     """The rows that match a resolved filter. Dead rows may match as well; nobody looks at them."""
     size = len(account.emails)
     match node:
-        case Found(uids):
+        case Found(uids=uids):
             rows = (row for box, found in uids.items() for row in account.emails.uids_to_rows(box, found))
             return _of_rows(rows, size)
-        case Decided(ids):
+        case Decided(ids=ids):
             known = (account.emails.row(email_id) for email_id in ids)
             return _of_rows((row for row in known if row is not None), size)
         case Leaf(name, value):
