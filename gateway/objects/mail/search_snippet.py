@@ -46,7 +46,8 @@ async def get(context: Context, account: Account, arguments: Mapping[str, Any]) 
     subject, body = _pattern(node, SUBJECT_CONDITIONS), _pattern(node, BODY_CONDITIONS)
     mail = await mail_of(context, account)
     known = [email_id for email_id in email_ids if mail.emails.row(email_id) is not None]
-    found = await contents(mail, known, WANTED) if subject or body else {}
+    # RFC 8621 §5: where it is unable to determine a snippet, it MUST return null for both
+    found = await contents(mail, known, WANTED, lenient=True) if subject or body else {}
     snippets = [_snippet(email_id, found.get(email_id), subject, body) for email_id in known]
     missing = [email_id for email_id in email_ids if email_id not in known]
     return Answer({"accountId": arguments["accountId"], "list": snippets, "notFound": missing or None})

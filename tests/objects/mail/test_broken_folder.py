@@ -119,6 +119,9 @@ async def still_served(jmap: JmapClient, imap: ImapClient) -> None:
     assert await found(jmap) == {"letter INBOX", "letter Work", "letter Other", "letter new"}
     searched = await jmap.call("Email/query", filter={"text": "letter"}, calculateTotal=True)
     assert (searched["total"], searched["canCalculateChanges"]) == (3, False)
+    everything = (await jmap.call("Email/query"))["ids"]
+    snippets = (await jmap.call("SearchSnippet/get", filter={"subject": "letter"}, emailIds=everything))["list"]
+    assert [one["subject"] for one in snippets].count(None) == 1
     looked = await jmap.call("Email/query", filter={"hasAttachment": False}, calculateTotal=True)
     assert (looked["total"], looked["canCalculateChanges"]) == (3, False)
     assert await totals(jmap) == {"Inbox": 2, "Work": 1, "Other": 1}
