@@ -20,6 +20,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ID: Final = "X-Request-Id"
 
+GONE: Final = 499
+"""The status that is logged where the client goes away before its answer has ended; nobody sees it."""
+
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.{0,64}")
 
@@ -31,7 +34,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     token = logs.request_id.set(given)
     meters = services(request).meters
     started = time.perf_counter()
-    status = 499  # what is logged when the client goes away before there is an answer
+    status = GONE
     meters.in_flight.inc()
     try:
         with services(request).drain.running():
@@ -64,7 +67,9 @@ async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return problem_response(Refusal(error.status, error.reason, headers))
     except ConnectionError:
-        raise
+        if request.transport is not None and not request.transport.is_closing():
+            raise
+        return web.Response(status=GONE)  # the client went away while its answer was sent
     except Exception as error:  # noqa: BLE001 - the last place that can turn a fault into an answer
         return problem_response(problem_of(error))
 

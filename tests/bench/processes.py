@@ -32,6 +32,10 @@ class Gateway:
         pages = int(Path(f"/proc/{self.server.pid}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 1e6
 
+    def descriptors(self) -> int:
+        """How many file descriptors are open."""
+        return sum(1 for _ in Path(f"/proc/{self.server.pid}/fd").iterdir())
+
     def cpu(self) -> float:
         """Seconds of CPU used so far."""
         fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()

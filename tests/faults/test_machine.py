@@ -7,7 +7,6 @@ import io
 import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -40,10 +39,6 @@ async def jmap(process: Gateway, user: User) -> AsyncIterator[JmapClient]:
         yield client
 
 
-def descriptors(process: Gateway) -> int:
-    return sum(1 for _ in Path(f"/proc/{process.server.pid}/fd").iterdir())
-
-
 def largest_file(process: Gateway) -> int:
     return max(path.stat().st_size for path in process.server.directory.iterdir())
 
@@ -54,13 +49,13 @@ def log_of(process: Gateway) -> str:
 
 async def test_without_descriptors_connections_wait(process: Gateway, user: User, jmap: JmapClient) -> None:
     await jmap.call("Email/query")
-    used = descriptors(process)
+    used = process.descriptors()
     limits = resource.prlimit(process.server.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(process.server.pid, resource.RLIMIT_NOFILE, (used + 20, limits[1]))
     crowd = [socket.create_connection(("127.0.0.1", process.port)) for _ in range(100)]
     try:
         async with asyncio.timeout(20):
-            while descriptors(process) < used + 20:  # noqa: ASYNC110 - nothing tells
+            while process.descriptors() < used + 20:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
         await jmap.call("Email/query")  # who is there already is served
     finally:

@@ -123,8 +123,8 @@ async def test_every_property(jmap: JmapClient, name: str) -> None:
     for wanted in [*kind.properties.default, "odd", "", "a/b", "/"]:
         for value in ODD:
             record = given | {wanted: value}
-            calls.append((f"{name}/set", {"create": {"k": record}, "destroy": ["#k"]}))
-            calls.append((f"{name}/set", {"update": {"x": {wanted: value}, "singleton": {wanted: value}}}))
+            updates = {"x": {wanted: value}, "singleton": {wanted: value}}
+            calls.append((f"{name}/set", {"create": {"k": record}, "update": updates, "destroy": ["#k"]}))
     assert await ask(jmap, calls) == []
 
 

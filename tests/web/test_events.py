@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 import secrets
 import zlib
 
@@ -12,6 +13,7 @@ import pytest
 from gateway.push import feed
 from gateway.store.base import MISSED
 from gateway.web import event_source
+from tests.waiting import until
 from tests.web.gateway import Running, running
 
 
@@ -61,6 +63,20 @@ async def test_state_events() -> None:
             await gateway.services.store.publish("account/Abob", b'{"Email":"b-1"}')
             assert json.loads((await event(response))["data"])["changed"] == {"Abob": {"Email": "b-1"}}
             assert await response.content.read() == b""  # closeafter=state
+
+
+async def test_a_client_that_is_gone_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running() as gateway:
+        async with gateway.http.get(url(gateway), headers=gateway.auth()) as response:
+            await event(response)
+            assert gateway.runner.server is not None
+            (connection,) = gateway.runner.server.connections
+            response.close()
+        await until(lambda: connection.transport is None)
+        await publish(gateway, Email="e-1")
+        await until(lambda: any(record.name == "gateway.access" for record in caplog.records))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_the_event_id_carries_what_was_seen() -> None:
