@@ -5,7 +5,7 @@ from typing import Final
 
 from adapters.caldav import sharing
 from adapters.caldav.backend import ADDRESSES, HOME_SET, NAME, CalDavHome, mail_addresses
-from adapters.dav.bodies import propfind
+from adapters.dav.bodies import principal_search, propfind
 from adapters.dav.connection import Credentials, DavConnection, Endpoint
 from adapters.dav.discovery import properties
 from adapters.dav.hrefs import canonical, collection
@@ -61,7 +61,7 @@ class CalDav(CalDavHome):
     async def share(self, path: str, access: Mapping[CalendarPrincipal, frozenset[Privilege]]) -> None:
         """See SharingPort."""
         if self.sharing == "acl":
-            await sharing.by_acl(self.connection, self.path(path), access)
+            await sharing.by_acl(self.connection, self.path(path), access, self.quirks)
         elif self.sharing == "invitation":
             own = None if self.owner is None or not self.addresses else (self.owner, self.addresses[0])
             await sharing.by_invitation(self.connection, self.path(path), access, own)
@@ -77,8 +77,11 @@ class CalDav(CalDavHome):
     async def _below(self, path: str) -> list[CalendarPrincipal]:
         """The principals in a collection, as far as the server lists them."""
         found = []
+        method, body, depth = "PROPFIND", propfind(_PRINCIPAL), "1"
+        if self.quirks.hides_principals:
+            method, body, depth = "REPORT", principal_search(_PRINCIPAL), "0"
         try:
-            async for entry in self.connection.multistatus("PROPFIND", path, propfind(_PRINCIPAL), depth="1"):
+            async for entry in self.connection.multistatus(method, path, body, depth=depth):
                 kind = entry.found.get(dav("resourcetype"))
                 if kind is not None and kind.find(dav("principal")) is not None:
                     found.append(_principal(canonical(entry.href), entry))

@@ -9,6 +9,7 @@ from adapters.dav.connection import DavConnection
 from adapters.dav.discovery import properties
 from adapters.dav.names import dav
 from adapters.dav.privileges import regranted
+from adapters.dav.quirks import Quirks
 from adapters.errors import InvalidData, Unsupported
 from adapters.ports.calendar_people import CalendarPrincipal
 from adapters.ports.calendars import Privilege
@@ -19,13 +20,13 @@ _WRITE: Final = frozenset({"read", "write-content", "bind", "unbind"})
 _SHARING: Final = {"Content-Type": "application/davsharing+xml; charset=utf-8"}
 
 
-async def by_acl(connection: DavConnection, path: str, access: Access) -> None:
+async def by_acl(connection: DavConnection, path: str, access: Access, quirks: Quirks) -> None:
     """RFC 3744 §8.1: an ACL request is the whole list. Raises as SharingPort.share."""
     acl = (await properties(connection, path, [dav("acl")])).found.get(dav("acl"))
     if acl is None:
         raise Unsupported("the server shows no access control list")
     wanted = {principal.path: privileges for principal, privileges in access.items()}
-    await connection.request("ACL", path, octets(regranted(acl, wanted)))
+    await connection.request("ACL", path, octets(regranted(acl, wanted, says_nothing=quirks.keeps_grants)))
 
 
 async def by_invitation(connection: DavConnection, path: str, access: Access, own: tuple[str, str] | None) -> None:

@@ -63,6 +63,12 @@ def proppatch(values: Mapping[str, Element | None]) -> bytes:
     return octets(element(dav("propertyupdate"), *changes))
 
 
+def principal_search(names: Iterable[str]) -> bytes:
+    """RFC 3744 §9.4: all principals, since every display name has the empty text in it."""
+    anything = element(dav("property-search"), prop([dav("displayname")]), element(dav("match")))
+    return octets(element(dav("principal-property-search"), anything, prop(names)))
+
+
 def sync_collection(token: str | None, names: Iterable[str]) -> bytes:
     """RFC 6578 §3.2. Without a limit: two servers of six lose what lies beyond it."""
     return octets(

@@ -48,12 +48,15 @@ def grants(acl: Element) -> Iterator[tuple[str, frozenset[str]]]:
     """(href of a principal, what it is granted) for each access control entry that names one (RFC 3744 §5.5)."""
     for ace in acl.iterfind(dav("ace")):
         href, grant = _whose(ace), ace.find(dav("grant"))
-        if href is not None and grant is not None:
-            yield href, privileges(grant)
+        held = privileges(grant)
+        if href is not None and held:  # DAViCal shows those too who may do nothing any more
+            yield href, held
 
 
-def regranted(acl: Element, wanted: Mapping[str, frozenset[str]]) -> Element:
+def regranted(acl: Element, wanted: Mapping[str, frozenset[str]], *, says_nothing: bool = False) -> Element:
     """The body of an ACL request after which these principals (canonical paths) may do just that (RFC 3744 §8.1).
+
+    says_nothing: who may do nothing is named with an empty grant (DAViCal keeps what it gave to whom nobody names).
 
     Whatever else the present list says stays, but for what is the server's own to say: protected and inherited.
     """
@@ -63,7 +66,7 @@ def regranted(acl: Element, wanted: Mapping[str, frozenset[str]]) -> Element:
         if ace.find(dav("protected")) is None and ace.find(dav("inherited")) is None
         if (href := _whose(ace)) is None or canonical(href) not in wanted
     ]
-    given = [_granting(path, names) for path, names in wanted.items() if names]
+    given = [_granting(path, names) for path, names in wanted.items() if names or says_nothing]
     return element(dav("acl"), *kept, *given)
 
 

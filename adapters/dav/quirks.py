@@ -28,6 +28,8 @@ class Quirks:
     lends: the home may list calendars of others.
     invites: what others share is listed in the home only once it was taken up; a notification tells of it.
     per_user: JSCalendar properties that it keeps apart for each user of a shared calendar.
+    hides_principals: it lists nobody else, but finds whom a search asks for (RFC 3744 §9.4).
+    keeps_grants: an ACL request leaves to those whom it does not name what they had; an empty grant takes it away.
     acls: takes the ACL method for calendars (RFC 3744 §8.1) where it speaks of access-control.
     days_have_no_length: a time-range takes an all-day event without DTEND for one without length (RFC 4791 §9.9).
     all_or_nothing: one refused property spoils a PROPPATCH, without 424 to tell which (RFC 4918 §9.2.1).
@@ -51,6 +53,8 @@ class Quirks:
     lends: bool = True
     invites: bool = False
     per_user: tuple[str, ...] = ()
+    hides_principals: bool = False
+    keeps_grants: bool = False
     acls: bool = True
     days_have_no_length: bool = False
     all_or_nothing: bool = False
@@ -99,6 +103,8 @@ SERVERS: Final = (
     Quirks(
         "davical",
         marks=(("x-davical-version", r""),),
+        hides_principals=True,
+        keeps_grants=True,
         loses=frozenset({caldav("schedule-calendar-transp"), caldav("calendar-timezone")}),  # no listing shows them
         mails_alerts=False,
     ),

@@ -51,6 +51,39 @@ async def test_sharing_by_the_access_control_list() -> None:
             await port.accept("w/")
 
 
+async def test_davical_keeps_what_nobody_names() -> None:
+    """Whom an ACL request does not name keeps what he had, and an empty grant is shown for ever."""
+    rest = "<D:ace><D:principal><D:href>/r/</D:href></D:principal><D:grant/></D:ace>"
+    listed = found("/h/w/", CALENDAR + f"<D:acl>{ace('/q/', 'read')}{rest}</D:acl>")
+    table: Table = {
+        **server(DAV="1, access-control, calendar-access", X_DAViCal_Version="DAViCal/1.1.12", listing=listed),
+        ("PROPFIND", "/h/w/"): Reply(body=multistatus(listed)),
+        ("ACL", "/h/w/"): Reply(200),
+    }
+    async with opened(table) as (port, script):
+        (calendar,) = await port.calendars()
+        assert calendar.grants is not None
+        assert set(calendar.grants) == {"/q/"}
+        await port.share("w/", {BOB: frozenset()})
+        sent = document(script.said("ACL")[0].body)
+        given = {one.findtext("{DAV:}principal/{DAV:}href"): one.find("{DAV:}grant") for one in sent}
+        assert given["/q/"] is not None
+        assert len(given["/q/"]) == 0
+
+
+async def test_davical_finds_principals_that_it_does_not_list() -> None:
+    """RFC 3744 §9.4."""
+    table = server(DAV="1, access-control, calendar-access", X_DAViCal_Version="DAViCal/1.1.12")
+    everybody = "<D:principal-collection-set><D:href>/all/</D:href></D:principal-collection-set>"
+    bob = "<D:displayname>Bob</D:displayname><D:resourcetype><D:principal/></D:resourcetype>"
+    async with opened({**table, ("REPORT", "/all/"): Reply(body=multistatus(found("/b/", bob)))}) as (port, script):
+        script.table["PROPFIND", "/p/"] = [
+            Reply(body=multistatus(found("/p/", f"<D:displayname>A</D:displayname>{everybody}")))
+        ]
+        assert [principal.name for principal in await port.principals()] == ["A", "Bob"]
+        assert b"principal-property-search" in script.said("REPORT")[0].body
+
+
 async def test_sharing_by_invitation() -> None:
     """draft-pot-webdav-resource-sharing §5.1; sabre/dav knows people by their addresses."""
     sabre = server(DAV="1, access-control, calendar-access, resource-sharing", X_Sabre_Version="4.7.1", listing=LISTED)
