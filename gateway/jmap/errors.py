@@ -10,6 +10,7 @@ from typing import Any, Final
 from adapters.errors import (
     AdapterError,
     AuthFailed,
+    Broken,
     Conflict,
     Forbidden,
     InvalidData,
@@ -95,6 +96,7 @@ class SetError(_TypedError):
 # answer now: a method that only reads knows no "notFound", and trying again looks anew.
 FROM_ADAPTER: Final[dict[type[AdapterError], tuple[str, str]]] = {
     Unavailable: ("serverUnavailable", "serverUnavailable"),
+    Broken: ("serverUnavailable", "serverUnavailable"),
     AuthFailed: ("serverUnavailable", "serverUnavailable"),
     Forbidden: ("forbidden", "forbidden"),
     NotFound: ("serverUnavailable", "notFound"),
