@@ -92,7 +92,7 @@ def write_links(w: Writing) -> None:
         recorded = (w.source(path) or "").upper()
         url_free = not any(line.name == "URL" for line in w.lines)
         name = recorded if recorded in _LINK_PROPERTIES else _link_property(link, url_free=url_free)
-        if name in _LINK_RELS and link.get("rel", _LINK_RELS[name]) != _LINK_RELS[name]:
+        if name in _LINK_RELS and link.get("rel") != _LINK_RELS[name]:
             name = _link_property(link, url_free=url_free)  # the client changed the relation
         _write_link(w, key, link, name)
 

@@ -149,10 +149,12 @@ def _condition(event: Event, zone: str, condition: Filter) -> bool:
     if "uid" in condition and condition["uid"] != event.entry.uid:
         return False
     window = _window(condition, zone)
-    if window is not None and not _overlaps(event.entry, window):
+    if window is not None and not window.touches(event.entry):
         return False
     texts = [name for name in text_match.CONDITIONS if name in condition]
-    return not texts or _has_texts(event.entry, texts, condition)
+    if texts and not _has_texts(event.entry, texts, condition):
+        return False
+    return window is None or _overlaps(event.entry, window)  # last: it may be that nobody can tell
 
 
 def _window(condition: Filter, zone: str) -> _Window | None:
@@ -168,7 +170,7 @@ def _instant(text: str, zone: str) -> datetime:
 
 
 def _overlaps(entry: Entry, window: _Window) -> bool:
-    return window.touches(entry) and overlaps(entry.event(), window.after, window.before, floating_zone=window.zone)
+    return overlaps(entry.event(), window.after, window.before, floating_zone=window.zone)
 
 
 def _has_texts(entry: Entry, names: Iterable[str], condition: Filter) -> bool:
@@ -204,7 +206,7 @@ def _expansion(checked: Filter | None, zone: str) -> _Window:
 def _expanded(index: Index, window: _Window, condition: Filter) -> Iterator[_Row]:
     """All conditions must match the same instance (-29 §5.11.1)."""
     texts = [name for name in text_match.CONDITIONS if name in condition]
-    rest = {name: condition[name] for name in ("inCalendar", "uid") if name in condition}
+    rest = {name: value for name, value in condition.items() if name not in {"after", "before"}}
     left = MAX_OCCURRENCES
     for event in index.events.values():
         if not window.touches(event.entry) or not _condition(event, window.zone, rest):

@@ -164,3 +164,13 @@ def test_a_key_that_alone_is_another_changes() -> None:
     text = patch_entry(write_text(event), {name: {"other": maps[name]} for name in maps})
     changed = read_stream(text).groups[0]["entries"][0]
     assert {name: list(changed[name]) for name in maps} == {name: ["other"] for name in maps}
+
+
+def test_a_link_loses_its_relation() -> None:
+    """Also where it came as URL beside another one that describes the event."""
+    links = {key: {"@type": "Link", "href": f"https://example.org/{key}", "rel": "describedby"} for key in ("a", "b")}
+    text = write_text({"@type": "Event", "uid": "u", "start": "2026-01-01T00:00:00", "links": links})
+    for key in links:
+        bare = {"@type": "Link", "href": f"https://example.org/{key}", "title": "T"}
+        changed = read_stream(patch_entry(text, {f"links/{key}": bare})).groups[0]["entries"][0]
+        assert changed["links"] == links | {key: bare}

@@ -152,6 +152,10 @@ async def test_rules_that_cannot_be_expanded(client: Client) -> None:
     assert "x" in await uids(client, filter=window)
     client.home.write("work/", "x.ics", event("x", more="RRULE:RSCALE=HEBREW;FREQ=YEARLY\r\n"))
     assert await client.error("CalendarEvent/query", **arguments) == "cannotCalculateOccurrences"
+    # -29 §5.11: only where the occurrences are required to return the results
+    for expanded in (True, False):
+        assert await uids(client, filter={**window, "title": "lunch"}, expandRecurrences=expanded) == ["lunch"]
+        assert await uids(client, filter={**window, "uid": "lunch"}, expandRecurrences=expanded) == ["lunch"]
 
 
 async def test_window_total_and_position(client: Client) -> None:
