@@ -6,7 +6,7 @@ from typing import Any
 from adapters.errors import Conflict
 from adapters.formats.jscalendar.pointer import get_pointer, make_patch, tokens
 from adapters.formats.jscalendar.series import inherited, override_object
-from gateway.objects.calendars.difference import Change, applied
+from gateway.objects.calendars.difference import REMOVED, Change, applied
 
 Values = dict[str, Any]
 
@@ -57,7 +57,7 @@ def _acknowledges(change: Change) -> bool:
     if change.path[0] != "alerts" or len(change.path) < 2:
         return False
     if len(change.path) == 3:
-        return change.path[2] == "acknowledged"
+        return change.path[2] == "acknowledged" and change.value is not REMOVED
     related = change.value.get("relatedTo") if isinstance(change.value, dict) else None
     return any("snooze" in (relation.get("relation") or {}) for relation in (related or {}).values())
 

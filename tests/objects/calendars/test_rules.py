@@ -183,3 +183,15 @@ async def test_what_an_override_patches_may_go_from_the_series(client: Client) -
     instance = await client.event(f"{told['id']}-20261208T120000")
     assert instance["alerts"] == {"a": later["alerts/a"]}
     assert instance["locations"] == {"l": {"@type": "Location", "name": "There"}}
+
+
+async def test_alerts_of_an_instance_leave_those_of_others_acknowledged(client: Client) -> None:
+    """-29 §6.2: only setting `acknowledged` is a change of the series."""
+    alert = {"@type": "Alert", "action": "display", "trigger": {"@type": "OffsetTrigger", "offset": "-PT15M"}}
+    done = alert | {"acknowledged": "2026-12-01T10:00:00Z"}
+    rule = {"@type": "RecurrenceRule", "frequency": "weekly", "count": 3}
+    told = await client.create(simple(client, alerts={"a": done}, recurrenceRule=rule))
+    second, third = (f"{told['id']}-202612{day}T120000" for day in ("08", "15"))
+    await client.update(second, {"alerts": {"a": alert}})
+    assert (await client.event(second))["alerts"] == {"a": alert}
+    assert (await client.event(third))["alerts"] == {"a": done}
