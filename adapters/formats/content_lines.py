@@ -292,6 +292,7 @@ _IRREGULAR: tuple[str | None, Parameters] = (None, NO_PARAMETERS)
 def _parameters(text: str, position: int) -> dict[str, tuple[str, ...]] | None:
     """The parameters from `position` to the end of `text`, or None where they do not fill it regularly."""
     found: dict[str, tuple[str, ...]] = {}
+    repeated: dict[str, list[str]] = {}
     end = len(text)
     while position < end:
         match = _PARAMETER.match(text, position)
@@ -299,8 +300,15 @@ def _parameters(text: str, position: int) -> dict[str, tuple[str, ...]] | None:
             return None
         name = match[1].upper()
         values = _parameter_values(match[2], match[3])
-        found[name] = found[name] + values if name in found else values
+        if name not in found:
+            found[name] = values
+        elif name in repeated:
+            repeated[name] += values
+        else:
+            repeated[name] = [*found[name], *values]
         position = match.end()
+    for name, several in repeated.items():
+        found[name] = tuple(several)
     return found
 
 
@@ -344,14 +352,33 @@ def _value_colon(text: str, position: int) -> int:
 
 
 def _loose_parameters(text: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for part in re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', text):
+    found: dict[str, list[str]] = {}
+    for part in _split_outside_quotes(text):
         name, equals, value = part.strip().partition("=")
         if not name:
             continue
         key, value = (name.upper(), value.strip('"')) if equals else ("TYPE", name)
-        found[key] = (*found.get(key, ()), decode_parameter(value))
-    return found
+        found.setdefault(key, []).append(decode_parameter(value))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _split_outside_quotes(text: str) -> list[str]:
+    """Split at the semicolons behind which quotes are balanced."""
+    parts: list[str] = []
+    current: list[str] = []
+    stretches = text.split('"')
+    for index, stretch in enumerate(stretches):
+        if index:
+            current.append('"')
+        if (len(stretches) - index) % 2:
+            first, *others = stretch.split(";")
+            current.append(first)
+            for other in others:
+                parts.append("".join(current))
+                current = [other]
+        else:
+            current.append(stretch)
+    return [*parts, "".join(current)]
 
 
 def decode_parameter(value: str) -> str:

@@ -26,13 +26,27 @@ def value_key(raw: str) -> str:
 
 
 def free_key(wanted: str, taken: object) -> str:
-    """`wanted`, or where `taken` (a map or set of keys) has it, a key derived from it by counting."""
+    """`wanted`, or where `taken` (a map or set of keys) has it, a key derived from it by counting.
+
+    The first free number is looked for by halving: data may have thousands of elements with one value.
+    """
     if wanted not in taken:  # type: ignore[operator]  # a dict or a set
         return wanted
-    number = 2
-    while (key := value_key(f"{wanted}\n{number}")) in taken:  # type: ignore[operator]
-        number += 1
-    return key
+    free = 2
+    while _numbered(wanted, free) in taken:  # type: ignore[operator]
+        free *= 2
+    used = free // 2
+    while free - used > 1:
+        middle = (used + free) // 2
+        if _numbered(wanted, middle) in taken:  # type: ignore[operator]
+            used = middle
+        else:
+            free = middle
+    return _numbered(wanted, free)
+
+
+def _numbered(wanted: str, number: int) -> str:
+    return value_key(f"{wanted}\n{number}")
 
 
 def property_key(raw: str, jsid: str | None, taken: object) -> str:

@@ -191,6 +191,7 @@ def _merge_children(
 def _identified(children: list[Component], zones: Zones) -> dict[tuple[str, str, int], Component]:
     """Children by what identifies them: UID and recurrence id, else their facts; equal ones are counted."""
     found: dict[tuple[str, str, int], Component] = {}
+    equal: Counter[tuple[str, str]] = Counter()
     for child in children:
         label = component_label(child, zones)
         if child.name not in {"VEVENT", "VTODO", "VTIMEZONE"}:
@@ -198,8 +199,6 @@ def _identified(children: list[Component], zones: Zones) -> dict[tuple[str, str,
             label = uid if uid else repr(sorted(facts(child, zones).items()))
         elif child.name == "VTIMEZONE":
             label = child.value("TZID") or ""
-        number = 0
-        while (child.name, label, number) in found:
-            number += 1
-        found[child.name, label, number] = child
+        found[child.name, label, equal[child.name, label]] = child
+        equal[child.name, label] += 1
     return found

@@ -1,13 +1,22 @@
 """The tokenizer and the writer of content lines."""
 
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.formats.content_line_writer import fold, format_line, serialize
-from adapters.formats.content_lines import Component, ContentLine, ContentLineError, Limits, parse, parse_line
+from adapters.formats.content_lines import (
+    Component,
+    ContentLine,
+    ContentLineError,
+    Limits,
+    _split_outside_quotes,
+    parse,
+    parse_line,
+)
 
 _printable = st.characters(blacklist_categories=("Cs", "Cc"))
 _text = st.text(_printable, max_size=200)
@@ -122,3 +131,15 @@ def test_limits_are_kept() -> None:
         parse(nested, Limits(octets=10))
     with pytest.raises(ContentLineError, match="more than 3 lines"):
         parse(nested, Limits(lines=3))
+
+
+def test_parameters_that_are_repeated_keep_their_values_in_order() -> None:
+    for line in ('A;B=1,2;C=x;B=3;B="4;5":v', 'A;;B=1;B=2;C=x;B=3;B="4;5":v'):  # regular, and not
+        found = parse_line(line)
+        assert found is not None
+        assert found.parameters == {"B": ("1", "2", "3", "4;5"), "C": ("x",)}
+
+
+@given(st.text('a;"', max_size=12))
+def test_semicolons_in_quotes_part_nothing(text: str) -> None:
+    assert _split_outside_quotes(text) == re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', text)

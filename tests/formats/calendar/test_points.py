@@ -8,6 +8,7 @@ import pytest
 
 from adapters.formats.content_lines import parse
 from adapters.formats.jscalendar.facts import facts
+from adapters.formats.jscalendar.keys import free_key, value_key
 from adapters.formats.jscalendar.read import Stream, read_stream
 from adapters.formats.jscalendar.write import write_text
 
@@ -331,3 +332,22 @@ def test_features_that_a_server_quoted_are_several() -> None:
     entry = _read(_calendar("DTSTART:20250101T000000Z", 'CONFERENCE;VALUE=URI;FEATURE="VIDEO,CHAT":https://a.example/'))
     (virtual,) = entry.groups[0]["entries"][0]["virtualLocations"].values()
     assert virtual["features"] == {"video": True, "chat": True}
+
+
+def test_a_free_key_among_thousands_is_found_in_a_few_looks() -> None:
+    """Elements of one value would cost the square of their number else (trust model, row 50)."""
+
+    class Taken(set[str]):
+        looks = 0
+
+        def __contains__(self, key: object) -> bool:
+            self.looks += 1
+            return super().__contains__(key)
+
+    taken = Taken()
+    for number in range(1, 1_001):
+        before = taken.looks
+        key = free_key("x", taken)
+        assert key == ("x" if number == 1 else value_key(f"x\n{number}"))
+        assert taken.looks - before <= 25
+        taken.add(key)
