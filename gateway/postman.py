@@ -21,7 +21,7 @@ from gateway.objects.submission.delayed import GIVE_UP_SECONDS, give_up, release
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import next_look, settle
 from gateway.store.base import Store
-from gateway.sync.calendars.mail_alerts import MAIL_ALERTS, again, is_time
+from gateway.sync.calendars.mail_alerts import MAIL_ALERTS, again, id_of, is_time
 from gateway.sync.held import Entry, HeldMessages, Hold
 from gateway.sync.ledger import Ledger
 from gateway.sync.outbox import LEDGER_TYPES
@@ -194,7 +194,7 @@ def _later_alerts(entry: Entry, seconds: float) -> Entry | None:
     now = time.time()
     since = entry.alerts or now
     due = math.ceil((now + seconds) / PAUSE_SECONDS) * PAUSE_SECONDS
-    return None if now > since + GIVE_UP_SECONDS else replace(entry, due=due, alerts=since)
+    return None if now > since + GIVE_UP_SECONDS else replace(entry, id=id_of(entry.account), due=due, alerts=since)
 
 
 async def _follow(account: Account, entry: Entry) -> Entry | None:

@@ -9,6 +9,7 @@ once, by whichever gateway is first.
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +30,8 @@ MAIL_ALERTS: Final = "MailAlerts"
 """One record in the ledger, whose id is the type's name.
 
 upto: all that triggers until then was looked for. due: when is looked next, None where the account has no such alerts
-any more. told: when mails were sent lately. ticket: what is needed to log in for it. Times in seconds since 1970.
+any more. asked: whoever found an alert last, and when it is due: a look that began before may not have seen it. told:
+when mails were sent lately. ticket: what is needed to log in for it. Times in seconds since 1970.
 """
 
 LOOK_SECONDS: Final = 900.0
@@ -92,7 +94,7 @@ class MailAlerts:
         """Have the account looked at by then. Raises AdapterError."""
         now, ticket = time.time(), self.hold.ticket()
         stored = await self._record()
-        if _is_alive(stored, now) and stored is not None and stored["due"] <= due:
+        if stored is not None and stored["due"] is not None and now < stored["due"] <= due:
             return
 
         def edit(before: Mapping[str, Mapping[str, Record]]) -> Edit:
@@ -102,15 +104,20 @@ class MailAlerts:
                 learnt |= {**known, "upto": max(known["upto"], now - _LEARNT_LATE), "due": due}
             elif known is not None:
                 learnt |= {**known, "due": min(known["due"], due) if _is_alive(known, now) else due}
-            made.write(MAIL_ALERTS, {**learnt, "ticket": ticket})
+            made.write(MAIL_ALERTS, {**learnt, "ticket": ticket, "asked": [secrets.token_hex(4), due]})
             return made
 
-        # First, since a record without an entry would be forgotten; and again, since whoever found an entry before
-        # there was a record has taken it off.
-        entry = Entry(self.account, f"alerts-{self.account}", due, ticket, alerts=0.0)
-        await self.hold.messages.enter(entry)
+        # First, since a record without an entry would be forgotten; and again under another key, since whoever found
+        # an entry before there was a record is taking it off.
+        entry = Entry(self.account, id_of(self.account), max(due, now), ticket, alerts=0.0)
+        await self.hold.messages.enter(replace(entry, id=f"{entry.id}-{secrets.token_hex(4)}"))
         await self.ledger.commit(edit, [MAIL_ALERTS])
         await self.hold.messages.enter(entry)
+
+
+def id_of(account: str) -> str:
+    """Entries of one account for the same time are one."""
+    return f"alerts-{account}"
 
 
 def _is_alive(record: Record | None, now: float) -> bool:
@@ -141,7 +148,7 @@ def again(entry: Entry, record: Record | None) -> Entry | None:
     """What is to be on the list instead of an entry; the same at whatever gateway."""
     if record is None or record["due"] is None:
         return None
-    return replace(entry, due=float(record["due"]), ticket=record["ticket"], alerts=0.0)
+    return replace(entry, id=id_of(entry.account), due=float(record["due"]), ticket=record["ticket"], alerts=0.0)
 
 
 def looked(
@@ -156,8 +163,9 @@ def looked(
     if known is None or known["upto"] != seen["upto"]:
         return None
     made = Edit()
-    if known["due"] != seen["due"]:  # an alert was made meanwhile that comes first
-        due = min(filter(None, (known["due"], due)), default=None)
+    asked = known.get("asked")
+    if asked is not None and asked != seen.get("asked"):  # an alert was found meanwhile
+        due = min(filter(None, (asked[1], due)))
     told = [*lately(known, upto), *([upto] * count)]
     made.write(MAIL_ALERTS, {**known, "upto": upto, "due": due, "told": told})
     return made

@@ -196,18 +196,61 @@ async def test_alerts_on_calendars_of_others_are_sent_too(home: Home, tmp_path: 
     assert gateway.sent == ["own", "own", "theirs"]
 
 
+async def test_who_finds_an_entry_too_early_takes_none_away(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is entered before the record says so; whoever looks then strikes it, and may be slow to do so."""
+    gateway = Gateway(home, tmp_path / "store")
+    await gateway.calendars.refresh()
+    await gateway.expecting(HOUR, due=time.time() + HOUR)
+    found: list[Entry] = []
+    whole = gateway.hold.messages.enter
+
+    async def enter(entry: Entry) -> None:
+        await whole(entry)
+        found.append(entry)
+
+    monkeypatch.setattr(gateway.hold.messages, "enter", enter)
+    write(home, "t", -1)
+    await gateway.calendars.refresh()
+    await gateway.hold.messages.strike(found[0])
+    assert [entry.due <= time.time() for entry in await entries(gateway)] == [True]
+    await gateway.look()
+    assert gateway.sent == ["t"]
+
+
+async def test_what_is_found_during_a_look_is_not_forgotten(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By another gateway: the look began without it, and ends with a time of its own."""
+    gateway, other = Gateway(home, tmp_path / "store"), Gateway(home, tmp_path / "store")
+    write(home, "far", 400 * 24 * HOUR)
+    await other.calendars.refresh()
+    await gateway.expecting(HOUR)
+    whole = gateway.calendars.refresh
+
+    async def refresh(*, whole_too: bool = False, **_: Any) -> None:
+        await whole(whole=whole_too)
+        write(home, "t", 5)
+        await other.calendars.refresh()
+
+    monkeypatch.setattr(gateway.calendars, "refresh", refresh)
+    again = await gateway.look()
+    assert again is not None
+    assert again.due - time.time() < MINUTE
+
+
 async def test_a_new_login_takes_over_what_is_overdue(home: Home, tmp_path: Path) -> None:
     gateway = Gateway(home, tmp_path / "store")
     write(home, "t", 2 * HOUR)
     await gateway.calendars.refresh()
-    (planned,) = await entries(gateway)
+    planned = await entries(gateway)
     later = replace(gateway.schedule, hold=replace(gateway.hold, ticket=lambda: {"username": "new"}))
     await later.renew()
-    assert await entries(gateway) == [planned]  # it is looked for in time
+    assert await entries(gateway) == planned  # it is looked for in time
     await gateway.expecting(HOUR, due=time.time() - HOUR)
     await later.renew()
-    (first, _) = await entries(gateway)
-    assert first.due <= time.time()
+    assert (await entries(gateway))[0].due <= time.time()
     record = await gateway.record()
     assert record is not None
     assert record["ticket"] == {"username": "new"}
