@@ -81,7 +81,7 @@ async def test_a_connection_that_is_lost_after_a_store_loses_nothing(proxy: Faul
     async with through(proxy, user) as jmap:
         one, two = await email_ids(jmap)
         await jmap.call("Email/set", update={one: {"keywords/$seen": True}})
-        proxy.add(Rule("client", After.match(rb"UID STORE .*\r\n"), Cut()))
+        proxy.add(Rule("client", After.match(rb"UID STORE .*Flagged.*\r\n"), Cut()))
         answer = await jmap.call("Email/set", update={two: {"keywords/$flagged": True}})
         assert answer["notUpdated"][two]["type"] == "serverUnavailable"
         found = await jmap.call("Email/get", ids=[one, two], properties=["keywords"])
