@@ -124,8 +124,9 @@ def from_jcal(prop: Json) -> ContentLine:
     """A jCal array as property; raises `ValueError` for what is none."""
     try:
         name, parameters, value_type, *values = prop
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name[:60]!r} is no name of a property")
+        for said in (name, *parameters):
+            if not _NAME.fullmatch(said):
+                raise ValueError(f"{said[:60]!r} is no name of a property or parameter")
         found = line_parameters(parameters)
         if value_type not in {"unknown", default_type(name)}:
             found = {"VALUE": (value_type.upper(),), **found}

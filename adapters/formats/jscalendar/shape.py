@@ -213,7 +213,7 @@ def _entry(value: Any, path: str) -> Iterator[Fault]:
             continue
         try:
             instance = override_object(value, key, patch)
-        except InvalidPatch as error:
+        except (InvalidPatch, OverflowError) as error:
             yield where, f"is no valid PatchObject: {error}"
         else:
             yield from _ENTRY(instance, where)

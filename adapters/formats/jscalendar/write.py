@@ -33,11 +33,13 @@ def write_text(js: JsonObject) -> str:
 
 def write_calendar(js: JsonObject) -> Component:
     """A Group, Event or Task as VCALENDAR. Raises `ValueError` for any other object."""
-    if js.get("@type") == "Group":
-        return write_group(js)
-    if js.get("@type") not in _COMPONENTS:
+    is_group = js.get("@type") == "Group"
+    if not is_group and js.get("@type") not in _COMPONENTS:
         raise ValueError(f"@type {js.get('@type')!r} is no Group, Event or Task")
-    return write_group({"@type": "Group", "entries": [js]}, group_uid=False)
+    try:
+        return write_group(js if is_group else {"@type": "Group", "entries": [js]}, group_uid=is_group)
+    except OverflowError as error:
+        raise ValueError("a time beyond the years 1 to 9999") from error
 
 
 def write_group(group: JsonObject, *, group_uid: bool = True) -> Component:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.formats.jscalendar.rfc8984 import downgrade, old_names, upgrade
@@ -82,6 +82,8 @@ _PLACES = list(_places(GROUP))
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(_PLACES), _JUNK)
+@example(("entries", 0, "start"), "9999-12-31T23:59:59")
+@example(("entries", 0, "recurrenceRule", "until"), "0001-01-01T00:00:00")
 def test_no_object_breaks_the_converter(path: tuple[Any, ...], junk: Any) -> None:
     group: Any = copy.deepcopy(GROUP)
     parent = group
@@ -89,6 +91,9 @@ def test_no_object_breaks_the_converter(path: tuple[Any, ...], junk: Any) -> Non
         parent = parent[step]
     parent[path[-1]] = junk
     if not faults(group):
-        write_text(group)
+        try:
+            write_text(group)
+        except ValueError as error:
+            assert str(error) == "a time beyond the years 1 to 9999"  # noqa: PT017 - the only one that may be
         old_names(group)
         downgrade(upgrade(group, []), [])
