@@ -18,7 +18,6 @@ class Fake:
 
     def __init__(self) -> None:
         self.selected: str | None = None
-        self.selected_readonly = True
         self.closed = False
         self.busy = False
         self.received = 0
@@ -98,25 +97,6 @@ async def test_a_pinned_connection_never_changes_its_folder() -> None:
         with pytest.raises(Unavailable):
             await use(pool, "d")
     assert inbox.selected == "INBOX"
-
-
-async def test_among_those_in_a_folder_the_pinned_one_is_for_short_work_then_one_that_may_write() -> None:
-    pool = pool_of(Server(), maximum=4)
-    async with AsyncExitStack() as stack:
-        held = [await hold(stack, pool, "interactive", "INBOX") for _ in range(3)]
-    for connection in held:
-        connection.selected = "INBOX"
-    held[1].selected_readonly = False
-    pinned = await use(pool, "INBOX", pin=True)
-    assert pinned is held[1]
-    assert await use(pool, "INBOX") is pinned
-    pinned.selected_readonly = True
-    held[2].selected_readonly = False
-    assert await use(pool, "INBOX") is pinned
-    async with AsyncExitStack() as stack:
-        assert await hold(stack, pool, "bulk", "INBOX") is held[2]
-        assert await hold(stack, pool, "interactive", "INBOX") is pinned
-        assert await hold(stack, pool, "interactive", "INBOX") is held[0]
 
 
 async def test_a_single_pinned_connection_gives_way() -> None:
