@@ -24,6 +24,9 @@ ATTEMPTS: Final = 8
 _STEP: Final = 0.005
 """Seconds, at most, between the first two attempts; twice as long each time."""
 
+LARGE: Final = 64 * 1024
+"""Octets of JSON or iCalendar beyond which others would notice that they are read."""
+
 
 class Requests:
     """The requests that clients wait for just now."""
@@ -88,6 +91,11 @@ def _retrieve(task: "asyncio.Task[None]") -> None:
     """A run that nobody waits for any more may fail in silence: the next one tells."""
     if not task.cancelled():
         task.exception()
+
+
+async def aside(size: int, work: Callable[[], T]) -> T:
+    """What `work` makes of so many octets, in a thread where the loop would stand still. Raises what it raises."""
+    return work() if size < LARGE else await asyncio.to_thread(work)
 
 
 async def stand_back(attempt: int) -> None:

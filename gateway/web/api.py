@@ -10,7 +10,7 @@ from gateway.context import Context, Login
 from gateway.jmap import dispatch
 from gateway.jmap.errors import NOT_JSON, RequestProblem
 from gateway.jmap.request import Request, parse_request
-from gateway.sync.pace import REQUESTS
+from gateway.sync.pace import REQUESTS, aside
 from gateway.web import bodies, compression, logs
 from gateway.web.keys import Services, services
 from gateway.web.metrics import Meters
@@ -32,9 +32,7 @@ async def post_api(request: web.Request) -> web.Response:
             body = await bodies.whole(request, found.limits.max_size_request, server.body_seconds)
             try:
                 async with asyncio.timeout(server.request_seconds):
-                    parsed = await bodies.parsed(
-                        body, lambda body: parse_request(body, found.limits, found.capabilities)
-                    )
+                    parsed = await aside(len(body), lambda: parse_request(body, found.limits, found.capabilities))
                     response = await execute(found, login, parsed, session_state(request, login))
             except TimeoutError:
                 raise unavailable("The request took too long and was given up.") from None

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -12,9 +12,6 @@ from gateway.jmap.errors import LIMIT, RequestProblem
 from gateway.web.problems import Refusal
 
 T = TypeVar("T")
-
-LARGE: Final = 64 * 1024
-"""Octets of JSON from which on it is parsed in a thread: ten megabytes take a second where they mean harm."""
 
 READ: Final = 64 * 1024
 """Octets of a body that are taken at a time."""
@@ -63,11 +60,6 @@ async def whole(request: web.Request, limit: int, patience: float) -> bytes:
     if inflate is not None and (not inflate.eof or inflate.unused_data):
         raise _not_gzip()
     return bytes(body)
-
-
-async def parsed(body: bytes, parse: Callable[[bytes], T]) -> T:
-    """What `parse` makes of a body, without keeping the loop from its other work. Raises what it raises."""
-    return parse(body) if len(body) < LARGE else await asyncio.to_thread(parse, body)
 
 
 def _inflate(inflate: "zlib._Decompress", piece: bytes, room: int) -> bytes:

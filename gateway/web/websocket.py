@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import time
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,7 +16,8 @@ from gateway.jmap.errors import NOT_JSON, NOT_REQUEST, RequestProblem
 from gateway.jmap.request import check_size, read_request
 from gateway.push import feed
 from gateway.push.feed import Feed
-from gateway.web import addresses, api, bodies, logs, tickets
+from gateway.sync.pace import aside
+from gateway.web import addresses, api, logs, tickets
 from gateway.web.credentials import Credentials
 from gateway.web.keys import Services, services
 from gateway.web.problems import Refusal, problem_object, problem_of
@@ -123,7 +125,7 @@ class _Conversation:
         try:
             body = text.encode()
             check_size(len(body), self._found.limits)
-            value = await bodies.parsed(body, _parse)
+            value = await aside(len(body), partial(_parse, body))
             await self._act(value, tasks)
         except RequestProblem as problem:
             await self._refuse(problem, value.get("id"))

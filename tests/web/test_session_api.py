@@ -13,7 +13,7 @@ import pytest
 
 from gateway.jmap.capabilities import CORE
 from gateway.jmap.request import Request, parse_request
-from gateway.web import bodies
+from gateway.sync.pace import LARGE
 from gateway.web.session import STATES_KEPT
 from tests.waiting import until
 from tests.web.gateway import TEST, raw, running
@@ -307,7 +307,7 @@ async def test_a_large_request_is_parsed_beside_the_loop(monkeypatch: pytest.Mon
 
     async with running() as gateway:
         monkeypatch.setattr("gateway.web.api.parse_request", parse_when_answered)
-        large = json.dumps({"using": [CORE], "methodCalls": [["Core/echo", {"a": "x" * bodies.LARGE}, "c1"]]})
+        large = json.dumps({"using": [CORE], "methodCalls": [["Core/echo", {"a": "x" * LARGE}, "c1"]]})
         headers = gateway.auth() | JSON
         slow = asyncio.create_task(gateway.http.post(f"{gateway.url}/jmap/api", data=large, headers=headers))
         await until(parsing.is_set)

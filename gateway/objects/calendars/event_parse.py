@@ -1,6 +1,7 @@
 """CalendarEvent/parse: a blob read as iCalendar (draft-ietf-jmap-calendars-29 §5.13)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from adapters.formats.content_lines import Limits
@@ -14,6 +15,7 @@ from gateway.objects.calendars import capability
 from gateway.objects.calendars.event_properties import METADATA, PROPERTIES
 from gateway.objects.calendars.event_view import View
 from gateway.store.blobs import OpenBlob
+from gateway.sync.pace import aside
 
 MAX_OCTETS: Final = 10_000_000
 _LIMITS: Final = Limits(octets=MAX_OCTETS, lines=200_000)
@@ -57,7 +59,7 @@ async def _events(blob: OpenBlob) -> list[dict[str, Any]]:
         if len(octets) > MAX_OCTETS:
             return []
     try:
-        groups = read_stream(bytes(octets), _LIMITS).groups
+        groups = (await aside(len(octets), partial(read_stream, bytes(octets), _LIMITS))).groups
     except (ValueError, RecursionError):
         return []
     return [entry for group in groups for entry in group["entries"] if entry["@type"] == "Event" and "start" in entry]

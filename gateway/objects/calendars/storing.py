@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from adapters.errors import Conflict, NotFound
@@ -16,6 +17,7 @@ from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Event, Place, Resource
 from gateway.sync.calendars.refresh import current, fetch
+from gateway.sync.pace import aside
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """From the stored JSCalendar Event to the one to be stored. Raises Conflict, SetError."""
@@ -66,7 +68,8 @@ class Storing:
 
         async def attempt() -> None:
             resource = await current(self.calendars.port, self._path(place), place.name)
-            text = self._edited(resource, edit, event.entry.recurrence_id)
+            edited = partial(self._edited, resource, edit, event.entry.recurrence_id)
+            text = await aside(len(resource.data), edited)
             if text is not None:
                 await self._replace(place, text, resource.etag)
 
@@ -155,7 +158,8 @@ class Storing:
     async def _note(self, place: Place, stored: Stored, text: str) -> None:
         """Remember what lies at a place now; a server that says no ETag may have altered it."""
         if stored.etag is not None:
-            self.done[place] = Resource(stored.etag, read_entries(text.encode()))
+            data = text.encode()
+            self.done[place] = Resource(stored.etag, await aside(len(data), partial(read_entries, data)))
         else:
             found = await fetch(self.calendars.port, self._path(place), [place.name])
             self.done[place] = found.get(place.name)

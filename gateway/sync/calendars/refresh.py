@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from adapters.errors import Forbidden, NotFound
@@ -11,6 +12,7 @@ from adapters.ports.calendars import Calendar, CalendarCursor, CalendarPort, Cal
 from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Held, Ids, Index, Place, Resource
+from gateway.sync.pace import aside
 
 _log: Final = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ async def fetch(port: CalendarPort, path: str, names: Iterable[str]) -> dict[str
 
 async def _convert(batch: Mapping[str, CalendarResource], found: dict[str, Resource]) -> None:
     for number, (name, resource) in enumerate(batch.items(), 1):
-        found[name] = Resource(resource.etag, read_entries(resource.data))
+        found[name] = Resource(resource.etag, await aside(len(resource.data), partial(read_entries, resource.data)))
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
 

@@ -2,19 +2,26 @@
 answered, what is stored is listed with its neighbours, and a month can be shown. That work is bounded is shown in
 tests/formats/calendar."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import pytest
 
+from adapters.formats.jscalendar.patch import change_entry
+from adapters.formats.jscalendar.read import read_stream
 from gateway.demo.radicale import Radicale
+from gateway.sync.pace import LARGE
 from tests.client import jmap_client
 from tests.gateway import running_gateway
 from tests.objects.calendars.conftest import USING, Place, keys, path_of
 from tests.servers.dav import DavServer
 from tests.servers.dovecot import Dovecot
 from tests.servers.users import fresh_user
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -90,3 +97,35 @@ async def test_bombs(radicale_place: Place, name: str) -> None:
     ((answered, month, _),) = await place.jmap.sentences(("CalendarEvent/query", arguments), using=USING)
     assert answered != "error" or month["type"] == "cannotCalculateOccurrences"
     assert len((await place.call("CalendarEvent/query", filter={"title": "neighbour"}))["ids"]) == 1
+
+
+async def test_a_large_event_is_worked_on_beside_the_loop(
+    radicale_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part of the work goes on only after another call had its answer."""
+    place, waiting, answered = radicale_place, threading.Event(), threading.Event()
+
+    def when_answered(work: Callable[..., Any]) -> Callable[..., Any]:
+        def waits(*arguments: Any, **keywords: Any) -> Any:
+            waiting.set()
+            assert answered.wait(10)
+            return work(*arguments, **keywords)
+
+        return waits
+
+    async def beside(name: str, **arguments: Any) -> Any:
+        waiting.clear()
+        answered.clear()
+        call = asyncio.create_task(place.call(name, **arguments))
+        await until(waiting.is_set)
+        assert (await place.call("Calendar/get", ids=[place.id]))["list"]
+        answered.set()
+        return await call
+
+    event = await place.create(title="large", start="2026-01-05T10:00:00", description="x" * LARGE)
+    blob = (await place.jmap.upload(io.BytesIO(calendar(START, "DESCRIPTION:" + "x" * LARGE))))["blobId"]
+    monkeypatch.setattr("gateway.objects.calendars.storing.change_entry", when_answered(change_entry))
+    changed = await beside("CalendarEvent/set", update={event["id"]: {"title": "larger"}})
+    assert list(changed["updated"]) == [event["id"]]
+    monkeypatch.setattr("gateway.objects.calendars.event_parse.read_stream", when_answered(read_stream))
+    assert list((await beside("CalendarEvent/parse", blobIds=[blob]))["parsed"]) == [blob]
