@@ -98,8 +98,9 @@ async def _store(config: Config) -> Finding:
     store = open_store(config.store)
     try:
         await store.ping()
+        warnings = await store.warnings()
     except StoreUnavailable as error:
         return False, f"store: {config.store.kind}: {error}"
     finally:
         await store.close()
-    return True, f"store: {config.store.kind}: ok"
+    return True, "\n".join([f"store: {config.store.kind}: ok", *(f"store: warning: {text}" for text in warnings)])

@@ -110,6 +110,10 @@ class Store(Protocol):
         """Raises StoreUnavailable unless the store can be read and written now."""
         ...
 
+    async def warnings(self) -> list[str]:
+        """What its operator should know of how it is set up, one sentence each."""
+        ...
+
     async def close(self) -> None:
         """Release all resources; the store cannot be used afterwards."""
         ...

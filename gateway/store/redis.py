@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "jmapgw"
 RECONNECT_SECONDS = 1.0
+SAFE_POLICY = "noeviction"
+EVICTS = (
+    "Redis has maxmemory-policy {}: when its memory is full it throws away what only it holds, messages that wait to "
+    "be sent among it; set maxmemory-policy noeviction"
+)
 
 # KEYS[1] lease. ARGV: token or "", key prefix of the account, then one group per write:
 # put: "p" space name value milliseconds-or-"" / delete: "d" space name / range: "r" space lower upper
@@ -152,6 +157,16 @@ class RedisStore:
     async def ping(self) -> None:
         """See Store.ping."""
         await self.lease("")
+
+    async def warnings(self) -> list[str]:
+        """See Store.warnings."""
+        try:
+            found = await self._ask(self._redis.info("memory"))
+        except StoreUnavailable as error:
+            logger.debug("Redis does not tell how it is set up: %s", error)  # an ACL may forbid it
+            return []
+        policy = found.get("maxmemory_policy", SAFE_POLICY)
+        return [] if policy == SAFE_POLICY else [EVICTS.format(policy)]
 
     async def close(self) -> None:
         """See Store.close."""

@@ -81,6 +81,10 @@ class SqliteStore:
         """See Store.ping."""
         await self.lease("")
 
+    async def warnings(self) -> list[str]:
+        """See Store.warnings."""
+        return []
+
     async def close(self) -> None:
         """See Store.close."""
         loop = asyncio.get_running_loop()

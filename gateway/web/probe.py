@@ -1,11 +1,14 @@
 """Whether the store answers."""
 
 import asyncio
+import logging
 import time
 from typing import Final
 
 from gateway.store.base import Store, StoreUnavailable
 from gateway.web.metrics import Meters
+
+log = logging.getLogger(__name__)
 
 PING_SECONDS: Final = 2.0
 REMEMBERED_SECONDS: Final = 1.0
@@ -33,8 +36,15 @@ class StoreProbe:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._store.ping()
+                if not self._answers:
+                    await self._warn()
         except (StoreUnavailable, TimeoutError):
             self._meters.pings.labels("failed").inc()
             return False
         self._meters.pings.labels("ok").inc()
         return True
+
+    async def _warn(self) -> None:
+        """At the start, and when it has been away: it may be another one now."""
+        for warning in await self._store.warnings():
+            log.warning("%s", warning)

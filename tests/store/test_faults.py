@@ -9,6 +9,8 @@ import redis
 from gateway.store.base import MISSED, Key, LeaseLost, Put, StoreUnavailable
 from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
+from gateway.web.metrics import Meters
+from gateway.web.probe import StoreProbe
 from tests.servers.redis import Redis
 from tests.waiting import until
 
@@ -98,6 +100,28 @@ async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_r
         client.delete("jmapgw:{evicted}:s:1")
     assert await store.read([Key("evicted", "s", "1")]) == [None]
     assert await store.scan("evicted", "s") == [("2", b"y")]
+    await store.close()
+
+
+async def test_a_redis_that_may_evict_is_warned_of(private_redis: Redis, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 82: at the start, and when it comes back; not where an access list keeps it secret."""
+    store = RedisStore(private_redis.url)
+    probe = StoreProbe(store, Meters())
+    with redis.Redis.from_url(private_redis.url) as client:
+        assert await store.warnings() == []
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert await probe.answers()
+            assert [record.levelname for record in caplog.records] == ["WARNING"]
+            assert "maxmemory-policy allkeys-lru" in caplog.text
+            client.acl_setuser("secretive", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-info"])
+            secretive = RedisStore(private_redis.url.replace("redis://", "redis://secretive:x@"))
+            await secretive.ping()
+            assert await secretive.warnings() == []
+            await secretive.close()
+        finally:
+            client.acl_deluser("secretive")
+            client.config_set("maxmemory-policy", "noeviction")
     await store.close()
 
 

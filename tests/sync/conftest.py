@@ -59,6 +59,9 @@ class ShakyStore:
     async def ping(self) -> None:
         self._check()
 
+    async def warnings(self) -> list[str]:
+        return []
+
     async def close(self) -> None:
         await self.inner.close()
 
