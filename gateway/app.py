@@ -114,8 +114,11 @@ def open_store(config: StoreConfig) -> Store:
     """The configured store; it connects when it is first asked."""
     if config.kind == "redis":
         from gateway.store.redis import RedisStore  # noqa: PLC0415 - 6 MB that others need not have
+        from gateway.store.redis_pools import Sentinels  # noqa: PLC0415 - the same
 
-        return RedisStore(config.url.reveal())
+        password = None if config.sentinel_password is None else config.sentinel_password.reveal()
+        found = Sentinels(config.sentinels, config.sentinel_user, password) if config.sentinels else None
+        return RedisStore(config.url.reveal(), sentinels=found, replicas=config.replicas)
     return SqliteStore(config.path if config.kind == "sqlite" else None)
 
 

@@ -86,6 +86,10 @@ class StoreConfig:
     kind: Literal["sqlite", "redis", "memory"] = "sqlite"
     path: Path = Path("jmap-gateway.sqlite")
     url: Secret = REDIS_URL
+    sentinels: tuple[str, ...] = ()
+    sentinel_user: str | None = None
+    sentinel_password: Secret | None = None
+    replicas: int = number(0, 0, 10)
     required: bool = False
 
 
@@ -281,7 +285,8 @@ def _read_toml(path: Path | None) -> dict[str, object]:
 
 def _contradictions(config: Config) -> list[str]:
     """What is wrong although every value by itself is fine."""
-    problems = [*_backend_problems(config), *_auth_problems(config.auth), *_alert_problems(config)]
+    problems = [*_backend_problems(config), *_auth_problems(config.auth), *_store_problems(config.store)]
+    problems += _alert_problems(config)
     if config.smime.revocation_fetch and config.smime.revocation == "off":
         problems.append('smime.revocation_fetch: needs smime.revocation = "soft" or "hard"')
     if config.server.public_url is not None:
@@ -344,6 +349,23 @@ def _alert_problems(config: Config) -> list[str]:
             problems.append(f"{key}: needs backends.{name}.submission")
         if config.store.kind == "memory":
             problems.append(f"{key}: needs a store that lasts")
+    return problems
+
+
+def _store_problems(store: StoreConfig) -> list[str]:
+    if store.kind != "redis":
+        return []
+    problems = []
+    url = urlsplit(store.url.reveal())
+    schemes = {"redis", "rediss"} if store.sentinels else {"redis", "rediss", "unix"}
+    if url.scheme not in schemes or not (url.netloc or url.path):
+        problems.append('store.url: must be like "redis://:password@127.0.0.1:6379/0"')
+    for address in store.sentinels:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            problems.append(f'store.sentinels: {address!r} is not like "10.0.0.1:26379"')
+    if not store.sentinels and (store.sentinel_user or store.sentinel_password):
+        problems.append("store.sentinel_password: needs store.sentinels")
     return problems
 
 

@@ -38,6 +38,9 @@ LONGEST_HOLD: Final = 31 * 86_400
 LOOK_SECONDS: Final = 60.0
 """How often is looked for what other gateways have put on the list."""
 
+AWAY_SECONDS: Final = 5.0
+"""When is looked again after the store did not answer."""
+
 PAUSE_SECONDS: Final = 300.0
 """When a message is tried again that nobody could log in for."""
 
@@ -92,6 +95,7 @@ class Postman:
                     wait = await self._round()
                 except AdapterError as error:
                     log.warning("what waits to be sent cannot be looked at: %s", type(error).__name__)
+                    wait = AWAY_SECONDS
                 except Exception:
                     log.exception("what waits to be sent was not sent")
                 heed_cancellation()

@@ -63,10 +63,15 @@ Write = Put | Delete | DeleteRange
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to write one account's records. A commit with an older token than the newest is refused."""
+    """The right to write one account's records. A commit with an older token than the newest is refused.
+
+    history: names what the store has been since it last may have lost commits that it had answered: another one after
+    a failover, or a restart from a file that was behind. A lease holds in its own only. Empty where none gets lost.
+    """
 
     account: str
     token: int
+    history: str = ""
 
 
 class Store(Protocol):

@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import ReadOnlyError, RedisError
 
 from gateway.store.base import MISSED, Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
 from gateway.store.channels import Channels, Hear
+from gateway.store.redis_pools import Pools, Sentinels
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +29,24 @@ EVICTS = (
     "be sent among it; set maxmemory-policy noeviction"
 )
 
-# KEYS[1] lease. ARGV: token or "", key prefix of the account, then one group per write:
+# The replication id is a new one whenever a server becomes master, also by a restart: Lease.history. An access list may
+# forbid to ask for it.
+HISTORY = """
+local function history()
+  local info = redis.pcall('INFO', 'replication')
+  return type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+end
+"""
+
+# KEYS[1] lease. ARGV: token or "", history, key prefix of the account, then one group per write:
 # put: "p" space name value milliseconds-or-"" / delete: "d" space name / range: "r" space lower upper
-COMMIT = """
+COMMIT = (
+    HISTORY
+    + """
 local token = ARGV[1]
-if token ~= '' and redis.call('GET', KEYS[1]) ~= token then return 0 end
-local prefix = ARGV[2]
-local at = 3
+if token ~= '' and (redis.call('GET', KEYS[1]) ~= token or history() ~= ARGV[2]) then return 0 end
+local prefix = ARGV[3]
+local at = 4
 while at <= #ARGV do
   local kind, space = ARGV[at], ARGV[at + 1]
   local index = prefix .. space
@@ -61,39 +73,47 @@ while at <= #ARGV do
 end
 return 1
 """
+)
 
-# A lost lease record must not let an old token match again: the first token comes from the clock.
-TAKE_LEASE = """
-local token = redis.call('INCR', KEYS[1])
-if token == 1 then
-  local now = redis.call('TIME')
-  token = now[1] * 1000000 + now[2]
-  redis.call('SET', KEYS[1], string.format('%.0f', token))
-end
-return string.format('%.0f', token)
+# A lease record that was lost, or is behind, must not let an old token match again: tokens come from the clock.
+TAKE_LEASE = (
+    HISTORY
+    + """
+local now = redis.call('TIME')
+local before = tonumber(redis.call('GET', KEYS[1]) or 0) or 0
+local token = string.format('%.0f', math.max(before + 1, now[1] * 1000000 + now[2]))
+redis.call('SET', KEYS[1], token)
+return {token, history()}
 """
+)
 
 
 class RedisStore:
-    """A Store on Redis. `timeout` seconds bound every wait, for a connection of the pool as for an answer."""
+    """A Store on Redis. url, sentinels, timeout: as `redis_pools.Pools` has them.
+
+    replicas: how many of them must have a write before it counts, so that it outlives a failover.
+    """
 
     shared = True
 
-    def __init__(self, url: str, *, max_connections: int = 16, timeout: float = 5.0) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_connections,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            health_check_interval=15,
-        )
-        self._redis: Redis = Redis(connection_pool=pool)
-        # The subscriber waits without end for messages, so it has a connection without a read time-out.
-        self._listener: Redis = Redis.from_url(url, socket_connect_timeout=timeout, health_check_interval=15)
-        self._pubsub = self._listener.pubsub(ignore_subscribe_messages=True)
+    def __init__(
+        self,
+        url: str,
+        *,
+        sentinels: Sentinels | None = None,
+        replicas: int = 0,
+        max_connections: int = 16,
+        timeout: float = 5.0,
+    ) -> None:
+        self._pools = Pools(url, sentinels, max_connections, timeout)
+        self._redis: Redis = Redis(connection_pool=self._pools.asking)
+        self._pubsub = Redis(connection_pool=self._pools.listening).pubsub()
+        self._timeout = timeout
+        self._replicas = replicas
+        self._patience = int(timeout * 500)  # milliseconds, so that Redis says that it waited in vain before we do
         self._channels = Channels()
         self._reader: asyncio.Task[None] | None = None
+        self._confirmed: dict[str, asyncio.Event] = {}
 
     async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
         """See Store.read."""
@@ -124,16 +144,16 @@ class RedisStore:
 
     async def lease(self, account: str) -> Lease:
         """See Store.lease."""
-        token = await self._ask(self._redis.eval(TAKE_LEASE, 1, _lease_name(account)))
-        return Lease(account, int(token))
+        token, history = await self._write(TAKE_LEASE, account)
+        return Lease(account, int(token), history.decode())
 
     async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
         """See Store.commit."""
-        arguments: list[str | bytes | int] = ["" if lease is None else str(lease.token), _prefix(account)]
+        token, history = ("", "") if lease is None else (str(lease.token), lease.history)
+        arguments: list[str | bytes | int] = [token, history, _prefix(account)]
         for write in writes:
             arguments += _arguments(write)
-        done = await self._ask(self._redis.eval(COMMIT, 1, _lease_name(account), *arguments))
-        if not done:
+        if not await self._write(COMMIT, account, *arguments):
             raise LeaseLost(account)
 
     async def publish(self, channel: str, message: bytes) -> None:
@@ -148,8 +168,8 @@ class RedisStore:
                 # The bare prefix is never unsubscribed, so that the reader always has something to wait for.
                 await self._ask(self._pubsub.subscribe(PREFIX))
                 self._reader = asyncio.create_task(self._listen())
-            await self._ask(self._pubsub.subscribe(f"{PREFIX}:{channel}"))
             try:
+                await self._ask(self._subscribe(f"{PREFIX}:{channel}"))
                 yield
             finally:
                 await self._unsubscribe(channel)
@@ -175,20 +195,43 @@ class RedisStore:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._reader
         await self._pubsub.aclose()  # type: ignore[no-untyped-call] # redis-py leaves this one untyped
-        await self._listener.aclose()
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
+        await self._pools.close()
+
+    async def _write(self, script: str, account: str, *arguments: str | bytes | int) -> Any:
+        """What a script answers that writes to an account, once as many replicas have it as shall."""
+        name = _lease_name(account)
+        if not self._replicas:
+            return await self._ask(self._redis.eval(script, 1, name, *arguments))
+        both = self._redis.pipeline(transaction=False)  # WAIT is about the writes of its own connection
+        both.eval(script, 1, name, *arguments)
+        both.wait(self._replicas, self._patience)
+        answer, having = await self._ask(both.execute())
+        if having < self._replicas:
+            raise StoreUnavailable(f"{having} of {self._replicas} replicas have what was written")
+        return answer
 
     async def _ask(self, answer: Awaitable[Any]) -> Any:
         try:
             return await answer
+        except ReadOnlyError as error:
+            # Its master is another one by now, and so may be the server at the address that these connections lead to.
+            await self._pools.asking.disconnect(inuse_connections=False)
+            raise StoreUnavailable(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable(str(error)) from error
+
+    async def _subscribe(self, name: str) -> None:
+        """Return once Redis has confirmed it: from then on nothing is missed. Raises TimeoutError."""
+        confirmed = self._confirmed.setdefault(name, asyncio.Event())
+        await self._pubsub.subscribe(name)
+        async with asyncio.timeout(self._timeout):
+            await confirmed.wait()
 
     async def _unsubscribe(self, channel: str) -> None:
         # The context that is being left still counts.
         with contextlib.suppress(RedisError, OSError):
             if self._channels.count(channel) == 1:
+                self._confirmed.pop(f"{PREFIX}:{channel}", None)
                 await self._pubsub.unsubscribe(f"{PREFIX}:{channel}")
 
     async def _listen(self) -> None:
@@ -197,19 +240,26 @@ class RedisStore:
                 message = await self._pubsub.get_message(timeout=None)
             except (RedisError, OSError) as error:
                 logger.warning("store subscription lost; trying again", extra={"reason": str(error)})
-                await self._subscribe_again()
+                await self._connect_again()
                 continue
             if message is not None:
-                self._channels.deliver(message["channel"].decode().removeprefix(f"{PREFIX}:"), message["data"])
+                self._heard(message["type"], message["channel"].decode(), message["data"])
 
-    async def _subscribe_again(self) -> None:
-        """Connect, which subscribes to all channels again, and say that messages may have been lost."""
+    def _heard(self, kind: str, name: str, data: bytes) -> None:
+        if kind == "message":
+            self._channels.deliver(name.removeprefix(f"{PREFIX}:"), data)
+        elif kind == "subscribe":
+            if name == PREFIX and PREFIX in self._confirmed:  # once more: messages may have been lost until now
+                self._channels.deliver_everywhere(MISSED)
+            self._confirmed.setdefault(name, asyncio.Event()).set()
+
+    async def _connect_again(self) -> None:
+        """Connect, which asks for all channels again, by one command."""
         while True:
             await asyncio.sleep(RECONNECT_SECONDS)
             with contextlib.suppress(RedisError, OSError):
                 await self._pubsub.connect()  # type: ignore[no-untyped-call] # redis-py leaves this one untyped
                 break
-        self._channels.deliver_everywhere(MISSED)
 
 
 def _prefix(account: str) -> str:

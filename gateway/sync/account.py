@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from adapters.errors import Unavailable
 from adapters.ports.mail import Folder, MailFacts, MailPort
-from gateway.store.base import Store
+from gateway.store.base import Store, StoreUnavailable
 from gateway.sync import ids, orders
 from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
 from gateway.sync.emails import Emails
@@ -171,9 +171,12 @@ class MailAccount:
     async def set_orders(self, changes: Mapping[str, int | str | None]) -> None:
         """Keep what `orders` keeps of Mailboxes, None for the usual. It is stored and told when this returns.
 
-        Raises Unavailable where others write all the time.
+        Raises Unavailable where the store is away, or others write all the time.
         """
-        await self._edit(lambda: self._set_orders(changes))
+        try:
+            await self._edit(lambda: self._set_orders(changes))
+        except StoreUnavailable as error:
+            raise Unavailable("the store does not answer") from error
 
     async def tell_updated(self, email_ids: Iterable[str]) -> None:
         """Tell clients that Emails changed in something that the index doesn't hold. They are told when this returns.
@@ -211,7 +214,7 @@ class MailAccount:
         if len(record):
             journal.append(record)
             snapshot = replace(base, mailboxes=mailboxes, journal=journal, orders=kept)
-            await self._store(snapshot, Dirty(orders=True), list(record.types), record=record)
+            await self._store(snapshot, Dirty(orders=True), list(record.types), record=record, memory_will_do=False)
 
     async def close(self) -> None:
         """Stop all work. The port and the store are the caller's."""
@@ -334,10 +337,18 @@ class MailAccount:
             await self._store(snapshot, dirty, types, record=record if len(record) else None)
             self._opened()
 
-    async def _store(self, snapshot: Snapshot, dirty: Dirty, types: list[str], record: Record | None = None) -> None:
-        """Commit, then show, then tell. `writing` is held. Raises Superseded."""
+    async def _store(
+        self,
+        snapshot: Snapshot,
+        dirty: Dirty,
+        types: list[str],
+        record: Record | None = None,
+        *,
+        memory_will_do: bool = True,
+    ) -> None:
+        """Commit, then show, then tell. `writing` is held. Raises Superseded; StoreUnavailable if memory won't do."""
         before, journal = self._snapshot.journal, snapshot.journal
-        await self._committer.commit(snapshot, dirty, record)
+        await self._committer.commit(snapshot, dirty, record, memory_will_do=memory_will_do)
         self._snapshot = snapshot
         delivered = journal.heads[DELIVERY] != before.heads[DELIVERY]
         changed = list(PUSHED) if journal.epoch != before.epoch else [*types, *([DELIVERY] if delivered else [])]

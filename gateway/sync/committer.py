@@ -4,15 +4,17 @@
 - The store cannot be reached: the account lives on in memory, under an epoch that is never mistaken for a stored one;
   when the store is back and nobody else wrote, everything is written anew.
 - Somebody else wrote: `Superseded`; the caller loads what they wrote and tries again.
+- The store may have lost the last commits (a failover): what is stored goes on in a new epoch, so that no state that
+  was told of a lost commit is mistaken for one of now.
 """
 
 import asyncio
 import logging
 
-from gateway.store.base import Lease, LeaseLost, Store, StoreUnavailable, Write
+from gateway.store.base import Lease, LeaseLost, Put, Store, StoreUnavailable, Write
 from gateway.sync import persist
 from gateway.sync.codec import Damaged, seal_json, unseal_json
-from gateway.sync.journal import Record
+from gateway.sync.journal import Journal, Record
 from gateway.sync.load import VERSION, load, read_orders
 from gateway.sync.orders import Orders
 from gateway.sync.snapshot import Dirty, Snapshot
@@ -41,6 +43,7 @@ class Committer:
         self._seen: tuple[bytes | None, bytes | None] = (None, None)
         self._identity: dict[str, object] = {}
         self._stored_sets = 0
+        self._stored_seq = 0
         self._whole = True
         self._retry_at = 0.0
         self.detached = False
@@ -67,6 +70,7 @@ class Committer:
         if snapshot.journal.epoch not in (life["epoch"], *life["past"]):
             return None
         self._stored_sets = len(snapshot.emails.flag_sets)
+        self._stored_seq = snapshot.journal.seq
         self._whole = False
         self.detached = False
         return snapshot
@@ -91,19 +95,26 @@ class Committer:
         """Whether a store that was away should be tried again."""
         return self.detached and asyncio.get_running_loop().time() >= self._retry_at
 
-    async def commit(self, snapshot: Snapshot, dirty: Dirty, record: Record | None) -> None:
+    async def commit(
+        self, snapshot: Snapshot, dirty: Dirty, record: Record | None, *, memory_will_do: bool = True
+    ) -> None:
         """Make a snapshot durable, with its journal already holding the record. Raises Superseded.
 
-        The journal gets a new epoch where the store lost the old one or cannot take the record.
+        The journal gets a new epoch where the store lost the old one or cannot take the record. memory_will_do: where
+        the store is away the account goes on in memory; else raises StoreUnavailable.
         """
         if self.detached and not self.overdue():
+            if not memory_will_do:
+                raise StoreUnavailable("it was away a moment ago")
             return
         try:
             await self._commit(snapshot, dirty, record)
         except StoreUnavailable as error:
+            if not memory_will_do:
+                raise
             if not self.detached:
                 logger.warning("store unavailable; the account goes on in memory: %s", error)
-                snapshot.journal.branch()
+                snapshot.journal.branch(self._common(snapshot.journal))
             self._detach()
 
     async def publish(self, snapshot: Snapshot, types: list[str]) -> None:
@@ -123,6 +134,7 @@ class Committer:
             if self._lease is None:
                 self._lease = await self._store.lease(self._account)
                 continue  # whoever held the lease before may have written until this moment
+            snapshot.journal.enter(self._lease.history, self._common(snapshot.journal))
             life, head, writes = self._writes(snapshot, dirty, record, stored[0])
             try:
                 await self._store.commit(self._account, writes, self._lease)
@@ -131,20 +143,27 @@ class Committer:
                 continue
             self._seen = (life, head)
             self._stored_sets = len(snapshot.emails.flag_sets)
+            self._stored_seq = snapshot.journal.seq
             self._whole = self.detached = False
             persist.clean(snapshot)
             return
         raise Superseded
 
+    def _common(self, journal: Journal) -> int:
+        """The last `seq` of the epoch that is the same for all: those behind it others may have given out as well."""
+        return journal.seq if self._whole else self._stored_seq
+
     def _writes(
-        self, snapshot: Snapshot, dirty: Dirty, record: Record | None, life: bytes | None
+        self, snapshot: Snapshot, dirty: Dirty, record: Record | None, stored: bytes | None
     ) -> tuple[bytes, bytes, list[Write]]:
+        journal = snapshot.journal
         head = persist.head_value(snapshot)
-        if self._whole or life is None:
-            journal = snapshot.journal
-            life = seal_json({**self._identity, "epoch": journal.epoch, "past": list(journal.past)})
+        life = seal_json({**self._identity, "epoch": journal.epoch, "past": list(journal.past)})
+        if self._whole or stored is None:
             return life, head, self._writer.everything(snapshot, life, head)
         writes = self._writer.changed(snapshot, dirty, record, head)
+        if life != stored:
+            writes.append(Put(persist.life_key(self._account), life))
         if len(snapshot.emails.flag_sets) > self._stored_sets:
             writes.append(self._writer.flag_sets(snapshot))
         return life, head, writes

@@ -76,7 +76,11 @@ class _Net:
 
 
 class Journal:
-    """The newest records of an account. `keep` bounds the ids held over all records; types: those that it tells of."""
+    """The newest records of an account. `keep` bounds the ids held over all records; types: those that it tells of.
+
+    past: earlier epochs, each with the last `seq` that was the same in it. history: of the store (`store.base.Lease`)
+    that the journal was last stored in, None before that.
+    """
 
     def __init__(self, keep: int = 10_000, types: tuple[str, ...] = TYPES) -> None:
         self._keep = keep
@@ -89,21 +93,33 @@ class Journal:
         self.heads = dict.fromkeys(self._states, 0)
         self.floors = dict.fromkeys(types, 0)
         self.past: dict[str, int] = {}
+        self.history: str | None = None
         self.renew()
 
     def renew(self) -> None:
         """A new epoch: every state that was given out before is unknown from now on."""
         self.epoch = secrets.token_hex(6)
+        self.history = None
         self.past = {}
         self.records = []
         self._held = 0
         self.heads = dict.fromkeys(self._states, self.seq)
         self.floors = dict.fromkeys(self._types, self.seq)
 
-    def branch(self) -> None:
-        """A new epoch that goes on from here, for commits that cannot be stored: older states stay good."""
-        self.past[self.epoch] = self.seq
+    def branch(self, last: int) -> None:
+        """A new epoch that goes on after `last`: older states stay good, those after it may be of somebody else.
+
+        It is for commits that cannot be stored while others may store theirs, and for those that follow lost ones.
+        """
+        floor = min(self.floors.values())
+        self.past = {epoch: end for epoch, end in self.past.items() if end >= floor} | {self.epoch: last}
         self.epoch = secrets.token_hex(6)
+
+    def enter(self, history: str, last: int) -> None:
+        """Be stored in a history: in another one than before, commits after `last` were perhaps told and are lost."""
+        if self.history not in (None, history):
+            self.branch(last)
+        self.history = history
 
     def state(self, *type_names: str) -> str:
         """The current state string of a type, or of several together: that of the one that changed last."""

@@ -2,14 +2,15 @@
 
 Everything lies in one partition of the store beside the account's mail: one value for each record, and a head with
 the last changes. A commit is atomic; of two writers (also on two replicas) the later one starts again. States are
-`<epoch>-<seq>`, as those of `journal`; each change of a record has a `seq` of its own.
+`<epoch>-<seq>`, as those of `journal`; each change of a record has a `seq` of its own. A type that never changed has
+the state `UNCHANGED`, at every gateway and after every restart.
 """
 
 import asyncio
 import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,9 @@ from gateway.sync.telling import tell
 
 KEEP: Final = 500
 """Changes that are remembered, over all types."""
+
+UNCHANGED: Final = "000000000000-0"
+"""The state of a type of which nothing was ever stored."""
 
 _HEAD: Final = "head"
 _STATE: Final = re.compile(r"([0-9a-f]{12})-(\d{1,15})", re.ASCII)
@@ -52,14 +56,40 @@ class Edit:
 
 @dataclass(slots=True)
 class _Head:
+    """past: earlier epochs, each with its last `seq`. history: of the store, as `journal.Journal` has it."""
+
     epoch: str = field(default_factory=lambda: secrets.token_hex(6))
     seq: int = 0
     floor: int = 0
     heads: dict[str, int] = field(default_factory=dict)
     log: list[tuple[int, str, str, str]] = field(default_factory=list)
+    past: dict[str, int] = field(default_factory=dict)
+    history: str | None = None
 
     def state(self, type_name: str) -> str:
-        return f"{self.epoch}-{self.heads.get(type_name, 0)}"
+        return self.named(self.heads.get(type_name, 0))
+
+    def named(self, seq: int) -> str:
+        return f"{self.epoch}-{seq}" if seq else UNCHANGED
+
+    def since(self, type_name: str, state: str) -> int | None:
+        """The `seq` of a state that the log reaches back to; None for any other."""
+        match = _STATE.fullmatch(state)
+        if match is None:
+            return None
+        seq = int(match[2])
+        is_known = state == UNCHANGED or match[1] == self.epoch or seq <= self.past.get(match[1], -1)
+        is_reached = seq == self.heads.get(type_name, 0) or self.floor <= seq <= self.seq
+        return seq if is_known and is_reached else None
+
+    def enter(self, history: str) -> bool:
+        """Be stored in a history of the store; whether the epoch is a new one for it, see `journal.Journal.enter`."""
+        is_new = self.history not in (None, history)
+        if is_new:
+            self.past = {epoch: end for epoch, end in self.past.items() if end >= self.floor} | {self.epoch: self.seq}
+            self.epoch = secrets.token_hex(6)
+        self.history = history
+        return is_new
 
     def note(self, type_name: str, kind: str, record_id: str) -> None:
         self.seq += 1
@@ -82,8 +112,6 @@ class Ledger:
         self._partition = f"{account_id}{part}-ledger"
         self.types = frozenset(types)
         self._writing = asyncio.Lock()
-        self._head = _Head()
-        self._kept = False
 
     async def read(self, type_name: str) -> dict[str, Record]:
         """All records of a type by id. Raises Unavailable."""
@@ -106,10 +134,10 @@ class Ledger:
     async def changes(self, type_name: str, since: str, max_changes: int | None) -> ChangeSet:
         """RFC 8620 §5.2. Raises CannotCalculateChanges, Unavailable."""
         head = await self._load()
-        match = _STATE.fullmatch(since)
-        if match is None or match[1] != head.epoch or not _reachable(head, type_name, int(match[2])):
+        start = head.since(type_name, since)
+        if start is None:
             raise CannotCalculateChanges
-        return _net(head, type_name, since, int(match[2]), max_changes)
+        return _net(head, type_name, since, start, max_changes)
 
     async def commit(self, edit: Callable[[Mapping[str, Mapping[str, Record]]], Edit], types: Sequence[str]) -> None:
         """Change records: `edit` sees the current ones of the types and may be called again. Raises Unavailable."""
@@ -129,6 +157,7 @@ class Ledger:
         head = await self._load()
         wanted = edit(before)
         writes: list[Write] = []
+        is_new = head.enter(lease.history)
         for name, records in wanted.put.items():
             for record_id, record in records.items():
                 writes.append(Put(Key(self._partition, name, record_id), orjson.dumps(record)))
@@ -140,27 +169,24 @@ class Ledger:
                 head.note(name, "d", record_id)
         if writes:
             await self._store.commit(self._partition, [*writes, self._head_write(head)], lease)
-            self._kept = True
-            changed = self.types & (wanted.put.keys() | wanted.remove.keys())
+            changed = self.types if is_new else self.types & (wanted.put.keys() | wanted.remove.keys())
             await tell(self._store, self._account, {name: head.state(name) for name in changed})
 
     async def _load(self) -> _Head:
-        """The head as it is stored; a new one lives in memory until the first commit."""
+        """The head as it is stored; a new one where there is none (any more)."""
         try:
             (value,) = await self._store.read([Key(self._partition, _HEAD, _HEAD)])
         except StoreUnavailable as error:
             raise Unavailable("the store does not answer") from error
         stored = None if value is None else _decoded(value)
         if stored is None:
-            if self._kept:  # it was there and is lost: every state given out is unknown now
-                self._head, self._kept = _Head(), False
-            return _Head(self._head.epoch)
+            return _Head()
         log = [(seq, name, kind, record_id) for seq, name, kind, record_id in stored["log"]]
-        return _Head(stored["epoch"], stored["seq"], stored["floor"], stored["heads"], log)
+        past, history = stored.get("past", {}), stored.get("history")
+        return _Head(stored["epoch"], stored["seq"], stored["floor"], stored["heads"], log, past, history)
 
     def _head_write(self, head: _Head) -> Put:
-        value = {name: getattr(head, name) for name in ("epoch", "seq", "floor", "heads", "log")}
-        return Put(Key(self._partition, _HEAD, _HEAD), orjson.dumps(value))
+        return Put(Key(self._partition, _HEAD, _HEAD), orjson.dumps(asdict(head)))
 
 
 def _decoded(value: bytes) -> Record | None:
@@ -170,10 +196,6 @@ def _decoded(value: bytes) -> Record | None:
     except orjson.JSONDecodeError:
         return None
     return record if isinstance(record, dict) else None
-
-
-def _reachable(head: _Head, type_name: str, since: int) -> bool:
-    return since == head.heads.get(type_name, 0) or head.floor <= since <= head.seq
 
 
 def _net(head: _Head, type_name: str, since: str, start: int, max_changes: int | None) -> ChangeSet:
@@ -190,7 +212,7 @@ def _net(head: _Head, type_name: str, since: str, start: int, max_changes: int |
         upto = seq
     return ChangeSet(
         old_state=since,
-        new_state=f"{head.epoch}-{upto}",
+        new_state=head.named(upto),
         has_more=more,
         created=[key for key, kind in kinds.items() if kind[0] == "c" and kind[-1] != "d"],
         updated=[key for key, kind in kinds.items() if kind[0] == "u" and kind[-1] != "d"],

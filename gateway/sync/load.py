@@ -142,6 +142,7 @@ class _Loader:
         journal = Journal(keep)
         head = self._head
         journal.epoch, journal.seq, journal.past = head["epoch"], head["seq"], head["past"]
+        journal.history = head.get("history")
         journal.heads, journal.floors = {DELIVERY: 0} | head["heads"], head["floors"]
         records = []
         for name, value in sorted(self._spaces[persist.JOURNAL].items()):

@@ -30,7 +30,7 @@ INDEXES = ("emails", "threads", "nodes")
 
 
 def life_key(account: str) -> Key:
-    """Written by a full commit only: if it is gone, the store lost something in the meantime."""
+    """Written anew by a full commit only: if it is gone, the store lost something in the meantime."""
     return Key(account, RECORD, "life")
 
 
@@ -196,6 +196,7 @@ def _journal_head(journal: Journal) -> dict[str, object]:
         "heads": journal.heads,
         "floors": journal.floors,
         "past": journal.past,
+        "history": journal.history,
         "records": len(journal.records),
     }
 

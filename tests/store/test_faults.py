@@ -11,7 +11,9 @@ from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.web.metrics import Meters
 from gateway.web.probe import StoreProbe
-from tests.servers.redis import Redis
+from tests.faults.proxy import After, Delay, FaultProxy, Rule
+from tests.servers.redis import Redis, running_guarded, running_redis
+from tests.store.conftest import sentinels
 from tests.waiting import until
 
 KEY = Key("a", "s", "n")
@@ -80,6 +82,32 @@ async def test_a_subscription_outlives_a_restart_of_redis(private_redis: Redis) 
     await store.close()
 
 
+async def test_what_is_published_once_it_is_subscribed_is_heard(private_redis: Redis) -> None:
+    """However slowly Redis hears of the subscription, and of the same after it has been away."""
+    async with FaultProxy(private_redis.host, private_redis.port) as proxy:
+        one, other = RedisStore(f"redis://{proxy.host}:{proxy.port}/0"), RedisStore(private_redis.url)
+        slowly = Rule("client", After.match(rb"SUBSCRIBE"), Delay(0.3), times=None)
+        proxy.add(slowly)
+        heard: list[bytes] = []
+        async with one.subscribe("channel", heard.append):
+            await other.publish("channel", b"1")
+            await until(lambda: heard == [b"1"])
+            proxy.cut_all()
+            await until(lambda: heard == [b"1", MISSED])
+            await other.publish("channel", b"2")
+            await until(lambda: heard == [b"1", MISSED, b"2"])
+            async with asyncio.TaskGroup() as both:  # of the same channel, at once
+
+                async def hear() -> None:
+                    async with one.subscribe("another", heard.append):
+                        pass
+
+                both.create_task(hear())
+                both.create_task(hear())
+        await one.close()
+        await other.close()
+
+
 async def test_a_flush_voids_the_lease(private_redis: Redis) -> None:
     store = RedisStore(private_redis.url)
     lease = await store.lease("a")
@@ -91,6 +119,57 @@ async def test_a_flush_voids_the_lease(private_redis: Redis) -> None:
     assert renewed.token > lease.token
     await store.commit("a", [Put(KEY, b"x")], renewed)
     await store.close()
+
+
+async def test_a_replica_that_takes_over_voids_leases(private_redis: Redis) -> None:
+    """Row 83: it may be behind, also with the tokens of leases; and it never gives the same token twice."""
+    with running_redis() as spare, redis.Redis(spare.host, spare.port) as admin:
+        one, other = RedisStore(private_redis.url), RedisStore(spare.url)
+        await one.commit("a", [Put(KEY, b"x")], await one.lease("a"))
+        admin.replicaof(private_redis.host, str(private_redis.port))
+        await until(lambda: admin.get("jmapgw:{a}:s:n") == b"x")
+        admin.replicaof("NO", "ONE")
+        lost = await one.lease("a")
+        admin.set("jmapgw:{a}.lease", str(lost.token))  # as if it had been given out there as well
+        with pytest.raises(LeaseLost):
+            await other.commit("a", [Put(KEY, b"y")], lost)
+        assert await other.read([KEY]) == [b"x"]
+        renewed = await other.lease("a")
+        assert renewed.history != lost.history
+        assert renewed.token > lost.token
+        await other.commit("a", [Put(KEY, b"y")], renewed)
+        await one.close()
+        await other.close()
+
+
+async def test_what_too_few_replicas_have_does_not_count(private_redis: Redis) -> None:
+    store = RedisStore(private_redis.url, replicas=1, timeout=0.2)
+    with pytest.raises(StoreUnavailable):
+        await store.commit("a", [Put(KEY, b"x")])
+    assert await store.read([KEY]) == [b"x"]  # reading needs none
+    await store.close()
+
+
+async def test_a_master_that_is_killed() -> None:
+    """Row 83: what counted is there, leases of before are void, and who listens hears that messages may be lost."""
+    with running_guarded() as servers:
+        store = RedisStore(servers.url, sentinels=sentinels(servers), replicas=1)
+        heard: list[bytes] = []
+        async with store.subscribe("channel", heard.append):
+            lease = await store.lease("a")
+            for number in range(100):
+                await store.commit("a", [Put(KEY, b"%d" % number)], lease)
+            servers.kill_master()
+            with pytest.raises(StoreUnavailable):
+                await store.commit("a", [Put(KEY, b"never")], lease)
+            await until(lambda: heard == [MISSED])
+            with pytest.raises(LeaseLost):
+                await store.commit("a", [Put(KEY, b"never")], lease)
+            assert await store.read([KEY]) == [b"99"]
+            await store.commit("a", [Put(KEY, b"x")], await store.lease("a"))
+            await store.publish("channel", b"again")
+            await until(lambda: heard == [MISSED, b"again"])
+        await store.close()
 
 
 async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_redis: Redis) -> None:

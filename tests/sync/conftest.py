@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
-from gateway.store.base import DeleteRange, Key, Lease, StoreUnavailable, Write
+from gateway.store.base import DeleteRange, Key, Lease, LeaseLost, StoreUnavailable, Write
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.account import MailAccount
 from gateway.sync.persist import SPACES
@@ -19,8 +20,9 @@ class ShakyStore:
 
     shared = True
 
-    def __init__(self) -> None:
-        self.inner = SqliteStore(None)
+    def __init__(self, inner: SqliteStore | None = None) -> None:
+        self.inner = inner or SqliteStore(None)
+        self.history = "first"
         self.down = False
         self.commits: list[Sequence[Write]] = []
         self.published: list[tuple[str, bytes]] = []
@@ -41,10 +43,12 @@ class ShakyStore:
 
     async def lease(self, account: str) -> Lease:
         self._check()
-        return await self.inner.lease(account)
+        return replace(await self.inner.lease(account), history=self.history)
 
     async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
         self._check()
+        if lease is not None and lease.history != self.history:
+            raise LeaseLost(account)
         await self.inner.commit(account, writes, lease)
         self.commits.append(writes)
 
@@ -69,6 +73,15 @@ class ShakyStore:
         """FLUSHALL: everything is gone, leases too."""
         await self.inner.commit(ACCOUNT, [DeleteRange(ACCOUNT, space) for space in SPACES])
         await self.inner._run(lambda database: database.execute("DELETE FROM lease"))
+
+    async def saved(self) -> bytes:
+        """All that is there, for `fail_over`."""
+        return await self.inner._run(lambda database: database.serialize())
+
+    async def fail_over(self, saved: bytes, history: str) -> None:
+        """Another server takes over, which had got no more than this."""
+        await self.inner._run(lambda database: database.deserialize(saved))
+        self.history = history
 
     async def everything(self) -> dict[Key, bytes]:
         """All stored values."""

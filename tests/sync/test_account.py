@@ -371,12 +371,12 @@ async def test_others_may_be_first_several_times(
     await account.refresh()
     commit, forestalled = account._committer.commit, 5
 
-    async def contended(*arguments: Any) -> None:
+    async def contended(*arguments: Any, **how: Any) -> None:
         nonlocal forestalled
         if forestalled:
             forestalled -= 1
             raise Superseded
-        await commit(*arguments)
+        await commit(*arguments, **how)
 
     monkeypatch.setattr(account._committer, "commit", contended)
     server.append("INBOX")

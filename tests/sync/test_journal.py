@@ -112,7 +112,7 @@ def test_updated_properties() -> None:
 def test_epochs() -> None:
     journal = Journal()
     stored = committed(journal, Email=Changes(created=["a"]))
-    journal.branch()
+    journal.branch(journal.seq)
     committed(journal, Email=Changes(created=["b"]))
     assert journal.changes("Email", stored, None).created == ["b"]
     with pytest.raises(CannotCalculateChanges):  # never given out in that epoch

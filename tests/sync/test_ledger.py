@@ -56,7 +56,7 @@ async def test_old_states_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
         await put(ledger, name)
     with pytest.raises(CannotCalculateChanges):
         await ledger.changes("Thing", start, None)
-    later = f"{start.partition('-')[0]}-1"
+    later = f"{(await ledger.state('Thing')).partition('-')[0]}-1"
     assert (await ledger.changes("Thing", later, None)).created == ["b", "c", "d"]
 
 

@@ -3,6 +3,7 @@
 - The store lost the head: everything is written anew under a new epoch.
 - The store cannot be reached: the account lives on in memory, under an epoch that is never mistaken for a stored one.
 - Somebody else wrote: `Superseded`; the caller loads what they wrote and tries again.
+- The store may have lost the last commits: a new epoch, as `gateway.sync.committer` has it.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ class Keeper:
         self._retry_seconds = retry_seconds
         self._lease: Lease | None = None
         self._seen: bytes | None = None
+        self._stored_seq = 0
         self._whole = True
         self._retry_at = 0.0
         self.detached = False
@@ -51,6 +53,7 @@ class Keeper:
         except StoreUnavailable:
             self._detach()
             return None
+        self._stored_seq = journal.seq
         self._whole = self.detached = False
         return replace(index, settings=settings), journal
 
@@ -108,7 +111,7 @@ class Keeper:
         except StoreUnavailable as error:
             if not self.detached:
                 _log.warning("store unavailable; the calendars go on in memory: %s", error)
-                journal.branch()
+                journal.branch(self._common(journal))
             self._detach()
 
     async def publish(self, journal: Journal, types: Iterable[str]) -> None:
@@ -128,6 +131,7 @@ class Keeper:
             if self._lease is None:
                 self._lease = await self._store.lease(self._account)
                 continue  # whoever held the lease before may have written until this moment
+            journal.enter(self._lease.history, self._common(journal))
             head = persist.head_value(index, journal, self._namespace)
             writes = [Put(persist.head_key(self._account), head), *self._writes(index, journal, places, record)]
             try:
@@ -135,10 +139,14 @@ class Keeper:
             except LeaseLost:
                 self._lease = None
                 continue
-            self._seen = head
+            self._seen, self._stored_seq = head, journal.seq
             self._whole = self.detached = False
             return
         raise Superseded
+
+    def _common(self, journal: Journal) -> int:
+        """See `gateway.sync.committer`."""
+        return journal.seq if self._whole else self._stored_seq
 
     def _writes(self, index: Index, journal: Journal, places: list[Place], record: Record | None) -> Iterable[Write]:
         if self._whole:

@@ -43,6 +43,7 @@ def head_value(index: Index, journal: Journal, namespace: str) -> bytes:
             "namespace": namespace,
             "epoch": journal.epoch,
             "past": journal.past,
+            "history": journal.history,
             "seq": journal.seq,
             "heads": journal.heads,
             "floors": journal.floors,
@@ -141,6 +142,7 @@ async def load(store: Store, account: str, head: bytes | None, namespace: str, k
 def _journal(document: Mapping[str, Any], rows: Mapping[str, bytes], keep: int) -> Journal:
     journal = Journal(keep, TYPES)
     journal.epoch, journal.seq, journal.past = document["epoch"], document["seq"], document["past"]
+    journal.history = document.get("history")
     journal.heads, journal.floors = document["heads"], document["floors"]
     if len(rows) != document["records"] or journal.heads.keys() != set(TYPES):
         raise Damaged("journal")
