@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import demo
-from gateway.config import Config, load
+from gateway.config import Config
+from gateway.config_file import load
 from gateway.config_reader import Address, ConfigError, redacted
 
 OK: Final = 0

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gateway.app import services
-from gateway.config import load
+from gateway.config_file import load
 from gateway.config_reader import Address
 from gateway.web import server
 from tests.servers.users import MailServer

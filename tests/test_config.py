@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.config import Config, backend_user, load
+from gateway.config import Config, backend_user
+from gateway.config_file import load
 from gateway.config_reader import Address, ConfigError, Secret, redacted
 
 SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import load
+from gateway.config_file import load
 
 ROOT = Path(__file__).parents[1]
 

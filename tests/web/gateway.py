@@ -12,7 +12,8 @@ import aiohttp
 from aiohttp import web
 
 from adapters.errors import AuthFailed, Unavailable
-from gateway.config import Config, load
+from gateway.config import Config
+from gateway.config_file import load
 from gateway.config_reader import Address
 from gateway.context import Account, Login
 from gateway.jmap.capabilities import CORE, CoreLimits

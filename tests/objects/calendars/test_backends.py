@@ -2,7 +2,7 @@
 
 from adapters.dav.connection import Credentials
 from gateway.calendar_backends import CalendarBackends
-from gateway.config import load
+from gateway.config_file import load
 from gateway.demo.process import free_port
 from gateway.demo.radicale import Radicale
 from gateway.objects.calendars.capability import CALENDARS
