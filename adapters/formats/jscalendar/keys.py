@@ -6,6 +6,7 @@ property value. Two elements with the same value get different keys by counting.
 
 import hashlib
 import re
+from collections.abc import Container
 from functools import lru_cache
 
 _NAMESPACE = bytes.fromhex("7f1e1965ae734454b088232c90730ce2")
@@ -25,20 +26,20 @@ def value_key(raw: str) -> str:
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
-def free_key(wanted: str, taken: object) -> str:
+def free_key(wanted: str, taken: Container[str]) -> str:
     """`wanted`, or where `taken` (a map or set of keys) has it, a key derived from it by counting.
 
     The first free number is looked for by halving: data may have thousands of elements with one value.
     """
-    if wanted not in taken:  # type: ignore[operator]  # a dict or a set
+    if wanted not in taken:
         return wanted
     free = 2
-    while _numbered(wanted, free) in taken:  # type: ignore[operator]
+    while _numbered(wanted, free) in taken:
         free *= 2
     used = free // 2
     while free - used > 1:
         middle = (used + free) // 2
-        if _numbered(wanted, middle) in taken:  # type: ignore[operator]
+        if _numbered(wanted, middle) in taken:
             used = middle
         else:
             free = middle
@@ -49,12 +50,12 @@ def _numbered(wanted: str, number: int) -> str:
     return value_key(f"{wanted}\n{number}")
 
 
-def property_key(raw: str, jsid: str | None, taken: object) -> str:
+def property_key(raw: str, jsid: str | None, taken: Container[str]) -> str:
     """The key of an element that converts from a property."""
     return free_key(jsid if jsid and is_id(jsid) else value_key(raw), taken)
 
 
-def component_key(jsid: str | None, uid: str | None, content: str, taken: object) -> str:
+def component_key(jsid: str | None, uid: str | None, content: str, taken: Container[str]) -> str:
     """The key of an element that converts from a component: JSID, UID, else derived from the content."""
     if jsid and is_id(jsid):
         return free_key(jsid, taken)

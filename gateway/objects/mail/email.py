@@ -137,30 +137,20 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
     ) -> Fetched:
         """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
         with _expecting(context, account, ids, properties, arguments):
-            return await self._get(context, account, ids, properties, arguments)
-
-    async def _get(
-        self,
-        context: Context,
-        account: Account,
-        ids: list[str] | None,
-        properties: tuple[str, ...],
-        arguments: Mapping[str, Any],
-    ) -> Fetched:
-        wanted = [name for name in smime.NAMES if name in properties]
-        # what is kept of signatures, and told of them, is for a whole index
-        mail = await (mail_of(context, account) if wanted else first_page.holding(context, account, ids))
-        state = mail.state("Email")
-        if ids is None:
-            ids = _all_ids(mail, context.limits.max_objects_in_get)
-        changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
-        options = body_options(arguments)
-        fixed = await _fixed_parts(context, account, mail, list(changing), _fixed_names(properties), options)
-        if wanted:
-            signed = await smime.members(context, account, mail, list(fixed), wanted)
-            fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
-        found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
-        return Fetched(found, [email_id for email_id in ids if email_id not in fixed], state)
+            wanted = [name for name in smime.NAMES if name in properties]
+            # what is kept of signatures, and told of them, is for a whole index
+            mail = await (mail_of(context, account) if wanted else first_page.holding(context, account, ids))
+            state = mail.state("Email")
+            if ids is None:
+                ids = _all_ids(mail, context.limits.max_objects_in_get)
+            changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
+            options = body_options(arguments)
+            fixed = await _fixed_parts(context, account, mail, list(changing), _fixed_names(properties), options)
+            if wanted:
+                signed = await smime.members(context, account, mail, list(fixed), wanted)
+                fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
+            found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
+            return Fetched(found, [email_id for email_id in ids if email_id not in fixed], state)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Email/changes (RFC 8621 §4.3)."""
