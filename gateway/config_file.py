@@ -13,7 +13,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateway.config import Auth, CalDavConfig, Config, ImapConfig, ManageSieveConfig, StoreConfig, SubmissionConfig
-from gateway.config_reader import ConfigError, Reader, overlay_environment
+from gateway.config_environment import misspelt, overlay_environment
+from gateway.config_reader import ConfigError, Reader
 
 SHORTEST_KEY: Final = 32
 
@@ -22,6 +23,7 @@ def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Conf
     """The configuration from a TOML file (None: none) and the environment. Raises ConfigError."""
     table = overlay_environment(_read_toml(path), environment)
     reader = Reader()
+    reader.problems += misspelt(Config, environment)
     config = reader.section(Config, table)
     if config is not None:
         reader.problems.extend(_contradictions(config))

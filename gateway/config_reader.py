@@ -1,4 +1,4 @@
-"""From TOML tables and environment variables to frozen dataclasses: generic, knows no key of the gateway.
+"""From tables of values to frozen dataclasses: generic, knows no key of the gateway.
 
 A section is a frozen dataclass; a field's type says what a value must be, its metadata (`number`) the bounds.
 Every problem is collected, so that an operator sees all of them at once, each under its key.
@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-ENV_PREFIX: Final = "JMAPGW__"
 FILE_SUFFIX: Final = "_file"
 
 Section = TypeVar("Section")
@@ -67,23 +66,7 @@ def number(default: float, low: float, high: float) -> Any:
     return dataclasses.field(default=default, metadata={"low": low, "high": high})
 
 
-def overlay_environment(table: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The table with `JMAPGW__SECTION__KEY` variables laid over it; names are taken in lower case."""
-    for name, value in sorted(environment.items()):
-        if not name.startswith(ENV_PREFIX):
-            continue
-        path = name[len(ENV_PREFIX) :].lower().split("__")
-        target = table
-        for part in path[:-1]:
-            below = target.setdefault(part, {})
-            if not isinstance(below, dict):
-                raise ConfigError([f"{name}: {part} is a value, not a section"])
-            target = below
-        target[path[-1]] = _FromText(value)
-    return table
-
-
-class _FromText(str):
+class FromText(str):
     """A value from the environment: text, to be converted to whatever the field holds."""
 
     __slots__ = ()
@@ -107,7 +90,7 @@ class Reader:
         before = len(self.problems)
         hints = typing.get_type_hints(kind)
         fields = {field.name: field for field in dataclasses.fields(kind) if field.init}  # type: ignore[arg-type]
-        known = set(fields) | {name + FILE_SUFFIX for name in fields if _is_secret(hints[name])}
+        known = set(fields) | {name + FILE_SUFFIX for name in fields if is_secret(hints[name])}
         self._unknown(table, known, key)
         values = {}
         for name, field in fields.items():
@@ -127,17 +110,17 @@ class Reader:
 
     def _field(self, field: "dataclasses.Field[Any]", kind: Any, table: dict[str, Any], path: str) -> Any:
         """The value; MISSING where the default counts or a problem was noted."""
-        inner = _without_none(kind)
+        inner = without_none(kind)
         given = table.get(field.name, dataclasses.MISSING)
         if inner is Secret:
             given = self._from_file(field.name, given, table, path)
         if given is dataclasses.MISSING:
-            if _is_section(kind):
+            if is_section(kind):
                 return self.section(kind, {}, path)
             if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
                 self.problems.append(f"{path}: is required")
             return dataclasses.MISSING
-        if _is_section(inner):
+        if is_section(inner):
             return self.section(inner, given, path)
         if typing.get_origin(inner) is dict:
             return self._table(typing.get_args(inner)[1], given, path)
@@ -160,7 +143,7 @@ class Reader:
         if not isinstance(given, dict):
             self.problems.append(f"{path}: must be a section")
             return dataclasses.MISSING
-        if _is_section(kind):
+        if is_section(kind):
             return {name: self.section(kind, below, f"{path}.{name}") for name, below in given.items()}
         for name, value in given.items():
             if not isinstance(value, str):
@@ -195,19 +178,22 @@ def _plain(value: object) -> Any:
     return str(value)
 
 
-def _without_none(kind: Any) -> Any:
+def without_none(kind: Any) -> Any:
+    """The type of an optional field where it is given; any other type as it is."""
     if typing.get_origin(kind) in {types.UnionType, typing.Union}:
         rest = [each for each in typing.get_args(kind) if each is not type(None)]
         return rest[0] if len(rest) == 1 else kind
     return kind
 
 
-def _is_section(kind: Any) -> bool:
+def is_section(kind: Any) -> bool:
+    """Whether a field of this type is a table of keys."""
     return dataclasses.is_dataclass(kind) and kind is not Address
 
 
-def _is_secret(kind: Any) -> bool:
-    return _without_none(kind) is Secret
+def is_secret(kind: Any) -> bool:
+    """Whether the value may come from a file, and is never shown."""
+    return without_none(kind) is Secret
 
 
 def _convert(kind: Any, given: object) -> Any:
@@ -231,7 +217,7 @@ def _in_bounds(value: Any, bounds: Mapping[str, Any]) -> Any:
 
 
 def _items(given: object) -> list[object]:
-    if isinstance(given, _FromText):
+    if isinstance(given, FromText):
         return [part.strip() for part in given.split(",") if part.strip()]
     if isinstance(given, list):
         return given
@@ -245,7 +231,7 @@ def _text(given: object) -> str:
 
 
 def _boolean(given: object) -> bool:
-    if isinstance(given, _FromText):
+    if isinstance(given, FromText):
         lowered = given.lower()
         if lowered in {"true", "1", "yes", "on"}:
             return True
@@ -257,7 +243,7 @@ def _boolean(given: object) -> bool:
 
 
 def _integer(given: object) -> int:
-    if isinstance(given, _FromText) and given.isdecimal():
+    if isinstance(given, FromText) and given.isdecimal():
         return int(given)
     if isinstance(given, int) and not isinstance(given, bool):
         return given
@@ -265,7 +251,7 @@ def _integer(given: object) -> int:
 
 
 def _float(given: object) -> float:
-    if isinstance(given, _FromText) or (isinstance(given, int | float) and not isinstance(given, bool)):
+    if isinstance(given, FromText) or (isinstance(given, int | float) and not isinstance(given, bool)):
         try:
             return float(given)
         except ValueError:

@@ -158,6 +158,30 @@ def test_mistakes_are_named(environment: dict[str, str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("JMAPGW_STORE_KIND", "did you mean JMAPGW__STORE__KIND?"),
+        ("JMAPGW_AUTH__MASTER_PASSWORD_FILE", "did you mean JMAPGW__AUTH__MASTER_PASSWORD_FILE?"),
+        ("JMAPGW_BACKENDS_DEFAULT_IMAP_ID_SOURCE", "did you mean JMAPGW__BACKENDS__DEFAULT__IMAP__ID_SOURCE?"),
+        ("JMAPGW_DOMAINS_EXAMPLE.ORG", "did you mean JMAPGW__DOMAINS__EXAMPLE.ORG?"),
+        ("jmapgw__store__url", "did you mean JMAPGW__STORE__URL?"),
+        ("JMAPGWSTORE__URL", "did you mean JMAPGW__STORE__URL?"),
+        ("JMAPGW_BACKENDS", "the names are JMAPGW__SECTION__KEY"),
+        ("JMAPGW_STORE_COLOUR", "the names are JMAPGW__SECTION__KEY"),
+        ("JMAPGW", "the names are JMAPGW__SECTION__KEY"),
+    ],
+)
+def test_a_variable_that_is_almost_one_is_not_ignored(name: str, hint: str) -> None:
+    (line,) = problems({name: "1"})
+    assert line.startswith(f"{name}: unknown variable; {hint}")
+
+
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT", "PORT_8080_TCP_ADDR"])
+def test_what_kubernetes_says_of_a_service_called_jmapgw_is_no_mistake(name: str) -> None:
+    load(None, MINIMAL | {f"JMAPGW_{name}": "tcp://10.0.0.1:8080"})
+
+
+@pytest.mark.parametrize(
     ("toml", "message"),
     [
         ("[server]\nlisten = 8080", "server.listen: must be a string"),
