@@ -28,7 +28,7 @@ THREAD_ITEM: Final[dict[IdSource, bytes]] = {"emailid": b"THREADID", "x-gm-msgid
 FINGERPRINT_FIELDS: Final = ("DATE", "FROM", "MESSAGE-ID", "REFERENCES", "SUBJECT")
 _FINGERPRINT_NAMES: Final = tuple(name.lower().encode() for name in FINGERPRINT_FIELDS)
 THREAD_FIELDS: Final = ("IN-REPLY-TO", "MESSAGE-ID", "REFERENCES", "SUBJECT")
-_THREAD_NAMES: Final = (b"message-id", b"in-reply-to", b"references", b"subject")  # as in ThreadHeaders
+_THREAD_NAMES: Final = (b"message-id", b"in-reply-to", b"references", b"subject")
 
 _MONTHS: Final = {
     name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
@@ -162,7 +162,7 @@ class ThreadReader(_Reader):
 
     def __init__(self) -> None:
         super().__init__((UID, HEADER), _THREAD_NAMES)
-        self._taken: list[ThreadHeaders] = []
+        self._taken = ThreadHeaders()
 
     @staticmethod
     def items() -> Part:
@@ -171,12 +171,15 @@ class ThreadReader(_Reader):
 
     def _add(self, rows: list[Row]) -> None:
         if rows:
+            taken = self._taken
             uids, *columns = zip(*rows, strict=True)
-            self._taken += map(ThreadHeaders, map(int, uids), *map(trimmed, columns))
+            taken.uids.extend(map(int, uids))
+            for column, values in zip(_columns(taken), columns, strict=True):
+                column.extend(trimmed(values))
 
-    def take(self) -> list[ThreadHeaders]:
+    def take(self) -> ThreadHeaders:
         """What was read since the last call."""
-        taken, self._taken = self._taken, []
+        taken, self._taken = self._taken, ThreadHeaders()
         return taken
 
 
@@ -196,6 +199,11 @@ class FlagsReader(_Reader):
     def _add(self, rows: list[Row]) -> None:
         flags = self._flags
         self.seen.update((int(uid), flags[text]) for uid, text in rows)
+
+
+def _columns(headers: ThreadHeaders) -> tuple[list[bytes], ...]:
+    """In the order of `_THREAD_NAMES`."""
+    return headers.message_ids, headers.in_reply_to, headers.references, headers.subjects
 
 
 def fingerprint(received: int, size: bytes, *values: bytes) -> bytes:

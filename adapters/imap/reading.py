@@ -99,12 +99,10 @@ class ImapReading(ImapWriting, MailPort):
         reading = self._reading()
         return await self._read(path, uid_validity, "interactive", lambda c: newest(c, path, count, reading))
 
-    async def thread_headers(
-        self, path: str, uid_validity: int, uids: Sequence[int]
-    ) -> AsyncIterator[list[ThreadHeaders]]:
+    async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
         """Thread headers in batches in the order of `uids`, ascending inside a batch. Raises Conflict, NotFound."""
 
-        async def batch(connection: Connection, wanted: Sequence[int]) -> list[ThreadHeaders]:
+        async def batch(connection: Connection, wanted: Sequence[int]) -> ThreadHeaders:
             reader = ThreadReader()
             for piece in chunk_uids(wanted):
                 await connection.stream(

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from adapters.formats.mime import Part
 from adapters.ports.mail_search import Criterion
@@ -154,14 +154,31 @@ class FolderDelta:
     vanished: list[int]
 
 
-class ThreadHeaders(NamedTuple):
-    """What threading needs of one message: raw header field values, unfolded and trimmed; empty where there is none."""
+@dataclass(slots=True)
+class ThreadHeaders:
+    """What threading needs of some messages, in columns; all have the same length, one entry per UID.
 
-    uid: int
-    message_id: bytes
-    in_reply_to: bytes
-    references: bytes
-    subject: bytes
+    Values of header fields, unfolded and trimmed; empty where there is none.
+    """
+
+    uids: "array[int]" = field(default_factory=lambda: array("I"))
+    message_ids: list[bytes] = field(default_factory=list)
+    in_reply_to: list[bytes] = field(default_factory=list)
+    references: list[bytes] = field(default_factory=list)
+    subjects: list[bytes] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def part(self, start: int, stop: int) -> "ThreadHeaders":
+        """The entries from `start` on, up to `stop`."""
+        return ThreadHeaders(
+            self.uids[start:stop],
+            self.message_ids[start:stop],
+            self.in_reply_to[start:stop],
+            self.references[start:stop],
+            self.subjects[start:stop],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +252,7 @@ class MailPort(Protocol):
         """About `count` messages, in less time than it takes to read the folder; None where the server cannot sort."""
         ...
 
-    def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[list[ThreadHeaders]]:
+    def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
         """The headers that threading needs, in batches; vanished UIDs are left out."""
         ...
 

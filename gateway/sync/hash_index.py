@@ -6,7 +6,7 @@ an insertion moves a few kilobytes. Nothing is ever rebuilt as a whole: neither 
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 BUCKETS = 256
 
@@ -38,21 +38,24 @@ class HashIndex:
             return []
         return list(self._numbers[key >> 56][start : bisect_right(keys, key, start)])
 
-    def share(self, keys: Iterable[int], make: Callable[[], int]) -> int:
-        """The number that the first known key leads to, else the one that `make` gives; unknown keys lead there too."""
-        number: int | None = None
-        unknown = []
-        for key in keys:
-            column = self._keys[key >> 56]
-            position = bisect_left(column, key)
-            if position == len(column) or column[position] != key:
-                unknown.append(key)
-            elif number is None:
-                number = self._numbers[key >> 56][position]
-        if number is None:
-            number = make()
-        for key in unknown:
-            self.add(key, number)
+    def get(self, key: int) -> int | None:
+        """The first number under the key."""
+        keys = self._keys[key >> 56]
+        position = bisect_left(keys, key)
+        return self._numbers[key >> 56][position] if position < len(keys) and keys[position] == key else None
+
+    def setdefault(self, key: int, number: int) -> int:
+        """The first number under the key; where there is none, this one is filed there."""
+        bucket = key >> 56
+        if bucket not in self._owned:
+            self._own(bucket)
+        keys = self._keys[bucket]
+        position = bisect_left(keys, key)
+        if position < len(keys) and keys[position] == key:
+            return self._numbers[bucket][position]
+        keys.insert(position, key)
+        self._numbers[bucket].insert(position, number)
+        self.dirty.add(bucket)
         return number
 
     def add(self, key: int, number: int) -> None:
@@ -71,18 +74,19 @@ class HashIndex:
         Returns the places of the other keys.
         """
         others = []
+        owned, keys_of, numbers_of, dirty = self._owned, self._keys, self._numbers, self.dirty
         for place, key in enumerate(keys):
             bucket = key >> 56
-            if bucket not in self._owned:
+            if bucket not in owned:
                 self._own(bucket)
-            column = self._keys[bucket]
+            column = keys_of[bucket]
             position = bisect_left(column, key)
             if position < len(column) and column[position] == key:
                 others.append(place)
                 continue
             column.insert(position, key)
-            self._numbers[bucket].insert(position, number)
-            self.dirty.add(bucket)
+            numbers_of[bucket].insert(position, number)
+            dirty.add(bucket)
             number += 1
         return others
 

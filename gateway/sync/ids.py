@@ -7,6 +7,9 @@ The letter keeps ids clear of digits, dashes and "NIL" at the start (RFC 8620 §
 
 import hashlib
 import re
+import sys
+from array import array
+from collections.abc import Iterable
 from functools import lru_cache
 
 DIGEST_SIZE = 16
@@ -32,9 +35,16 @@ class Digester:
 
     def digest(self, fact: bytes) -> bytes:
         """The 16 bytes that stand for the fact."""
-        state = self._prefix.copy()
-        state.update(fact)
-        return state.digest()[:DIGEST_SIZE]
+        return self.digests((fact,))[0]
+
+    def digests(self, facts: Iterable[bytes]) -> list[bytes]:
+        """Those of several facts."""
+        found, prefix = [], self._prefix.copy
+        for fact in facts:
+            state = prefix()
+            state.update(fact)
+            found.append(state.digest()[:DIGEST_SIZE])
+        return found
 
 
 @lru_cache(_KEPT)
@@ -55,6 +65,14 @@ def from_text(letter: str, text: str) -> bytes | None:
 def key_of(digest: bytes) -> int:
     """The 64-bit key under which a `HashIndex` files a digest."""
     return int.from_bytes(digest[:8], "big")
+
+
+def keys_of(digests: bytes) -> "array[int]":
+    """The keys of several digests, which lie side by side."""
+    keys = array("Q", digests)[:: DIGEST_SIZE // 8]
+    if sys.byteorder == "little":
+        keys.byteswap()
+    return keys
 
 
 def email_id(namespace: str, source: str, native: bytes) -> str:

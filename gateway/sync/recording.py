@@ -3,13 +3,14 @@
 from bisect import bisect_left
 from dataclasses import replace
 
-from adapters.ports.mail import Keywords, MailFacts, ThreadHeaders
+from adapters.ports.mail import Keywords, MailFacts
 from gateway.sync.emails import Emails
 from gateway.sync.journal import Changes, Record
 from gateway.sync.mailboxes import Box, Mailboxes, build
 from gateway.sync.refresh import Pass
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import Outcome, Stage
+from gateway.sync.thread_facts import Facts
 from gateway.sync.thread_index import ThreadIndex
 
 
@@ -19,7 +20,7 @@ def following(base: Snapshot, found: Pass, facts: MailFacts, *, first: bool) -> 
     if base.partial is not None:  # it had other rows
         threads = threads.moved(base.emails.rows_in(stage.emails))
     mailboxes = build(stage.emails.boxes.values(), facts.personal_prefix, base.orders)
-    threaded = Threaded(replace(base, threads=threads), stage, found.outcome, found.headers)
+    threaded = Threaded(replace(base, threads=threads), stage, found.outcome, found.said)
     if facts.thread_ids:
         threaded.threads.complete = True
     journal = base.journal.fork()
@@ -118,18 +119,16 @@ class Threaded:
     earlier Thread states.
     """
 
-    def __init__(self, base: Snapshot, stage: Stage, outcome: Outcome, headers: dict[bytes, ThreadHeaders]) -> None:
+    def __init__(self, base: Snapshot, stage: Stage, outcome: Outcome, said: dict[bytes, Facts]) -> None:
         self._before = base.emails
         self._after = stage.emails
         self._complete = base.threads.complete
-        self.threads = self._assigned(base.threads, stage, outcome, headers)
+        self.threads = self._assigned(base.threads, stage, outcome, said)
         self._members = {
             number for row in (*outcome.created, *outcome.destroyed) if (number := self._number(row)) is not None
         }
 
-    def _assigned(
-        self, threads: ThreadIndex, stage: Stage, outcome: Outcome, headers: dict[bytes, ThreadHeaders]
-    ) -> ThreadIndex:
+    def _assigned(self, threads: ThreadIndex, stage: Stage, outcome: Outcome, said: dict[bytes, Facts]) -> ThreadIndex:
         if stage.threads is not None:
             return stage.threads
         rows = [row for row in outcome.created if threads.of_row(row) is None]
@@ -137,9 +136,8 @@ class Threaded:
             return threads
         threads = threads.fork()
         # the oldest first: a Thread is then named after its root where several of its messages come at once
-        for row in stage.emails.sorted(rows):
-            digest = stage.emails.digest(row)
-            threads.assign(row, digest, headers.get(digest))
+        eldest = stage.emails.sorted(rows)
+        threads.assign(eldest, [said.get(stage.emails.digest(row), []) for row in eldest], stage.emails.digest)
         return threads
 
     def _number(self, row: int) -> int | None:

@@ -8,14 +8,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from adapters.errors import Broken
-from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPort, ThreadHeaders
+from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPort
 from gateway.sync import folders, ids, roles
 from gateway.sync.copies import Known
 from gateway.sync.mailboxes import Box
 from gateway.sync.pace import ahead, give_way
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import SLICE, Outcome, Stage
-from gateway.sync.threads import fetch_headers
+from gateway.sync.thread_facts import Facts
+from gateway.sync.threads import fetch_facts
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +26,11 @@ ROUNDS = 3
 
 @dataclass(slots=True)
 class Pass:
-    """What a pass has found: a settled stage, and headers of new Emails by digest for threading."""
+    """What a pass has found: a settled stage, and by digest what new Emails say of their Threads."""
 
     stage: Stage
     outcome: Outcome
-    headers: dict[bytes, ThreadHeaders]
+    said: dict[bytes, Facts]
 
 
 class Refresh:
@@ -91,7 +92,7 @@ class Refresh:
         if not self._changed():
             return None
         outcome = await self._stage.settle()
-        return Pass(self._stage, outcome, await self._thread_headers(outcome))
+        return Pass(self._stage, outcome, await self._said(outcome))
 
     def _changed(self) -> bool:
         stage = self._stage
@@ -262,12 +263,12 @@ class Refresh:
 
     # Threads
 
-    async def _thread_headers(self, outcome: Outcome) -> dict[bytes, ThreadHeaders]:
-        """Headers of the Emails that have no thread yet; while the index is being built that is its own business."""
+    async def _said(self, outcome: Outcome) -> dict[bytes, Facts]:
+        """What the Emails say that have no thread yet; while the index is being built that is its own business."""
         threads = self._base.threads
-        headers: dict[bytes, ThreadHeaders] = {}
+        said: dict[bytes, Facts] = {}
         if not threads.complete or self._stage.threads is not None:
-            return headers
+            return said
         emails = self._stage.emails
         wanted: dict[int, list[int]] = {}
         for row in outcome.created:
@@ -275,8 +276,8 @@ class Refresh:
                 box, uid = next(emails.places(row))
                 wanted.setdefault(box, []).append(uid)
         for box, uids in wanted.items():
-            headers.update(await fetch_headers(self._port, emails, box, sorted(uids, reverse=True)))
-        return headers
+            said.update(await fetch_facts(self._port, emails, box, sorted(uids, reverse=True)))
+        return said
 
 
 def _without_status(folder: Folder) -> Folder:

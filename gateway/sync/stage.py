@@ -126,15 +126,16 @@ class Stage:
     def _arrive_at_once(self, number: int, arrivals: Arrivals, start: int, stop: int) -> list[int]:
         """Enter those of arrivals[start:stop] that are new Emails, column by column; returns the others' places."""
         emails, new = self.emails, arrivals.select(range(start, stop))
-        digests = list(map(self._digester.digest, new.native_ids))
+        digests = self._digester.digests(new.native_ids)
         first = len(emails)
-        others = emails.by_digest.add_new(map(ids.key_of, digests), first)
+        others = emails.by_digest.add_new(ids.keys_of(b"".join(digests)), first)
         if others:
             taken = set(others)
             left = [place for place in range(len(digests)) if place not in taken]
             digests, new = [digests[place] for place in left], new.select(left)
         rows = array("I", range(first, first + len(digests)))
-        flags = array("I", map(emails.flag_sets.number, new.keywords))
+        numbers = {keywords: emails.flag_sets.number(keywords) for keywords in dict.fromkeys(new.keywords)}
+        flags = array("I", map(numbers.__getitem__, new.keywords))
         emails.digests += b"".join(digests)
         emails.received_at.extend(new.received)
         emails.size.extend(new.sizes)

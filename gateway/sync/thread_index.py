@@ -5,74 +5,17 @@ subjects are equal. Threads never merge: what was assigned stays, because an Ema
 message refers to becomes a node, so that messages may come in any order: newest first gives the same Threads.
 """
 
-import re
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from struct import Struct
 
-from adapters.formats import thread_headers
-from adapters.formats.encoded_words import decode_words
-from adapters.ports.mail import ThreadHeaders
 from gateway.sync import ids
 from gateway.sync.hash_index import HashIndex
+from gateway.sync.thread_facts import Facts
 
-_SIMPLE_IDS = re.compile(rb"\s*(?:<[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@:-]+>\s*)*")
-_UNBRACKET = bytes.maketrans(b"<>", b"  ")
-_PLAIN_SUBJECT = re.compile(rb"[ \t]*(?:(?i:re|fwd?)[ \t]*:[ \t]*)*([\t -'*-9;-<>-Z\\-~]*)")  # ASCII without ( : = [
-_LOWER = bytes(range(256)).lower()
-_MARKED = re.compile(r"[:\[(\uff1a]|=\?")
-_REPLIES = re.compile(r"\A\s*(?:(?:re|fwd?)\s*:\s*)*", re.IGNORECASE)
-_FOREIGN_MARKS = re.compile(
-    # what RFC 5256 §2.1 does not know: the reply and forward marks of other languages
-    r"\s*(?:aw|wg|sv|vs|vb|antw|doorst|tr|rif|odp|pd|res|enc|ynt|ilt)\s*(?:\[\d+\]\s*)?[:\uff1a]",
-    re.IGNORECASE,
-)
 _KEY = Struct(">Q24x").unpack  # the first octets of a SHA-256
-_MAX_MARKS = 8
-_MAX_REFERENCES = 128
 _MAX_RECENT = 4096
-
-
-def base_subject(subject: str) -> str:
-    """The subject without reply marks, list tags and white space, in one case (RFC 8621 §3, RFC 5256 §2.1)."""
-    replies = _REPLIES.match(subject)
-    plain = subject[replies.end() :] if replies else subject
-    if not _MARKED.search(plain):  # the usual case
-        return "".join(plain.split()).casefold()
-    text = thread_headers.base_subject(decode_words(subject))
-    for _ in range(_MAX_MARKS):
-        mark = _FOREIGN_MARKS.match(text)
-        if mark is None:
-            break
-        text = thread_headers.base_subject(text[mark.end() :])
-    return "".join(text.split()).casefold()
-
-
-def message_ids(value: bytes) -> list[bytes]:
-    """The message ids of a header field; of very many only the first, which is the root, and the last."""
-    if not value:
-        return []
-    if _SIMPLE_IDS.fullmatch(value):
-        found = value.translate(_UNBRACKET).split()
-    else:
-        found = [one.encode("utf-8", "surrogatepass") for one in thread_headers.message_ids(_text(value).encode())]
-    return found if len(found) <= _MAX_REFERENCES else [found[0], *found[1 - _MAX_REFERENCES :]]
-
-
-def _text(value: bytes) -> str:
-    """A header field that should be UTF-8 (RFC 6532 §3)."""
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _folded_subject(value: bytes) -> bytes:
-    """`base_subject` of a header field."""
-    if plain := _PLAIN_SUBJECT.fullmatch(value):  # nearly all, at a fifth of the cost
-        return plain[1].translate(_LOWER, b" \t")
-    return base_subject(_text(value)).encode("utf-8", "surrogatepass")
 
 
 class ThreadIndex:
@@ -150,30 +93,44 @@ class ThreadIndex:
             yield row - 1
             row = self.following[row - 1]
 
-    def assign(self, row: int, digest: bytes, headers: ThreadHeaders | None) -> None:
-        """Give a row its thread; `digest` is the Email's. Without headers the row is a thread of its own."""
-        named = _named(headers) if headers else []
-        if not headers or not named:
-            self.enter(row, self._number(self._lone(digest)))
-            return
-        # what identifies a Thread: any of the message ids, with the subject
-        subject = b"\0" + _folded_subject(headers.subject)
-        facts = [message_id + subject for message_id in named]
-        # the newest message of a thread names most of what the others name, and they are seldom far away
+    def assign(self, rows: Sequence[int], facts: Iterable[Facts], digest_of: Callable[[int], bytes]) -> None:
+        """Give rows the Threads that their messages belong to; those that have one keep it.
+
+        digest_of: the digest of a row's Email, from which the Thread of a message is made that says nothing.
+        """
+        self._reach(max(rows, default=-1))
+        thread, following, first = self.thread, self.following, self.first
+        for row, said in zip(rows, facts, strict=True):
+            if not thread[row]:
+                number = self._led_to(said) if said else self._number(self._lone(digest_of(row)))
+                thread[row], following[row], first[number] = number + 1, first[number], row + 1
+        self.dirty_rows.update([row >> 12 for row in rows])
+        self.dirty_threads.update([thread[row] - 1 >> 12 for row in rows])
+
+    def _led_to(self, facts: Facts) -> int:
+        """The number of the thread that the first known fact leads to, else of a new one; unknown ones lead there too.
+
+        Facts of one thread are seldom far apart: those seen lately need not be looked for.
+        """
         recent = self.recent
-        self.enter(row, recent[facts[0]] if all(map(recent.__contains__, facts)) else self._led_to(facts))
+        number = recent.get(facts[0])
+        if number is None:
+            number = self._looked_for(facts)
+        for fact in facts:
+            if fact not in recent:
+                recent[fact] = self.nodes.setdefault(_key(fact), number)
+        return number
 
-    def _led_to(self, facts: list[bytes]) -> int:
-        """The number of the thread that the first known fact leads to, else of a new one; the others lead there too."""
-
-        def begin() -> int:
-            number = self._number(self._roots.digest(facts[0]))
-            if len(self.recent) > _MAX_RECENT:
-                self.recent.clear()
-            self.recent.update(dict.fromkeys(facts, number))  # none of them leads elsewhere
-            return number
-
-        return self.nodes.share([_KEY(sha256(fact).digest())[0] for fact in facts], begin)
+    def _looked_for(self, facts: Facts) -> int:
+        if len(self.recent) > _MAX_RECENT:
+            self.recent.clear()
+        for fact in facts:
+            number = self.recent.get(fact)
+            if number is None:
+                number = self.nodes.get(_key(fact))
+            if number is not None:
+                return number
+        return self._number(self._roots.digest(facts[0]))
 
     def assign_native(self, row: int, digest: bytes, native: bytes) -> None:
         """Give a row the thread that the backend says; empty where it says nothing."""
@@ -184,34 +141,35 @@ class ThreadIndex:
         return self._roots.digest(b"alone\0" + digest)
 
     def _number(self, digest: bytes) -> int:
-        number = self.find(digest)
-        if number is None:
-            number = len(self.first)
-            self.digests += digest
-            self.first.append(0)
-            self.by_digest.add(ids.key_of(digest), number)
+        number = len(self.first)
+        found = self.by_digest.setdefault(ids.key_of(digest), number)
+        if found != number:
+            if self.digests[found * 16 : found * 16 + 16] == digest:
+                return found
+            if (other := self.find(digest)) is not None:
+                return other
+            self.by_digest.add(ids.key_of(digest), number)  # another digest that begins alike
+        self.digests += digest
+        self.first.append(0)
         return number
 
     def enter(self, row: int, number: int) -> None:
         """Make a row the newest member of a thread."""
-        missing = row + 1 - len(self.thread)
-        if missing > 0:
-            self.thread.frombytes(bytes(missing * self.thread.itemsize))
-            self.following.frombytes(bytes(missing * self.following.itemsize))
+        self._reach(row)
         self.thread[row] = number + 1
         self.following[row] = self.first[number]
         self.first[number] = row + 1
         self.dirty_rows.add(row >> 12)
         self.dirty_threads.add(number >> 12)
 
+    def _reach(self, row: int) -> None:
+        missing = row + 1 - len(self.thread)
+        if missing > 0:
+            self.thread.frombytes(bytes(missing * self.thread.itemsize))
+            self.following.frombytes(bytes(missing * self.following.itemsize))
 
-def _named(headers: ThreadHeaders) -> list[bytes]:
-    """Every id that the message refers to, each once, the oldest first, its own last."""
-    usual = b"%b %b" % (headers.references or headers.in_reply_to, headers.message_id)
-    if _SIMPLE_IDS.fullmatch(usual) and headers.message_id.count(b"<") <= 1:
-        found = usual.translate(_UNBRACKET).split()
-        if len(found) <= _MAX_REFERENCES:
-            return found if len(found) == 1 else list(dict.fromkeys(found))
-    own = message_ids(headers.message_id)[:1]
-    references = message_ids(headers.references) or message_ids(headers.in_reply_to)
-    return list(dict.fromkeys([*references, *own])) if references else own
+
+def _key(fact: bytes) -> int:
+    """The first 64 bits of its SHA-256."""
+    key: int = _KEY(sha256(fact).digest())[0]
+    return key

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from adapters.errors import AdapterError, Broken
@@ -14,6 +14,7 @@ from gateway.sync.emails import Emails
 from gateway.sync.folders import AWAY
 from gateway.sync.pace import ahead, give_way
 from gateway.sync.snapshot import Snapshot
+from gateway.sync.thread_facts import Facts, facts
 from gateway.sync.thread_index import ThreadIndex
 
 logger = logging.getLogger(__name__)
@@ -152,15 +153,13 @@ class Threads:
         for row in rows:
             box, uid = next(emails.places(row))
             wanted.setdefault(box, []).append(uid)
-        headers: dict[bytes, ThreadHeaders] = {}
+        said: dict[bytes, Facts] = {emails.digest(row): [] for row in rows}
         for box, uids in wanted.items():
-            headers.update(await fetch_headers(self._host.port, emails, box, uids))
+            said.update(await fetch_facts(self._host.port, emails, box, uids))
         async with self._host.writing:
             snapshot = self._host.snapshot
             threads = snapshot.threads.fork()
-            for row in rows:
-                digest = emails.digest(row)
-                _assign(snapshot.emails, threads, digest, headers.get(digest))
+            _assign(snapshot.emails, threads, said)
             await self._host.replace_threads(threads, stored=True)
 
     async def _run(self) -> None:
@@ -175,8 +174,8 @@ class Threads:
 
     async def _build_box(self, emails: Emails, box: int, tried: set[tuple[int, int]]) -> None:
         wanted = array("I", (uid for uid in reversed(self._pending(emails, box)) if (box, uid) not in tried))
-        unsaved, facts = 0, emails.boxes[box]
-        source = self._host.port.thread_headers(facts.folder.path, facts.uid_validity, wanted)
+        unsaved, mailbox = 0, emails.boxes[box]
+        source = self._host.port.thread_headers(mailbox.folder.path, mailbox.uid_validity, wanted)
         try:
             async with contextlib.aclosing(ahead(source)) as batches:
                 async for batch in batches:
@@ -195,20 +194,17 @@ class Threads:
         contents = emails.contents[box]
         return array("I", (uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]))
 
-    async def _enter(self, emails: Emails, box: int, batch: Sequence[ThreadHeaders], *, stored: bool) -> None:
+    async def _enter(self, emails: Emails, box: int, batch: ThreadHeaders, *, stored: bool) -> None:
         async with self._host.writing:
             snapshot = self._host.snapshot
-            threads, contents = snapshot.threads.fork(), emails.contents[box]
-            rows = contents.select(headers.uid for headers in batch)
-            if len(rows) < len(batch):  # some are gone
-                batch = [headers for headers in batch if contents.position(headers.uid) >= 0]
+            threads = snapshot.threads.fork()
             for start in range(0, len(batch), _SLICE):
-                for row, headers in zip(rows[start : start + _SLICE], batch[start : start + _SLICE], strict=True):
-                    digest = emails.digest(row)
-                    if snapshot.emails is not emails:  # the Email may lie in another row by now
-                        _assign(snapshot.emails, threads, digest, headers)
-                    elif threads.of_row(row) is None:
-                        threads.assign(row, digest, headers)
+                some = batch.part(start, start + _SLICE)
+                rows = emails.contents[box].select(some.uids)
+                if snapshot.emails is emails and len(rows) == len(some):
+                    threads.assign(rows, facts(some), emails.digest)
+                else:  # Emails may be gone, or in other rows by now
+                    _assign(snapshot.emails, threads, _by_digest(emails, box, some))
                 await give_way()
             await self._host.replace_threads(threads, stored=stored)
 
@@ -218,36 +214,35 @@ class Threads:
             snapshot = self._host.snapshot
             threads = snapshot.threads.fork()
             assigned = threads.thread + array("I", bytes(4 * (len(snapshot.emails) - len(threads.thread))))
-            for row in [row for row, number in enumerate(assigned) if not number]:
-                if snapshot.emails.is_alive(row):
-                    if not tried.issuperset(snapshot.emails.places(row)):
-                        return
-                    threads.assign(row, snapshot.emails.digest(row), None)
-            await self._host.complete_threads(threads)
+            rows = [row for row, number in enumerate(assigned) if not number and snapshot.emails.is_alive(row)]
+            if all(tried.issuperset(snapshot.emails.places(row)) for row in rows):
+                threads.assign(rows, [[]] * len(rows), snapshot.emails.digest)
+                await self._host.complete_threads(threads)
 
 
-async def fetch_headers(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, ThreadHeaders]:
-    """Email digest to headers, in the backend's order. A folder that is gone or broken costs only itself.
+async def fetch_facts(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, Facts]:
+    """What messages say, by the digest of their Email. A folder that is gone or broken costs only itself.
 
     Raises adapters.errors.* but `AWAY` and Broken.
     """
-    found: dict[bytes, ThreadHeaders] = {}
-    contents, facts = emails.contents[box], emails.boxes[box]
+    found: dict[bytes, Facts] = {}
+    mailbox = emails.boxes[box]
     try:
-        async for batch in port.thread_headers(facts.folder.path, facts.uid_validity, uids):
-            for headers in batch:
-                row = contents.row(headers.uid)
-                if row is not None:
-                    found[emails.digest(row)] = headers
+        async for batch in port.thread_headers(mailbox.folder.path, mailbox.uid_validity, uids):
+            found.update(_by_digest(emails, box, batch))
     except (*AWAY, Broken) as error:
         logger.info("folder not to be read while threading: %s", error)
     return found
 
 
-def _assign(emails: Emails, threads: ThreadIndex, digest: bytes, headers: ThreadHeaders | None) -> None:
-    row = emails.find(digest)
-    if row is not None and threads.of_row(row) is None:
-        threads.assign(row, digest, headers)
+def _by_digest(emails: Emails, box: int, headers: ThreadHeaders) -> dict[bytes, Facts]:
+    rows = map(emails.contents[box].row, headers.uids)
+    return {emails.digest(row): said for row, said in zip(rows, facts(headers), strict=True) if row is not None}
+
+
+def _assign(emails: Emails, threads: ThreadIndex, said: Mapping[bytes, Facts]) -> None:
+    rows = {row: one for digest, one in said.items() if (row := emails.find(digest)) is not None}
+    threads.assign(list(rows), rows.values(), emails.digest)
 
 
 def _retrieve(task: "asyncio.Task[None]") -> None:

@@ -12,11 +12,18 @@ import tempfile
 import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import redis
 
+from adapters.imap.bulk import FactsReader, ThreadReader
+from adapters.imap.commands import Consumer
+from adapters.imap.framer import Caps, Framer
+from adapters.imap.keywords import FlagSets, flag_of
+from adapters.imap.reading import BATCH
+from adapters.imap.streams import BULK
 from adapters.ports.mail import Arrivals, FolderDelta, FolderStatus, KnownMessages, ThreadHeaders
 from gateway.store.base import Store
 from gateway.store.redis import RedisStore
@@ -29,7 +36,10 @@ SETS = [frozenset(one) for one in ((), ("$seen",), ("$seen", "$answered"), ("$fl
 
 
 class BulkPort(ModelPort):
-    """INBOX holds `count` made-up messages; everything else is the model's."""
+    """INBOX holds `count` made-up messages, which are read from octets as Dovecot sends them; the rest is the model's.
+
+    So what it takes to index them is all that the gateway does itself, from the socket's octets to the store.
+    """
 
     def __init__(self, count: int) -> None:
         super().__init__(ModelServer())
@@ -37,6 +47,10 @@ class BulkPort(ModelPort):
         self.extra: list[int] = []
         self.flags: list[tuple[int, frozenset[str]]] = []
         self.modseq = 1
+        random = Random(0)  # noqa: S311 made-up mail
+        batches = [range(max(0, stop - BATCH) + 1, stop + 1) for stop in range(count, 0, -BATCH)]
+        self.facts_octets = [b"".join(fact_line(random, uid) for uid in uids) for uids in batches]
+        self.header_octets = [b"".join(map(header_line, uids)) for uids in batches]
 
     def _status(self, folder: ModelFolder) -> FolderStatus:
         total = self.count + len(self.extra)
@@ -49,15 +63,75 @@ class BulkPort(ModelPort):
         return delta
 
     async def facts(self, path: str, uid_validity: int) -> AsyncIterator[Arrivals]:
-        random = Random(0)  # noqa: S311 made-up mail
-        for stop in range(self.count, 0, -4000):
-            yield batch(random, range(max(0, stop - 4000) + 1, stop + 1))
+        flags = FlagSets()
+        for octets in self.facts_octets:
+            reader = FactsReader("x-guid", False, flags, b"INBOX")
+            await read(octets, reader)
+            yield reader.take()
 
-    async def thread_headers(
-        self, path: str, uid_validity: int, uids: Sequence[int]
-    ) -> AsyncIterator[list[ThreadHeaders]]:
-        for start in range(0, len(uids), 1000):
-            yield [headers(uid) for uid in uids[start : start + 1000]]
+    async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
+        for octets in self.header_octets if len(uids) == self.count else [b"".join(map(header_line, uids))]:
+            reader = ThreadReader()
+            await read(octets, reader)
+            yield reader.take()
+
+
+@dataclass
+class Receiving:
+    """What `Framer` gives its octets to while a command streams."""
+
+    consumer: Consumer
+
+    def skim(self, data: bytes, position: int) -> int:
+        return self.consumer.skim(data, position)
+
+    def chunk(self, raw: bytes) -> None:
+        self.consumer.feed(raw)
+
+    def frame(self, pieces: list[bytes]) -> None:
+        assert pieces == [b"t OK"], pieces
+
+    def wants_literal(self, pieces: list[bytes], size: int) -> bool:
+        return False
+
+    def literal_data(self, raw: bytes) -> None:
+        raise AssertionError
+
+
+async def read(octets: bytes, consumer: Consumer) -> None:
+    """Feed what a server sends in pieces as the socket would give them, each in a turn of the loop."""
+    framer = Framer(Receiving(consumer), Caps())
+    framer.bulk(b"t")
+    stream = memoryview(octets + b"t OK\r\n")
+    for start in range(0, len(stream), BULK):
+        framer.feed(stream[start : start + BULK])
+        await asyncio.sleep(0)
+
+
+def fact_line(random: Random, uid: int) -> bytes:
+    """The answer to a FETCH of facts."""
+    date = time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(1_600_000_000 + uid * 60 + random.randrange(300)))
+    flags = b" ".join(map(flag_of, sorted(some_flags(random))))
+    return b'* %d FETCH (UID %d FLAGS (%b) X-GUID guid-%d INTERNALDATE "%b" RFC822.SIZE %d)\r\n' % (
+        *(uid, uid, flags, uid, date.encode(), random.randrange(100_000)),
+    )
+
+
+def header_line(uid: int) -> bytes:
+    """The answer to a FETCH of thread headers: threads of three."""
+    root = uid - uid % 3
+    earlier = [b"<message-%d@example.com>" % one for one in range(root, uid)]
+    lines = [b"Subject: %bSubject number %d" % (b"Re: " if earlier else b"", root)]
+    lines.append(b"Message-ID: <message-%d@example.com>" % uid)
+    if earlier:
+        lines += [b"In-Reply-To: " + earlier[-1], b"References: " + b" ".join(earlier)]
+    block = b"\r\n".join([*lines, b"", b""])
+    item = b"BODY[HEADER.FIELDS (IN-REPLY-TO MESSAGE-ID REFERENCES SUBJECT)]"
+    return b"* %d FETCH (UID %d %b {%d}\r\n%b)\r\n" % (uid, uid, item, len(block), block)
+
+
+def some_flags(random: Random) -> frozenset[str]:
+    return SETS[0 if random.random() < 0.1 else random.randrange(1, 5)]
 
 
 def batch(random: Random, uids: Sequence[int]) -> Arrivals:
@@ -66,16 +140,8 @@ def batch(random: Random, uids: Sequence[int]) -> Arrivals:
         [b"guid-%d" % uid for uid in uids],
         array("q", [1_600_000_000 + uid * 60 + random.randrange(300) for uid in uids]),
         array("I", [random.randrange(100_000) for _ in uids]),
-        [SETS[0 if random.random() < 0.1 else random.randrange(1, 5)] for _ in uids],
+        [some_flags(random) for _ in uids],
     )
-
-
-def headers(uid: int) -> ThreadHeaders:
-    """Threads of three."""
-    root = uid - uid % 3
-    references = b" ".join(b"<message-%d@example.com>" % one for one in range(root, uid))
-    subject = b"%bSubject number %d" % (b"Re: " if uid % 3 else b"", root)
-    return ThreadHeaders(uid, b"<message-%d@example.com>" % uid, b"", references, subject)
 
 
 class Lag:
@@ -140,10 +206,11 @@ async def measure(count: int, store: Store, weight: Callable[[], int]) -> None:
     lag, start, cpu = Lag(), time.perf_counter(), time.process_time()
     await account.refresh()
     show("cold open until usable (facts of all)", time.perf_counter() - start)
-    start = time.perf_counter()
+    start, halfway = time.perf_counter(), time.process_time()
     await account.threads.ready()
     show("threads after that, in the background", time.perf_counter() - start)
-    print(f"{'CPU per message, facts and threads':<52}{(time.process_time() - cpu) / count * 1e6:>10.1f} us")
+    print(f"{'CPU per message, facts':<52}{(halfway - cpu) / count * 1e6:>10.1f} us")
+    print(f"{'CPU per message, threads':<52}{(time.process_time() - halfway) / count * 1e6:>10.1f} us")
     show("longest block of the loop", lag.stop())
     gc.collect()
     print(f"{'memory above idle':<52}{rss() - idle:>10.1f} MB")

@@ -128,6 +128,11 @@ class ModelServer:
         return uid
 
 
+def columns(uids: Sequence[int], rows: Sequence[tuple[bytes, ...]]) -> ThreadHeaders:
+    """Thread headers of rows of (Message-ID, In-Reply-To, References, Subject)."""
+    return ThreadHeaders(array("I", uids), *([row[at] for row in rows] for at in range(4)))
+
+
 class ModelPort:
     """A MailPort to a ModelServer.
 
@@ -230,17 +235,12 @@ class ModelPort:
             found = found.select([row for row, received in enumerate(found.received) if received > last])
         return Newest(found, len(uids))
 
-    async def thread_headers(
-        self, path: str, uid_validity: int, uids: Sequence[int]
-    ) -> AsyncIterator[list[ThreadHeaders]]:
+    async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
         self._call(f"headers {path}")
         for start in range(0, len(uids), self.batch):
-            folder = self._folder(path, uid_validity)
-            yield [
-                ThreadHeaders(uid, *map(str.encode, folder.entries[uid].message.headers))
-                for uid in uids[start : start + self.batch]
-                if uid in folder.entries
-            ]
+            entries = self._folder(path, uid_validity).entries
+            there = [uid for uid in uids[start : start + self.batch] if uid in entries]
+            yield columns(there, [tuple(map(str.encode, entries[uid].message.headers)) for uid in there])
 
     async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
         return array("I", sorted(self._folder(path, uid_validity).entries))

@@ -70,8 +70,12 @@ def test_hash_index_is_a_multimap(entries: list[tuple[int, int]]) -> None:
         expected.setdefault(key, []).append(number)
     for key, numbers in expected.items():
         assert index.find(key) == numbers
-        assert index.share([key], lambda: -1) == numbers[0]
+        assert index.get(key) == numbers[0] == index.setdefault(key, 7)
     assert len(index) == len(entries)
+    absent = next(key for key in range(len(entries) + 1) if key not in expected)
+    assert index.get(absent) is None
+    fork = index.fork()
+    assert (fork.setdefault(absent, 7), fork.get(absent), index.get(absent)) == (7, 7, None)
     if entries:
         assert all(before.find(key) == numbers for key, numbers in frozen.items())
 
