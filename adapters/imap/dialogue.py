@@ -1,11 +1,13 @@
 """The engine of a connection: sends commands, pipelines them, and waits for what becomes of each."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final
 
-from adapters.errors import Unavailable
+from adapters.errors import AdapterError, Unavailable
 from adapters.imap import encoder
 from adapters.imap.commands import Consumer, Pending, kind_of, may_start
 from adapters.imap.encoder import Part, Pause
@@ -35,17 +37,6 @@ class Dialogue(Receiving):
         Unavailable when there is no answer in `timeout` seconds (the connection is then gone).
         """
         return await self.outcome(self.ask(name, parts), timeout, patient=patient)
-
-    async def commands(self, *commands: tuple[str, *tuple[Part, ...]]) -> list[Completion]:
-        """Run commands (name, parts…) that leave in one write. Raises the first error, the others unanswered."""
-        asked = [self.ask(name, parts) for name, *parts in commands]
-        try:
-            return [await self.outcome(pending, None) for pending in asked]
-        except BaseException:
-            for pending in asked:
-                if not pending.future.done():
-                    self._abandon(pending, self._timeout)
-            raise
 
     # asking
 
@@ -103,8 +94,32 @@ class Dialogue(Receiving):
                 self._negotiator = pending
             pending.started.set_result(None)
 
+    def together(self) -> AbstractContextManager[None]:
+        """What is asked in the block leaves at its end, in one write. Raises ConnectionLost."""
+        return self.live_wire().together()
+
+    async def outcomes(self, *asked: Pending) -> list[Completion]:
+        """Wait for commands without literals that were asked `together`, all in one time-out.
+
+        Raises the first error, after all have been answered.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                for pending in reversed(asked):  # the last is mostly answered last: one wake-up
+                    with contextlib.suppress(AdapterError):
+                        await pending.future
+        except TimeoutError:
+            raise self._silent(asked[0].name) from None
+        except asyncio.CancelledError:
+            for pending in asked:
+                self._abandon(pending, self._timeout)
+            raise
+        return [pending.future.result() for pending in asked]
+
     async def outcome(self, pending: Pending, seconds: float | None, *, patient: bool = False) -> Completion:
         """Wait for the completion. A caller that is cancelled leaves the response to be read and forgotten."""
+        if pending.future.done():
+            return pending.future.result()
         seconds = seconds or self._timeout
         try:
             if not pending.started.done():

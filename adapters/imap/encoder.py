@@ -203,14 +203,16 @@ def encode(tag: bytes, name: str, parts: Sequence[Part], negotiated: Negotiated)
     if not _NAME.fullmatch(name):
         raise InvalidData("not a command name")
     out: list[bytes | Literal | Pause] = [tag + b" " + name.encode()]
-    for segment in (b" ", *_joined(parts)) if parts else ():
-        match segment:
-            case MailboxName(path):
-                raw = path.encode("utf-8", "replace") if negotiated.utf8 else utf7.encode(path)
-                _emit(out, _string(raw, bare=True), negotiated)
-            case _:
-                _emit(out, segment, negotiated)
-    _append(out, b"\r\n")
+    text = [b" "] if parts else []
+    for segment in _joined(parts):
+        argument = _name(segment.path, negotiated) if isinstance(segment, MailboxName) else segment
+        if isinstance(argument, bytes):
+            text.append(argument)
+        else:
+            _append(out, _line(text))
+            _emit(out, argument, negotiated)
+            text = []
+    _append(out, _line(text) + b"\r\n")
     return out
 
 
@@ -224,12 +226,18 @@ def answer(data: bytes) -> bytes:
     return base64.b64encode(data) + b"\r\n"
 
 
-def _emit(out: list[bytes | Literal | Pause], segment: bytes | Literal, negotiated: Negotiated) -> None:
-    if isinstance(segment, bytes):
-        if b"\r" in segment or b"\n" in segment or b"\x00" in segment:
-            raise InvalidData("control character outside a literal")
-        _append(out, segment)
-        return
+def _name(path: str, negotiated: Negotiated) -> bytes | Literal:
+    return _string(path.encode("utf-8", "replace") if negotiated.utf8 else utf7.encode(path), bare=True)
+
+
+def _line(texts: Iterable[bytes]) -> bytes:
+    line = b"".join(texts)
+    if b"\r" in line or b"\n" in line or b"\x00" in line:
+        raise InvalidData("control character outside a literal")
+    return line
+
+
+def _emit(out: list[bytes | Literal | Pause], segment: Literal, negotiated: Negotiated) -> None:
     if segment.binary and not negotiated.binary:
         raise InvalidData("the server takes no NUL (no BINARY)")  # RFC 3516 §4.4
     waits = segment.size > {"": -1, "-": _LITERAL_MINUS, "+": _LITERAL_PLUS}[negotiated.literals]

@@ -183,12 +183,14 @@ class Sentinel:
 
     async def _list_at_once(self, connection: Connection) -> list[Untagged]:
         """Everything with its STATUS: in one round trip where the held mailbox is as it was."""
-        command = listing(connection, items=items_of(connection, self._nature))
+        name, *parts = listing(connection, items=items_of(connection, self._nature))
         news: list[Untagged] = []
         undo = connection.on_unsolicited(news.append)
         try:
-            along = self._wishes.ask(connection)
-            listed, noop = await connection.commands(command, ("NOOP",))
+            with connection.together():
+                along = self._wishes.ask(connection)
+                asked = connection.ask(name, parts), connection.ask("NOOP", ())
+            listed, noop = await connection.outcomes(*asked)
             for one in along:
                 news += await one.outcome(connection)
         finally:
@@ -197,4 +199,4 @@ class Sentinel:
             return listed.untagged
         if any(response.name == b"NO" for response in news):
             await refresh(connection, same=False)
-        return (await connection.command(*command)).untagged
+        return (await connection.command(name, *parts)).untagged

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, cast
 
 from adapters.errors import AdapterError, Unavailable
@@ -83,6 +83,15 @@ class Wire(asyncio.BufferedProtocol):
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written in the block leaves at its end, without waiting for the next turn of the loop."""
+        self._flushing = True
+        try:
+            yield
+        finally:
+            self._flush()
 
     async def drain(self) -> None:
         """Wait until the transport takes more. Raises ConnectionLost."""
