@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Awaitable
 from typing import Final
 
-from adapters.errors import AdapterError, Forbidden, InvalidData, Unavailable
+from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, Unavailable
 from adapters.imap import utf7
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren, string
@@ -44,6 +44,12 @@ def refuse_inbox(path: str) -> None:
     """INBOX can be neither renamed nor deleted (RFC 9051 §6.3.5, §6.3.6). Raises Forbidden."""
     if path.upper() == INBOX:
         raise Forbidden("INBOX stays where it is")
+
+
+def refuse_second_inbox(path: str) -> None:
+    """INBOX cannot be created, also where no message has come yet (RFC 9051 §6.3.4). Raises Conflict."""
+    if path.upper() == INBOX:
+        raise Conflict("INBOX is always there")
 
 
 async def subscriptions(connection: Connection, path: str) -> list[str]:

@@ -123,6 +123,7 @@ class ImapWriting(MailWritePort):
     async def create_folder(self, path: str, role: str | None) -> None:
         """CREATE, with a special use (RFC 6154 §3) where the server can. Raises Conflict, InvalidData, Forbidden."""
         naming.check(path)
+        naming.refuse_second_inbox(path)
 
         async def work(connection: Connection) -> None:
             parts = [mailbox(path)]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotFound, Unsupported
@@ -222,6 +222,7 @@ async def delete(mail: ImapMail, path: str) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=NAMES)
+@example(name="inbox")  # first, for somebody who has no INBOX yet
 async def test_any_name_is_created_exactly_or_refused(mail: ImapMail, imap: ImapClient, name: str) -> None:
     """Row 14 of the threat model: nothing that a name holds becomes a command."""
     before = imap.mailboxes()
