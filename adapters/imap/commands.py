@@ -101,6 +101,17 @@ class Consumer(Protocol):
 
 
 @dataclass(eq=False, slots=True)
+class Said:
+    """What a command that is asked again and again was answered with last time, and the octets of that.
+
+    The same octets need not be read again: the next answer then has the very same responses.
+    """
+
+    octets: bytes = b""
+    responses: list[Untagged] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
 class Pending:
     """A command that was asked for and has not been answered."""
 
@@ -116,6 +127,8 @@ class Pending:
     consumer: Consumer | None = None
     flow: Flow | None = None
     on_ok: Callable[[], None] | None = None
+    said: Said | None = None
+    octets: list[bytes] = field(default_factory=list)  # of `untagged`, where `said` is wanted
     untagged: list[Untagged] = field(default_factory=list)
     gathered: int = 0
     prompts: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue)
@@ -144,7 +157,7 @@ def owner(in_progress: Iterable[Pending], response: Untagged) -> Pending | None:
     belongs = _BELONGS.get(response.name)
     if belongs is not None:
         return next((p for p in able if belongs(p, response)), None)
-    if response.name == b"STATUS":
+    if response.name == b"STATUS" and len(able) > 1:
         able.sort(key=lambda p: not (p.name == "STATUS" and _same_mailbox(p, response)))
     return able[0] if able else None
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from adapters.errors import AdapterError, Unavailable
 from adapters.imap import encoder
-from adapters.imap.commands import Consumer, Pending, kind_of, may_start
+from adapters.imap.commands import Consumer, Pending, Said, kind_of, may_start
 from adapters.imap.encoder import Part, Pause
 from adapters.imap.errors import ConnectionLost
 from adapters.imap.flow import PROGRESS, Flow, send_literal
@@ -49,8 +49,12 @@ class Dialogue(Receiving):
         consumer: Consumer | None = None,
         flow: Flow | None = None,
         on_ok: Callable[[], None] | None = None,
+        said: Said | None = None,
     ) -> Pending:
-        """Encode and send a command, or queue it until it may go."""
+        """Encode and send a command, or queue it until it may go.
+
+        said: what it was answered with last time, which its answer replaces.
+        """
         if self._error is not None:
             raise ConnectionLost(f"connection has ended: {self._error}")
         self._tags += 1
@@ -69,6 +73,7 @@ class Dialogue(Receiving):
             consumer,
             flow,
             on_ok,
+            said,
         )
         self._waiting.append(pending)
         self._admit()
@@ -83,6 +88,7 @@ class Dialogue(Receiving):
             self._waiting.popleft()
             if pending.future.done():
                 continue
+            self._expect(pending)
             self._in_progress[pending.tag] = pending
             if pending.consumer is not None:
                 self._streaming = pending

@@ -1,13 +1,14 @@
 """Cuts the byte stream of a server into whole responses (pure). RFC 9051 §2.2.2, §4.3; literal8 RFC 3516.
 
-Three ways, chosen by the receiver:
+Four ways, chosen by the receiver:
 - frames: each response as pieces (text, literal, text, …), see `tokens`;
+- expected: many responses as one, where they come octet for octet as they came before;
 - bulk: chunks of whole raw responses, cut with few scans, until the completion of a given tag;
 - sink: one large literal handed on piece by piece as it arrives.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -43,6 +44,9 @@ class Receiver(Protocol):
     def frame(self, pieces: list[bytes]) -> None:
         """One whole response."""
 
+    def expected(self) -> None:
+        """Just the responses that were expected."""
+
     def skim(self, data: bytes, position: int) -> int:
         """Take what is at once seen to be whole responses (bulk); returns where the first other one begins."""
 
@@ -69,11 +73,20 @@ class Framer:
         self._literal: bytearray | None = None  # being gathered; None while it goes to the sink
         self._left = 0
         self._bulk_tag: bytes | None = None
+        self._expected = self._expected_first = b""
         self._halted = False
 
     def bulk(self, tag: bytes) -> None:
         """From the next response on deliver chunks, until the completion line of `tag`."""
         self._bulk_tag = tag
+
+    def expect(self, octets: bytes) -> None:
+        """Whole responses that may well come, one behind the other, just as they are here (empty: no longer).
+
+        The receiver is then told so, once, and they are not cut. Where the first comes and not all the others they are
+        cut as ever.
+        """
+        self._expected, self._expected_first = octets, octets[: octets.find(CRLF) + 2]
 
     def halt(self) -> None:
         """Called by the receiver inside `frame`: stop here, `feed` returns the octets after this response."""
@@ -115,6 +128,15 @@ class Framer:
                 if self._bulk_tag is not None:
                     self._rest = bytearray(data[position:])
                     return b""
+            if self._expected and not self._pieces and position < len(data):
+                taken = self._as_expected(data, position)
+                if taken is None:
+                    self._rest = bytearray(data[position:])
+                    self._need = len(self._rest) + 1
+                    return b""
+                position += taken
+                if taken:
+                    continue
             end = data.find(CRLF, position)
             if end < 0:
                 self._rest = bytearray(data[position:])
@@ -123,6 +145,19 @@ class Framer:
             position = self._line(data, position, end)
         self._halted = False
         return data[position:]
+
+    def _as_expected(self, data: bytes, position: int) -> int | None:
+        """How many octets are as expected from `position` on: all or none; None where more must come to tell."""
+        expected, left = self._expected, len(data) - position
+        if data.startswith(expected, position):
+            self._expected = b""
+            self._receiver.expected()
+            return len(expected)
+        if left < len(expected) and data.startswith(expected[:left], position):
+            return None
+        if data.startswith(self._expected_first, position):
+            self._expected = b""
+        return 0
 
     def _line(self, data: bytes, position: int, end: int) -> int:
         """One line of a response; returns where the next begins."""
@@ -213,6 +248,12 @@ def literal_mark(line: bytes, *, first: bool) -> tuple[int, int] | None:
     if match is None or (first and _STATUS.match(line)):
         return None
     return match.start(), int(match[1])
+
+
+def octets_of(pieces: Sequence[bytes]) -> bytes:
+    """A response from which the framer cuts these pieces."""
+    text = [b"%b{%d}\r\n%b" % (pieces[at], len(pieces[at + 1]), pieces[at + 1]) for at in range(0, len(pieces) - 1, 2)]
+    return b"".join((*text, pieces[-1], CRLF))
 
 
 def split_responses(chunk: bytes) -> Iterator[tuple[bytes, list[bytes]]]:

@@ -14,7 +14,7 @@ from adapters.errors import AdapterError
 from adapters.imap.commands import Consumer, Pending, owner
 from adapters.imap.encoder import Negotiated
 from adapters.imap.errors import ConnectionLost, ProtocolError, Refusal, farewell, login_refused, refused
-from adapters.imap.framer import Caps, split_responses
+from adapters.imap.framer import Caps, octets_of, split_responses
 from adapters.imap.responses import Completion, Continuation, Tagged, Untagged, parse_response
 from adapters.imap.streams import Wire
 
@@ -34,6 +34,7 @@ class Receiving(ABC):
         self._waiting: deque[Pending] = deque()
         self._negotiator: Pending | None = None  # who owns the next `+`; nobody else writes meanwhile
         self._streaming: Pending | None = None
+        self._repeating: Pending | None = None  # its answer may be what it was last time
         self._listeners: list[Callable[[Untagged], None]] = []
         self._error: AdapterError | None = None
         self._greeting: asyncio.Future[Untagged] = asyncio.get_running_loop().create_future()
@@ -92,7 +93,21 @@ class Receiving(ABC):
             case Untagged() as untagged if not self._greeting.done() and untagged.name != b"BYE":
                 self._greeting.set_result(untagged)
             case Untagged() as untagged:
-                self._untagged(untagged, sum(map(len, pieces)) + 200)
+                self._untagged(untagged, pieces)
+
+    def expected(self) -> None:
+        """Take the answer of last time for the one of now."""
+        pending, self._repeating = self._repeating, None
+        if pending is not None and pending.said is not None:
+            pending.octets.append(pending.said.octets)
+            pending.untagged += pending.said.responses
+
+    def _expect(self, pending: Pending) -> None:
+        """Have an answer recognised, if all of it can only be this command's: see `owner`."""
+        owns = pending.kind.owns
+        if pending.said is not None and all(owns.isdisjoint(one.kind.owns) for one in self._in_progress.values()):
+            self._repeating = pending
+            self.live_wire().framer.expect(pending.said.octets)
 
     def skim(self, data: bytes, position: int) -> int:
         """Let the consumer of the bulk command take what it reads by itself."""
@@ -132,12 +147,17 @@ class Receiving(ABC):
             raise ProtocolError("completion of a command that is not in progress")
         if self._streaming is pending:
             self._streaming = None
+        if self._repeating is pending:
+            self._repeating = None
+            self.live_wire().framer.expect(b"")
         if self._negotiator is pending and pending.interactive:  # a literal under way is sent to its end first
             self._negotiator = None
         if tagged.status == b"OK" and pending.on_ok is not None:
             pending.on_ok()
         if not pending.future.done():
             if tagged.status == b"OK":
+                if pending.said is not None:
+                    pending.said.octets, pending.said.responses = b"".join(pending.octets), pending.untagged
                 pending.future.set_result(Completion(tagged.code, tagged.text, pending.untagged))
             else:
                 self._set_error(pending, _refusal(pending.name, tagged))
@@ -150,7 +170,7 @@ class Receiving(ABC):
             raise ProtocolError("continuation request that nothing waits for")
         pending.prompts.put_nowait(payload)
 
-    def _untagged(self, response: Untagged, size: int) -> None:
+    def _untagged(self, response: Untagged, pieces: list[bytes]) -> None:
         if response.name == b"BYE":
             return self._bye(response)
         pending = owner(self._in_progress.values(), response)
@@ -163,10 +183,19 @@ class Receiving(ABC):
                 self._unsolicited(old)
         elif not pending.future.done():
             pending.untagged.append(response)
-            pending.gathered += size
+            pending.gathered += sum(map(len, pieces)) + 200
+            if pending.said is not None:
+                self._note(pending, response, pieces)
             if pending.gathered > self._caps.collected:
                 raise ProtocolError("too much untagged data")
         return None
+
+    def _note(self, pending: Pending, response: Untagged, pieces: list[bytes]) -> None:
+        """Note the octets of an answer, unless there is something in it that may be another command's next time."""
+        if response.name in pending.kind.owns:
+            pending.octets.append(octets_of(pieces))
+        else:
+            pending.said = None
 
     def _unsolicited(self, response: Untagged) -> None:
         if response.name == b"BYE":

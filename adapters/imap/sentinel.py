@@ -18,6 +18,7 @@ from typing import Final
 
 from adapters.errors import Broken, NotFound, Unavailable
 from adapters.imap.along import Wishes
+from adapters.imap.commands import Said
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
 from adapters.imap.errors import SessionConfused
@@ -62,6 +63,7 @@ class Sentinel:
         self._rights_until = 0.0
         self._kept: Connection | None = None
         self._served: Connection | None = None
+        self._said = Said()
         self._answered: list[Untagged] = []
         self._folders: list[Folder] = []  # what that meant
         self._broken: set[str] = set()  # mailboxes that the server had an error of its own with
@@ -189,7 +191,7 @@ class Sentinel:
         try:
             with connection.together():
                 along = self._wishes.ask(connection)
-                asked = connection.ask(name, parts), connection.ask("NOOP", ())
+                asked = connection.ask(name, parts, said=self._said), connection.ask("NOOP", ())
             listed, noop = await connection.outcomes(*asked)
             for one in along:
                 news += await one.outcome(connection)
@@ -199,4 +201,4 @@ class Sentinel:
             return listed.untagged
         if any(response.name == b"NO" for response in news):
             await refresh(connection, same=False)
-        return (await connection.command(name, *parts)).untagged
+        return (await connection.outcome(connection.ask(name, parts, said=self._said), None)).untagged

@@ -88,6 +88,9 @@ class Receiving:
     def chunk(self, raw: bytes) -> None:
         self.consumer.feed(raw)
 
+    def expected(self) -> None:
+        raise AssertionError
+
     def frame(self, pieces: list[bytes]) -> None:
         assert pieces == [b"t OK"], pieces
 

@@ -1,10 +1,11 @@
 """What servers say of their folders, and the listing with fresh numbers on every kind of server."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from adapters.imap import utf7
+from adapters.imap import receiving, utf7
 from adapters.imap.folders import (
     Listed,
     Namespaces,
@@ -20,7 +21,7 @@ from adapters.imap.folders import (
     parse_rights,
     parse_status,
 )
-from adapters.imap.responses import Untagged, parse_response
+from adapters.imap.responses import Continuation, Tagged, Untagged, parse_response
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.streams import Wire
 from adapters.ports.mail import FolderStatus
@@ -306,6 +307,29 @@ async def test_a_listing_is_one_round_trip(tier: Tier, monkeypatch: pytest.Monke
                 assert len(writes) == 1
             client.append("INBOX", simple(2))
             assert await mail.folders() != before
+
+
+async def test_a_listing_that_says_the_same_is_not_read_again(tier: Tier, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = fresh_user(tier.server)
+    read: list[Sequence[bytes]] = []
+
+    def counted(pieces: Sequence[bytes], *, depth: int) -> Tagged | Untagged | Continuation:
+        read.append(pieces)
+        return parse_response(pieces, depth=depth)
+
+    with imap_client(tier.server, user) as client:
+        for number in range(30):
+            client.create(f"Folder {number}")
+        async with opened(tier, user) as mail:
+            for _ in range(3):
+                before = await mail.folders()
+            monkeypatch.setattr(receiving, "parse_response", counted)
+            assert await mail.folders() == before
+            if tier.name in ("dovecot", "cyrus"):
+                assert len(read) == 2  # the completions of LIST and NOOP
+            client.append("Folder 7", simple(2))
+            assert await mail.folders() != before
+            assert any(b"Folder 7" in pieces[0] for pieces in read)
 
 
 async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:

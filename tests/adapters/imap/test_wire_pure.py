@@ -17,7 +17,7 @@ from adapters.imap import encoder as e
 from adapters.imap import utf7
 from adapters.imap.encoder import Literal, Negotiated, Part, Pause
 from adapters.imap.errors import ConnectionLimit, ProtocolError, SessionConfused, login_refused, refused
-from adapters.imap.framer import Caps, Framer, split_responses
+from adapters.imap.framer import Caps, Framer, octets_of, split_responses
 from adapters.imap.responses import Code, Continuation, Tagged, Untagged, fetch_items, parse_response
 from adapters.imap.tokens import Value, parse_values
 
@@ -45,6 +45,9 @@ class Recorder:
     def frame(self, pieces: list[bytes]) -> None:
         self.events.append(("frame", pieces))
 
+    def expected(self) -> None:
+        self.events.append(("expected", None))
+
     def skim(self, data: bytes, position: int) -> int:
         """Takes every other FETCH that is whole."""
         begun, end = data[position:], position
@@ -70,10 +73,16 @@ class Recorder:
 
 
 def cut(
-    stream: bytes, splits: Iterable[int], bulk: bytes | None = None, sink: bool = False, skims: bool = False
+    stream: bytes,
+    splits: Iterable[int],
+    bulk: bytes | None = None,
+    sink: bool = False,
+    skims: bool = False,
+    expected: bytes = b"",
 ) -> Recorder:
     recorder = Recorder(sink, skims)
     framer = Framer(recorder, Caps())
+    framer.expect(expected)
     if bulk is not None:
         framer.bulk(bulk)
     last = 0
@@ -141,6 +150,35 @@ HOSTILE = st.binary(max_size=300) | st.lists(
     ),
     max_size=40,
 ).map(b"".join)  # fmt: skip
+
+
+RESPONSES = [raw for raw, _ in split_responses(STREAM)]
+
+
+@given(SPLITS, st.integers(0, len(RESPONSES) - 1), st.integers(1, len(RESPONSES)))
+@example(set(range(len(STREAM))), 2, 3)
+def test_what_is_expected_is_told_as_one(splits: set[int], start: int, count: int) -> None:
+    plain = cut(STREAM, ()).events
+    block = b"".join(RESPONSES[start : start + count])
+    told = [*plain[:start], ("expected", None), *plain[start + count :]]
+    assert cut(STREAM, splits, expected=block).events == told
+
+
+@given(SPLITS, st.integers(0, len(STREAM) - 1), st.integers(1, len(STREAM)), HOSTILE)
+@example(set(range(len(STREAM))), 0, 100, b"")
+def test_what_comes_otherwise_than_expected_is_cut_as_ever(
+    splits: set[int], start: int, length: int, other: bytes
+) -> None:
+    block = b"".join(RESPONSES)[start : start + length] + other + b"\r\nand more\r\n"
+    stream = STREAM + b"A8 OK done\r\n"  # up to here the beginning of what is expected may be waited for
+    assert cut(stream, splits, expected=block).events == cut(stream, ()).events
+
+
+@given(st.lists(st.binary(max_size=9), max_size=3), SPLITS)
+def test_pieces_come_from_their_octets(literals: list[bytes], splits: set[int]) -> None:
+    pieces = [piece for literal in literals for piece in (b"* LIST () NIL ", literal)] + [b" x"]
+    octets = octets_of(pieces)
+    assert cut(octets, {split for split in splits if split < len(octets)}).events == [("frame", pieces)]
 
 
 @settings(max_examples=300)
