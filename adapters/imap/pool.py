@@ -214,8 +214,8 @@ class Pool:
         if not self._room(lane):
             return None
         lendable = [s for s in self._idle if not s.pinned or _may_borrow(s, folder, lane)]
-        slot = min(lendable, key=lambda s: _distance(s, folder), default=None)
-        if (slot is None or _distance(slot, folder)[0] >= _ELSEWHERE) and self.size < self.limit:
+        slot = min(lendable, key=lambda s: _distance(s, folder, lane), default=None)
+        if (slot is None or _distance(slot, folder, lane)[0] >= _ELSEWHERE) and self.size < self.limit:
             slot = _Slot(lane)
         elif slot is None:
             if self._used:  # what is pinned stays; one of those in use will come back
@@ -281,8 +281,10 @@ class Pool:
 _ELSEWHERE: Final = 2
 
 
-def _distance(slot: _Slot, folder: str | None) -> tuple[int, bool, float]:
-    """How far an idle connection is from a folder; then rather one that is not busy, then the longest idle."""
+def _distance(slot: _Slot, folder: str | None, lane: Lane) -> tuple[int, bool, bool, float]:
+    """How far an idle connection is from a folder; then rather one that is not busy, for interactive work the pinned
+    one and for other work another, then the longest idle.
+    """
     connection = _connection(slot)
     if connection.selected == folder or (folder is None and slot.pinned):
         step = 0
@@ -290,7 +292,7 @@ def _distance(slot: _Slot, folder: str | None) -> tuple[int, bool, float]:
         step = 1
     else:
         step = _ELSEWHERE
-    return step, connection.busy, slot.since
+    return step, connection.busy, slot.pinned != (lane == "interactive"), slot.since
 
 
 def _may_borrow(slot: _Slot, folder: str | None, lane: Lane) -> bool:

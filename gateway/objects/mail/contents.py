@@ -60,9 +60,10 @@ async def _fetch(
         place = place_of(mail, email_id)
         if place is not None:
             groups[place.path, place.uid_validity, wanted.plan(place.size)].append(place)
-    done = await asyncio.gather(
-        *(_fetch_group(mail.port, plan, places, wanted, costs_itself) for (_, _, plan), places in groups.items())
-    )
+    fetching = [_fetch_group(mail.port, plan, places, wanted, costs_itself) for (_, _, plan), places in groups.items()]
+    if len(fetching) == 1:  # mostly; a task of its own costs three turns of the loop
+        return await fetching[0]
+    done = await asyncio.gather(*fetching)
     return {email_id: properties for group in done for email_id, properties in group.items()}
 
 

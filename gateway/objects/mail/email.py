@@ -35,6 +35,7 @@ from gateway.objects.mail.dates import utc_date
 from gateway.objects.mail.keywords import keyword
 from gateway.objects.mail.order import SORTABLE
 from gateway.objects.mail.wanted import Wanted
+from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
 
@@ -136,7 +137,10 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
         arguments: Mapping[str, Any],
     ) -> Fetched:
         """Email/get (RFC 8621 §4.2). What never changes is made once and kept as JSON octets."""
-        with _expecting(context, account, ids, properties, arguments):
+        names = _fixed_names(properties)
+        content = Wanted(_content(names), body_options(arguments))
+        view = _view(account.key, names, content.options)
+        with _expecting(context, account, ids, content, view):
             wanted = [name for name in smime.NAMES if name in properties]
             # what is kept of signatures, and told of them, is for a whole index
             mail = await (mail_of(context, account) if wanted else first_page.holding(context, account, ids))
@@ -144,8 +148,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
             if ids is None:
                 ids = _all_ids(mail, context.limits.max_objects_in_get)
             changing = _changing_parts(mail, ids, [name for name in CHANGING if name in properties])
-            options = body_options(arguments)
-            fixed = await _fixed_parts(context, account, mail, list(changing), _fixed_names(properties), options)
+            fixed = await _fixed_parts(context.cache, mail, list(changing), names, content, view)
             if wanted:
                 signed = await smime.members(context, account, mail, list(fixed), wanted)
                 fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
@@ -196,20 +199,13 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
 
 
 def _expecting(
-    context: Context,
-    account: Account,
-    ids: list[str] | None,
-    properties: tuple[str, ...],
-    arguments: Mapping[str, Any],
+    context: Context, account: Account, ids: list[str] | None, content: Wanted, view: object
 ) -> AbstractContextManager[None]:
     """Have the message that a client opens come with the pass, where it is known and was not read before."""
-    mail, names = account.mail, _fixed_names(properties)
+    mail = account.mail
     if mail is None or account.id in context.refreshed or ids is None or len(ids) != 1:
         return nullcontext()
-    options = body_options(arguments)
-    if context.cache.get((_view(account.key, names, options), ids[0])) is not None:
-        return nullcontext()
-    return expecting(mail, ids[0], Wanted(_content(names), options))
+    return nullcontext() if context.cache.get((view, ids[0])) is not None else expecting(mail, ids[0], content)
 
 
 def _fixed_names(properties: tuple[str, ...]) -> tuple[str, ...]:
@@ -256,19 +252,13 @@ def _json_set(names: Iterable[str]) -> bytes:
 
 
 async def _fixed_parts(
-    context: Context,
-    account: Account,
-    mail: MailAccount,
-    ids: Sequence[str],
-    names: tuple[str, ...],
-    options: BodyOptions,
+    cache: ByteCache, mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], content: Wanted, view: object
 ) -> dict[str, bytes]:
     """The beginning of each Email's JSON object: everything that never changes, without the closing brace."""
-    cache, view = context.cache, _view(account.key, names, options)
     parts = {email_id: part for email_id in ids if (part := cache.get((view, email_id))) is not None}
     missing = [email_id for email_id in ids if email_id not in parts]
     if missing:
-        made = await _make_fixed(mail, missing, names, options)
+        made = await _make_fixed(mail, missing, names, content)
         for email_id, values in made.items():
             part = orjson.dumps(values)[:-1]
             cache.put((view, email_id), part)
@@ -283,13 +273,12 @@ def _view(*_: Hashable) -> object:
 
 
 async def _make_fixed(
-    mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], options: BodyOptions
+    mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], content: Wanted
 ) -> dict[str, dict[str, Any]]:
     indexed = await _indexed(mail, ids, [name for name in names if name in INDEXED])
-    content = _content(names)
-    if not content:
+    if not content.properties:
         return indexed
-    found = await contents(mail, list(indexed), Wanted(content, options))
+    found = await contents(mail, list(indexed), content)
     return {email_id: indexed[email_id] | values for email_id, values in found.items()}
 
 

@@ -99,6 +99,19 @@ async def test_a_pinned_connection_never_changes_its_folder() -> None:
     assert inbox.selected == "INBOX"
 
 
+async def test_of_two_with_the_folder_the_pinned_one_is_for_interactive_work() -> None:
+    pool = pool_of(Server())
+    async with AsyncExitStack() as stack:
+        both = [await hold(stack, pool, "interactive", "INBOX") for _ in range(2)]
+        for connection in both:
+            connection.selected = "INBOX"
+    pinned = await use(pool, "INBOX", pin=True)
+    for _ in range(3):
+        assert await use(pool, "INBOX") is pinned
+        async with pool.acquire("INBOX", "bulk") as other:
+            assert other is not pinned
+
+
 async def test_a_single_pinned_connection_gives_way() -> None:
     pool = pool_of(Server(), maximum=1)
     inbox = await use(pool, "INBOX", pin=True)
