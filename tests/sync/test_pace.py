@@ -38,6 +38,12 @@ async def test_work_goes_on_where_there_are_always_requests(monkeypatch: pytest.
         await asyncio.wait_for(pace.give_way(), 10)
 
 
+async def test_other_work_of_the_loop_alone_is_no_reason_to_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "_PAUSE", 1000)
+    asyncio.get_running_loop().call_soon(lambda: sum(range(500_000)))
+    await asyncio.wait_for(pace.give_way(), 10)
+
+
 async def test_a_shared_run_begins_after_the_call() -> None:
     runs: list[str] = []
     gate = asyncio.Event()
