@@ -25,13 +25,17 @@ _CHANGES = frozenset((b"FLAGS", b"MODSEQ"))
 
 @dataclass(eq=False, slots=True)
 class Wish:
-    """One message that somebody is about to fetch. found: the message, once it was read."""
+    """One message that somebody is about to fetch. found: the message, once it was read.
+
+    It is asked for once: a server that fails over the message fails the listing with it.
+    """
 
     path: str
     uid_validity: int
     uid: int
     plan: FetchPlan
     items: Part
+    asked: bool = False
     found: dict[int, MessageData] | None = None
 
 
@@ -73,8 +77,10 @@ class Wishes:
     def ask(self, connection: Connection) -> list[Asked]:
         """Ask for what lies in the mailbox that the connection has open; the commands leave with the next ones."""
         here = connection.selected, connection.uid_validity
-        fitting = [one for one in self._wishes if (one.path, one.uid_validity) == here and one.found is None]
-        return [Asked(one, connection.ask("UID FETCH", (seqset([one.uid]), one.items))) for one in fitting[:MOST]]
+        fitting = [one for one in self._wishes if (one.path, one.uid_validity) == here and not one.asked][:MOST]
+        for one in fitting:
+            one.asked = True
+        return [Asked(one, connection.ask("UID FETCH", (seqset([one.uid]), one.items))) for one in fitting]
 
     def granted(
         self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan

@@ -19,11 +19,13 @@ from collections.abc import Awaitable, Collection, Iterable
 from dataclasses import dataclass
 
 from adapters.errors import Conflict, NotFound
-from adapters.imap.bulk import FactsReader, FlagsReader
+from adapters.imap.bulk import FactsReader, FlagsReader, ThreadReader
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import Part, atom, chunk_uids, fetch_item, mailbox, number, paren, seqset, seqset_text
+from adapters.imap.errors import ConnectionLost
 from adapters.imap.folders import MODSEQ_ITEM, STATUS_ITEMS, folder_status, parse_status
 from adapters.imap.keywords import FlagSets
+from adapters.imap.receiving import last_words
 from adapters.imap.responses import Completion, Untagged, fetch_items
 from adapters.imap.search import found_uids
 from adapters.imap.sequences import ranges
@@ -80,7 +82,15 @@ async def existing_uids(connection: Connection) -> "array[int]":
 
 async def stream_facts(connection: Connection, uids: Part, reader: FactsReader, items: Part) -> None:
     """Read the facts of some UIDs into `reader`."""
-    await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS)
+    await stream_rows(connection, uids, reader, items)
+
+
+async def stream_rows(connection: Connection, uids: Part, reader: FactsReader | ThreadReader, items: Part) -> None:
+    """Read what is told of some UIDs into `reader`. Raises SessionCollapsed where the server's last words say so."""
+    try:
+        await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS)
+    except ConnectionLost as error:  # in the middle of a stream a BYE is among what the reader did not want
+        raise last_words(reader.take_others()) or error from error
     connection.hand_back(reader.take_others())
 
 

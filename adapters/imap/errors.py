@@ -34,6 +34,14 @@ class SessionConfused(Broken):
     """The server has an error of its own in this session; another session may have none."""
 
 
+class SessionCollapsed(ConnectionLost, Broken):
+    """The server ended the session over an error of its own, such as a damaged message that it was to read."""
+
+
+class Damaged(Broken):
+    """The folder could be opened, but the server fails over one of the messages that were asked for."""
+
+
 class ConnectionLimit(Unavailable):
     """The server allows no further connection for this user or address."""
 
@@ -99,6 +107,7 @@ _TOO_MANY: Final = re.compile(
     r"|connections?\b.{0,20}\b(limit|exceeded)",
     re.I | re.S,
 )
+_COLLAPSE: Final = re.compile(r"\b(fetch|search) failed\b|\bfatal error\b", re.I)  # Dovecot; Cyrus
 _OUTAGE: Final = re.compile(
     r"temporary (authentication|login)? ?failure|internal (login |server )?(error|failure)"
     r"|unavailable|try again|server error|timed? ?out",
@@ -118,7 +127,9 @@ def login_refused(command: str, status: bytes, code: bytes | None, text: str) ->
 
 def farewell(code: bytes | None, text: str) -> AdapterError:
     """The error for a BYE that nobody asked for."""
-    kind = ConnectionLimit if code == b"LIMIT" or _TOO_MANY.search(text) else ConnectionLost
+    kind: type[AdapterError] = SessionCollapsed if _COLLAPSE.search(text) else ConnectionLost
+    if code == b"LIMIT" or _TOO_MANY.search(text):
+        kind = ConnectionLimit
     return kind(f"server said BYE: {text}")
 
 

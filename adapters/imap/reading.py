@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from adapters.errors import NotFound, Unavailable, Unsupported
+from adapters.errors import Broken, NotFound, Unavailable, Unsupported
 from adapters.imap.bulk import ThreadReader
 from adapters.imap.connection import Connection
-from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts
-from adapters.imap.encoder import chunk_uids, fetch_item, paren, seqset, seqset_text
-from adapters.imap.errors import LineTooLong, Refusal
+from adapters.imap.damage import Damages
+from adapters.imap.deltas import Reading, existing_uids, folder_delta, stream_facts, stream_rows
+from adapters.imap.encoder import atom, chunk_uids, fetch_item, paren, seqset, seqset_text
+from adapters.imap.errors import Damaged, LineTooLong, Refusal
 from adapters.imap.fetch import (
     body_item,
     by_uid,
@@ -49,6 +50,7 @@ from adapters.ports.mail import (
 from adapters.ports.mail_search import Criterion
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 FIRST_BATCH: Final = 1_000
 BATCH: Final = 2_048
@@ -62,6 +64,7 @@ class ImapReading(ImapWriting, MailPort):
         super().__init__(pool)
         self._nature: Nature | None = None
         self._flags = FlagSets()
+        self._damages = Damages()
 
     async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
         r"""What happened in a folder, see `deltas`. A message flagged `\Deleted` has vanished, one that lost the flag
@@ -100,29 +103,43 @@ class ImapReading(ImapWriting, MailPort):
         return await self._read(path, uid_validity, "interactive", lambda c: newest(c, path, count, reading))
 
     async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
-        """Thread headers in batches in the order of `uids`, ascending inside a batch. Raises Conflict, NotFound."""
+        """Thread headers in batches in the order of `uids`, ascending inside a batch. Raises Conflict, NotFound.
+
+        Damaged messages are left out, as in `fetch` and `sections`.
+        """
 
         async def batch(connection: Connection, wanted: Sequence[int]) -> ThreadHeaders:
             reader = ThreadReader()
             for piece in chunk_uids(wanted):
-                await connection.stream(
-                    "UID FETCH", seqset(piece), reader.items(), consumer=reader, timeout=SILENT_SECONDS
-                )
-            connection.hand_back(reader.take_others())
+                await stream_rows(connection, seqset(piece), reader, reader.items())
             return reader.take()
 
+        async def read(wanted: Sequence[int]) -> ThreadHeaders:
+            return await self._read(path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, len))
+
         for start in range(0, len(uids), BATCH):
-            wanted = uids[start : start + BATCH]
-            yield await self._read(path, uid_validity, "bulk", functools.partial(_all_of, wanted, batch, len))
+            for run in await self._damages.passing_over(path, uid_validity, uids[start : start + BATCH], read):
+                yield run
 
     async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
         r"""UIDs that match and are not `\Deleted`, ascending. Raises Conflict, NotFound, Unsupported, InvalidData."""
+        try:
+            return await self._search(path, uid_validity, criterion, ())
+        except Damaged:
+            if not (damaged := self._damages.among(path, uid_validity)):
+                raise
+        return await self._search(path, uid_validity, criterion, damaged)
+
+    async def _search(
+        self, path: str, uid_validity: int, criterion: Criterion, damaged: Collection[int]
+    ) -> "array[int]":
         esearch = bool({b"ESEARCH", b"IMAP4REV2"} & self._known().capabilities)
+        others = [atom("NOT"), atom("UID"), seqset(damaged)] if damaged else []
 
         async def work(connection: Connection, charset: str = UTF8) -> "array[int]":
             parts = search_parts(criterion, esearch=esearch, charset=charset)
             await refresh(connection)
-            return found_uids(await connection.command("UID SEARCH", *parts, timeout=SLOW_SECONDS))
+            return found_uids(await connection.command("UID SEARCH", *parts, *others, timeout=SLOW_SECONDS))
 
         try:
             return await self._read(path, uid_validity, "interactive", work)
@@ -135,6 +152,15 @@ class ImapReading(ImapWriting, MailPort):
         self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
     ) -> dict[int, MessageData]:
         """What the plan asks of each message; a structure that cannot be read stays None. Raises Conflict, NotFound."""
+
+        async def read(wanted: Sequence[int]) -> dict[int, MessageData]:
+            return await self._fetch_lines(path, uid_validity, wanted, plan)
+
+        return _together(await self._damages.passing_over(path, uid_validity, uids, read))
+
+    async def _fetch_lines(
+        self, path: str, uid_validity: int, uids: Sequence[int], plan: FetchPlan
+    ) -> dict[int, MessageData]:
         try:
             return await self._fetch(path, uid_validity, uids, plan)
         except LineTooLong:
@@ -143,9 +169,9 @@ class ImapReading(ImapWriting, MailPort):
         if len(uids) == 1:
             return await self._fetch(path, uid_validity, uids, replace(plan, structure=False))
         # One message has a structure over the cap; the others are served without it.
-        ordered, half = list(uids), len(uids) // 2
-        found = await self.fetch(path, uid_validity, ordered[:half], plan)
-        return found | await self.fetch(path, uid_validity, ordered[half:], plan)
+        half = len(uids) // 2
+        found = await self._fetch_lines(path, uid_validity, uids[:half], plan)
+        return found | await self._fetch_lines(path, uid_validity, uids[half:], plan)
 
     async def _fetch(
         self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
@@ -169,15 +195,18 @@ class ImapReading(ImapWriting, MailPort):
                 found |= await some(connection, missing)
             return found
 
-        return await self._read(path, uid_validity, "interactive", work) if uids else {}
+        return await self._read(path, uid_validity, "interactive", work)
 
     async def sections(
         self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]
     ) -> dict[int, dict[Section, bytes]]:
         """Pieces of messages; those that are gone or do not exist are left out. Raises Conflict."""
-        if not wanted:
-            return {}
-        return await self._read(path, uid_validity, "interactive", lambda c: read_sections(c, wanted))
+
+        async def read(uids: Sequence[int]) -> dict[int, dict[Section, bytes]]:
+            some = {uid: wanted[uid] for uid in uids}
+            return await self._read(path, uid_validity, "interactive", lambda c: read_sections(c, some))
+
+        return _together(await self._damages.passing_over(path, uid_validity, wanted, read))
 
     async def decoded_sizes(self, path: str, uid_validity: int, uid: int, part_ids: Sequence[str]) -> Mapping[str, int]:
         """Decoded octets of the parts that the server can decode. Raises Conflict, NotFound."""
@@ -234,11 +263,28 @@ class ImapReading(ImapWriting, MailPort):
     async def _read(
         self, path: str, uid_validity: int, lane: Lane, work: Callable[[Connection], Awaitable[Result]]
     ) -> Result:
-        """`work` in a folder under the UIDVALIDITY that the caller means. Raises Conflict where it is another."""
+        """`work` in a folder under the UIDVALIDITY that the caller means. Raises Conflict where it is another.
 
-        return await self._pool.run(
-            path, lane, lambda c: in_folder(c, path, uid_validity, work, strict=True), repeatable=True
-        )
+        Raises Damaged where the folder could be opened, and the server has an error of its own with what is asked.
+        """
+        opened = False
+
+        async def begin(connection: Connection) -> Result:
+            nonlocal opened
+            opened = True
+            return await work(connection)
+
+        async def attempt(connection: Connection) -> Result:
+            nonlocal opened
+            opened = False
+            return await in_folder(connection, path, uid_validity, begin, strict=True)
+
+        try:
+            return await self._pool.run(path, lane, attempt, repeatable=True)
+        except Broken as error:
+            if opened:
+                raise Damaged(str(error)) from error
+            raise
 
 
 async def _all_of(
@@ -253,6 +299,10 @@ async def _all_of(
         await refresh(connection)
         found = await read(connection, wanted)
     return found
+
+
+def _together(runs: Sequence[dict[int, Item]]) -> dict[int, Item]:
+    return {uid: item for run in runs for uid, item in run.items()}
 
 
 def _pieces(uids: Collection[int]) -> list[list[int]]:

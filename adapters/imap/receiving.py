@@ -246,6 +246,15 @@ class Receiving(ABC):
         return self._wire
 
 
+def last_words(raw: bytes) -> AdapterError | None:
+    """The error for the BYE among whole raw responses, if there is one."""
+    for _, pieces in split_responses(raw):
+        response = parse_response(pieces)
+        if isinstance(response, Untagged) and response.name == b"BYE":
+            return farewell(response.code.name if response.code else None, response.text)
+    return None
+
+
 def _refusal(name: str, tagged: Tagged) -> AdapterError:
     code = tagged.code.name if tagged.code is not None else None
     kind = login_refused if name in ("LOGIN", "AUTHENTICATE") else refused

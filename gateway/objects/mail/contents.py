@@ -6,12 +6,12 @@ here; of a large one the structure comes first and then only the pieces that are
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.errors import AdapterError, Broken
+from adapters.errors import Broken
 from adapters.formats.email import email_properties
 from adapters.formats.mime import parse_message
 from adapters.ports.mail import FetchPlan, MailPort, MessageData, ReadsAlong
@@ -20,8 +20,6 @@ from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure
 from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
 from gateway.sync.folders import AWAY
-
-Faults = tuple[type[AdapterError], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +36,35 @@ class Place:
 async def contents(
     mail: MailAccount, email_ids: Sequence[str], wanted: Wanted, *, lenient: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The wanted properties by Email id; ids of messages that are gone are left out.
+    """The wanted properties by Email id; ids of messages that are gone, or that the backend fails over, are left out.
 
-    A message that another client moves at this very moment is looked for once more where it went. lenient: messages of
-    a folder that the backend has an error of its own with are left out too. Raises adapters.errors.*.
+    What is missing is looked for once more: where another client moves it at this very moment, or in another copy.
+    lenient: messages of a folder that the backend has an error of its own with are left out too, where it is an error
+    else. Raises adapters.errors.*.
     """
-    costs_itself = (*AWAY, Broken) if lenient else AWAY
-    found = await _fetch(mail, email_ids, wanted, costs_itself)
+    faults: list[Broken] = []
+    found = await _fetch(mail, _places(mail, email_ids), wanted, faults)
     missing = [email_id for email_id in email_ids if email_id not in found]
     if missing:
+        tried = _places(mail, missing)
         await mail.refresh()
-        found |= await _fetch(mail, missing, wanted, costs_itself)
+        found |= await _fetch(mail, _places(mail, missing, tried), wanted, faults)
+    if faults and not lenient and any(email_id not in found for email_id in missing):
+        raise faults[0]
     return found
 
 
+def _places(mail: MailAccount, email_ids: Iterable[str], tried: Collection[Place] = ()) -> list[Place]:
+    return [place for email_id in email_ids if (place := place_of(mail, email_id, tried)) is not None]
+
+
 async def _fetch(
-    mail: MailAccount, email_ids: Sequence[str], wanted: Wanted, costs_itself: Faults
+    mail: MailAccount, places: Sequence[Place], wanted: Wanted, faults: list[Broken]
 ) -> dict[str, dict[str, Any]]:
     groups: defaultdict[tuple[str, int, FetchPlan], list[Place]] = defaultdict(list)
-    for email_id in email_ids:
-        place = place_of(mail, email_id)
-        if place is not None:
-            groups[place.path, place.uid_validity, wanted.plan(place.size)].append(place)
-    fetching = [_fetch_group(mail.port, plan, places, wanted, costs_itself) for (_, _, plan), places in groups.items()]
+    for place in places:
+        groups[place.path, place.uid_validity, wanted.plan(place.size)].append(place)
+    fetching = [_fetch_group(mail.port, plan, places, wanted, faults) for (_, _, plan), places in groups.items()]
     if len(fetching) == 1:  # mostly; a task of its own costs three turns of the loop
         return await fetching[0]
     done = await asyncio.gather(*fetching)
@@ -78,17 +82,20 @@ def expecting(mail: MailAccount, email_id: str, wanted: Wanted) -> AbstractConte
     return nullcontext()
 
 
-def place_of(mail: MailAccount, email_id: str) -> Place | None:
-    """Where an Email can be fetched from, None where it is gone."""
+def place_of(mail: MailAccount, email_id: str, tried: Collection[Place] = ()) -> Place | None:
+    """Where an Email can be fetched from, None where it is gone; another place than those tried, if there is one."""
     row = mail.emails.row(email_id)
     if row is None:
         return None
-    copy = mail.emails.best_copy(row)
-    return Place(email_id, copy.path, copy.uid_validity, copy.uid, mail.emails.size[row])
+    size = mail.emails.size[row]
+    best = mail.emails.best_copy(row)
+    copies = [best] if not tried else [best, *mail.emails.copies(row)]
+    places = [Place(email_id, copy.path, copy.uid_validity, copy.uid, size) for copy in copies]
+    return next((place for place in places if place not in tried), places[0])
 
 
 async def _fetch_group(
-    port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted, costs_itself: Faults
+    port: MailPort, plan: FetchPlan, places: Sequence[Place], wanted: Wanted, faults: list[Broken]
 ) -> dict[str, dict[str, Any]]:
     """Messages of one folder by one plan. One that is gone, replaced or closed to the login by now has none of them."""
     first, by_uid = places[0], {place.uid: place.email_id for place in places}
@@ -98,11 +105,12 @@ async def _fetch_group(
             return {by_uid[uid]: _from_whole(by_uid[uid], data, wanted) for uid, data in fetched.items()}
         found = await _misread(port, places, fetched, wanted) if plan.structure else {}
         pieces = await _pieces(port, first, fetched, wanted)
-    except costs_itself:
+    except AWAY:
         return {}
-    return found | {
-        by_uid[uid]: from_pieces(by_uid[uid], data, pieces.get(uid, {}), wanted) for uid, data in fetched.items()
-    }
+    except Broken as error:
+        faults.append(error)
+        return {}
+    return found | {by_uid[uid]: from_pieces(by_uid[uid], data, pieces[uid], wanted) for uid, data in fetched.items()}
 
 
 async def _misread(
@@ -119,14 +127,18 @@ async def _misread(
     return found
 
 
-async def _pieces(
-    port: MailPort, place: Place, fetched: Mapping[int, MessageData], wanted: Wanted
-) -> dict[int, Pieces]:
-    """The second round trip: the parts of the messages that the structure pointed to."""
+async def _pieces(port: MailPort, place: Place, fetched: dict[int, MessageData], wanted: Wanted) -> dict[int, Pieces]:
+    """The second round trip: the parts of the messages that the structure pointed to.
+
+    A message that gives none of them is taken out of `fetched`: nothing is known of it, and not that it is empty.
+    """
     asked = {uid: sections for uid, data in fetched.items() if (sections := sections_of(data, wanted))}
-    pieces: dict[int, Pieces] = {}
+    pieces: dict[int, Pieces] = {uid: {} for uid in fetched}
     if asked:
-        pieces |= await port.sections(place.path, place.uid_validity, asked)
+        told = await port.sections(place.path, place.uid_validity, asked)
+        for uid in asked.keys() - told.keys():
+            del fetched[uid]
+        pieces |= told
     if wanted.sizes:
         await measure(port, place.path, place.uid_validity, fetched, pieces)
     return pieces

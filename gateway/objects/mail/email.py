@@ -1,12 +1,14 @@
 """Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from adapters.errors import Unavailable
 from adapters.formats.body_parts import BODY_PROPERTIES, DEFAULT_BODY_PROPERTIES
 from adapters.formats.email import BodyOptions
 from adapters.formats.header_forms import CONVENIENCE, parse_header_property
@@ -38,6 +40,8 @@ from gateway.objects.mail.wanted import Wanted
 from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_PROPERTIES: Final = (  # RFC 8621 §4.2
     *("id", "blobId", "threadId", "mailboxIds", "keywords", "size", "receivedAt"),
@@ -153,7 +157,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
                 signed = await smime.members(context, account, mail, list(fixed), wanted)
                 fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
             found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
-            return Fetched(found, [email_id for email_id in ids if email_id not in fixed], state)
+            return Fetched(found, _gone(mail, ids, fixed), state)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Email/changes (RFC 8621 §4.3)."""
@@ -223,6 +227,21 @@ def _all_ids(mail: MailAccount, most: int) -> list[str]:
     return mail.emails.ids(rows)
 
 
+def _gone(mail: MailAccount, ids: Sequence[str], found: Container[str]) -> list[str]:
+    """The ids that are not found: "records that do not exist" (RFC 8620 §5.1).
+
+    An Email that exists and that the mail server fails over is in neither list, so that the others can be shown and no
+    client forgets it. Raises Unavailable where nothing but those was asked for.
+    """
+    missing = [email_id for email_id in ids if email_id not in found]
+    gone = [email_id for email_id in missing if mail.emails.row(email_id) is None]
+    if gone != missing:
+        logger.warning("account %s: %d Emails cannot be read", mail.id, len(missing) - len(gone))
+        if len(missing) == len(ids):
+            raise Unavailable("the mail server fails over every Email that was asked for")
+    return gone
+
+
 def _changing_parts(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, bytes]:
     """The end of each Email's JSON object, as of now: what can change, and the closing brace."""
     emails = mail.emails
@@ -278,7 +297,7 @@ async def _make_fixed(
     indexed = await _indexed(mail, ids, [name for name in names if name in INDEXED])
     if not content.properties:
         return indexed
-    found = await contents(mail, list(indexed), content)
+    found = await contents(mail, list(indexed), content, lenient=True)
     return {email_id: indexed[email_id] | values for email_id, values in found.items()}
 
 

@@ -13,10 +13,10 @@ from adapters.formats.email import BodyOptions
 from gateway.jmap.checks import Check, array_of, boolean, id_, string, unsigned_int, utc_date
 from gateway.jmap.datatype import Query
 from gateway.objects.changes import change_set
-from gateway.objects.mail import order, selection
+from gateway.objects.mail import filter_tree, masks, order, selection
 from gateway.objects.mail.contents import contents
+from gateway.objects.mail.filter_tree import Branch, Leaf, Node
 from gateway.objects.mail.keywords import keyword
-from gateway.objects.mail.selection import Branch, Leaf, Node
 from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
@@ -46,7 +46,7 @@ FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     **dict.fromkeys(["allInThreadHaveKeyword", "someInThreadHaveKeyword", "noneInThreadHaveKeyword"], keyword),
     **dict.fromkeys(["hasKeyword", "notKeyword"], keyword),
     "hasAttachment": boolean,
-    **dict.fromkeys(selection.TEXT_FIELDS, string),
+    **dict.fromkeys(filter_tree.TEXT_FIELDS, string),
     "header": header_condition,
 }
 
@@ -95,14 +95,14 @@ async def run(mail: MailAccount, query: Query, deciders: Mapping[str, selection.
     if collapse:
         await mail.threads.ready()
     deciders = {"hasAttachment": _has_attachment(mail), **deciders}
-    node = await selection.resolve(mail, selection.tree(query.filter), deciders)
-    sorter = await order.prepare(mail, _rows(mail, node), query.sort or order.NEWEST_FIRST, _header_values(mail))
+    node = await selection.resolve(mail, filter_tree.tree(query.filter), deciders)
+    order_of = await order.prepare(mail, _rows(mail, node), query.sort or order.NEWEST_FIRST, _header_values(mail))
     # From here on nothing waits: the result is one committed state's.
-    rows = sorter(_rows(mail, node))
+    rows = order_of.sorted(_rows(mail, node))
     if collapse:
         rows = order.collapsed(mail, rows)
     state = mail.state("Email", "Thread") if _looks_at_threads(query) else mail.state("Email")
-    whole = selection.is_whole(node)  # else it will be otherwise without a change of state
+    whole = order_of.whole and filter_tree.is_whole(node)  # else it will be otherwise without a change of state
     result = EmailResult(mail.emails, rows, state, can_calculate_changes=whole)
     if whole and not _ages(query):
         mail.snapshot.keep(key, result)
@@ -111,14 +111,14 @@ async def run(mail: MailAccount, query: Query, deciders: Mapping[str, selection.
 
 def _ages(query: Query) -> bool:
     """Whether the result changes with time alone: what is verified today may have expired tomorrow."""
-    conditions = {leaf.name for leaf in selection.leaves(selection.tree(query.filter))}
-    return bool(conditions & (selection.SMIME_CONDITIONS - {"hasSmime"}))
+    conditions = {leaf.name for leaf in filter_tree.leaves(filter_tree.tree(query.filter))}
+    return bool(conditions & (filter_tree.SMIME_CONDITIONS - {"hasSmime"}))
 
 
 def _rows(mail: MailAccount, node: Node) -> "array[int]":
     """The living rows that match a resolved filter, oldest first."""
     mailbox, rest = _narrowed(node)
-    mask = None if rest == selection.EVERYTHING else selection.matching(mail, rest)
+    mask = None if rest == filter_tree.EVERYTHING else masks.matching(mail, rest)
     return order.base_rows(mail, mailbox, mask)
 
 
@@ -135,7 +135,7 @@ def _narrowed(node: Node) -> tuple[str | None, Node]:
 def _header_values(mail: MailAccount) -> order.HeaderValues:
     async def fetch(rows: Sequence[int], name: str) -> dict[int, Any]:
         ids = mail.emails.ids(rows)
-        found = await contents(mail, ids, Wanted((name,), BodyOptions()))
+        found = await contents(mail, ids, Wanted((name,), BodyOptions()), lenient=True)
         return {row: found[email_id][name] for row, email_id in zip(rows, ids, strict=True) if email_id in found}
 
     return fetch
@@ -153,10 +153,10 @@ THREAD_SORTS: Final = frozenset({"allInThreadHaveKeyword", "someInThreadHaveKeyw
 
 
 def _looks_at_threads(query: Query) -> bool:
-    conditions = {leaf.name for leaf in selection.leaves(selection.tree(query.filter))}
+    conditions = {leaf.name for leaf in filter_tree.leaves(filter_tree.tree(query.filter))}
     sorts = {comparator.property for comparator in query.sort}
     return bool(
-        query.arguments["collapseThreads"] or conditions & selection.THREAD_CONDITIONS.keys() or sorts & THREAD_SORTS
+        query.arguments["collapseThreads"] or conditions & masks.THREAD_CONDITIONS.keys() or sorts & THREAD_SORTS
     )
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from gateway.context import Account, Context
 from gateway.jmap.datatype import Query
-from gateway.objects.mail import selection
+from gateway.objects.mail import filter_tree
 from gateway.objects.mail.capability import glance_of, mail_of
 from gateway.objects.mail.email_query import EmailResult
+from gateway.objects.mail.filter_tree import Leaf
 from gateway.objects.mail.order import NEWEST_FIRST
-from gateway.objects.mail.selection import Leaf
 from gateway.sync.account import MailAccount
 from gateway.sync.emails import Emails
 
@@ -62,7 +62,7 @@ async def run(mail: MailAccount, query: Query) -> FirstPage | None:
 
 def _mailbox(query: Query) -> str | None:
     """The Mailbox whose newest Emails the query asks for, None for any other query."""
-    condition = selection.tree(query.filter)
+    condition = filter_tree.tree(query.filter)
     sort = [(comparator.property, comparator.is_ascending) for comparator in query.sort or NEWEST_FIRST]
     if sort != [("receivedAt", False)] or not isinstance(condition, Leaf) or condition.name != "inMailbox":
         return None

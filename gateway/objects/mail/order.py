@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
@@ -9,10 +10,10 @@ from adapters.formats.thread_headers import base_subject
 from gateway.jmap.arguments import Argument
 from gateway.jmap.collations import sort_key
 from gateway.jmap.filters import Comparator
-from gateway.objects.mail import selection
+from gateway.objects.mail import masks
 from gateway.objects.mail.dates import instant
 from gateway.objects.mail.keywords import keyword
-from gateway.objects.mail.selection import Mask
+from gateway.objects.mail.masks import Mask
 from gateway.sync.account import MailAccount
 from gateway.sync.pace import give_way
 
@@ -36,8 +37,8 @@ SORTABLE: Mapping[str, tuple[Argument, ...]] = {
 }
 KEYWORD_SORTS: Mapping[str, Callable[[MailAccount, str], Mask]] = {
     "hasKeyword": lambda account, keyword: account.emails.keyword_rows(keyword.lower()),
-    "allInThreadHaveKeyword": selection.all_in_thread,
-    "someInThreadHaveKeyword": selection.some_in_thread,
+    "allInThreadHaveKeyword": masks.all_in_thread,
+    "someInThreadHaveKeyword": masks.some_in_thread,
 }
 
 NEWEST_FIRST: Sequence[Comparator] = (Comparator("receivedAt", is_ascending=False),)
@@ -52,18 +53,34 @@ def base_rows(account: MailAccount, mailbox_id: str | None, mask: Mask | None) -
     return array("I", compress(rows, map(mask.__getitem__, rows)))
 
 
-Sorter = Callable[["array[int]"], "array[int]"]
-"""Takes rows oldest first, gives them in the order of the query."""
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order whose comparators have what they compare.
+
+    sorted: takes rows oldest first, gives them in the order of the query. whole: no row lacks what is compared because
+    the backend fails over it; such a row is sorted as if it had no such header field.
+    """
+
+    sorted: Callable[["array[int]"], "array[int]"]
+    whole: bool = True
 
 
 async def prepare(
     account: MailAccount, rows: "array[int]", sort: Sequence[Comparator], header_values: HeaderValues
-) -> Sorter:
-    """Fetch what the comparators compare of these rows; the sorter then works without waiting."""
+) -> Order:
+    """Fetch what the comparators compare of these rows; to sort them then needs no waiting."""
     if [comparator.property for comparator in sort] == ["receivedAt"]:
         ascending = sort[0].is_ascending
-        return lambda rows: rows if ascending else array("I", reversed(rows))
-    keys = [await _key(account, rows, comparator, header_values) for comparator in sort]
+        return Order(lambda rows: rows if ascending else array("I", reversed(rows)))
+    whole = True
+
+    async def values_of(rows: Sequence[int], name: str) -> Mapping[int, Any]:
+        nonlocal whole
+        values = await header_values(rows, name)
+        whole = whole and len(values) == len(rows)
+        return values
+
+    keys = [await _key(account, rows, comparator, values_of) for comparator in sort]
 
     def sorter(rows: "array[int]") -> "array[int]":
         result = list(rows)
@@ -72,7 +89,7 @@ async def prepare(
             result.sort(key=key(), reverse=not comparator.is_ascending)
         return array("I", result)
 
-    return sorter
+    return Order(sorter, whole)
 
 
 async def _key(

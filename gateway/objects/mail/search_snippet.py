@@ -13,12 +13,12 @@ from gateway.jmap.checks import anything, array_of, id_
 from gateway.jmap.errors import MethodError
 from gateway.jmap.filters import check_filter, in_use
 from gateway.jmap.methods import Answer, Method
-from gateway.objects.mail import selection, smime
+from gateway.objects.mail import filter_tree, smime
 from gateway.objects.mail.capability import MAIL, mail_of
 from gateway.objects.mail.contents import contents
 from gateway.objects.mail.email_query import FILTER_CONDITIONS
+from gateway.objects.mail.filter_tree import Branch, Leaf, Node
 from gateway.objects.mail.search_text import tokens
-from gateway.objects.mail.selection import Branch, Leaf, Node
 from gateway.objects.mail.wanted import Wanted
 
 MAX_PREVIEW: Final = 255
@@ -42,7 +42,7 @@ async def get(context: Context, account: Account, arguments: Mapping[str, Any]) 
     if len(email_ids) > context.limits.max_objects_in_get:
         raise MethodError("requestTooLarge")
     conditions = in_use(FILTER_CONDITIONS, smime.CONDITIONS, context.using)
-    node = selection.tree(check_filter(arguments["filter"], conditions))
+    node = filter_tree.tree(check_filter(arguments["filter"], conditions))
     subject, body = _pattern(node, SUBJECT_CONDITIONS), _pattern(node, BODY_CONDITIONS)
     mail = await mail_of(context, account)
     known = [email_id for email_id in email_ids if mail.emails.row(email_id) is not None]

@@ -13,7 +13,8 @@ from gateway.context import Account, Context
 from gateway.jmap.checks import Check, anything, boolean
 from gateway.jmap.properties import Property
 from gateway.objects.mail.dates import utc_date
-from gateway.objects.mail.selection import SMIME_CONDITIONS, Decider
+from gateway.objects.mail.filter_tree import SMIME_CONDITIONS
+from gateway.objects.mail.selection import Decider
 from gateway.objects.mail.smime_octets import kinds_of, signed_messages
 from gateway.sync.account import MailAccount
 from gateway.sync.verdicts import FAILED, VERIFIED, Signatures, Verdict, succeed

@@ -113,13 +113,25 @@ async def test_the_others_are_served(
         assert (len(changes["created"]), changes["destroyed"]) == (1, [])
 
 
+def none_of(*conditions: object) -> dict[str, object]:
+    return {"operator": "NOT", "conditions": conditions}
+
+
 async def still_served(jmap: JmapClient, imap: ImapClient) -> None:
     imap.append("INBOX", message("letter new"))
     assert await totals(jmap) == {"Inbox": 2, "Work": 1, "Other": 1}
     assert await found(jmap) == {"letter INBOX", "letter Work", "letter Other", "letter new"}
     searched = await jmap.call("Email/query", filter={"text": "letter"}, calculateTotal=True)
     assert (searched["total"], searched["canCalculateChanges"]) == (3, False)
+    # of what lies there it is not known whether it matches, so it does not match NOT either
+    for unknown in ({"subject": "nowhere"}, {"hasAttachment": True}):
+        searched = await jmap.call("Email/query", filter=none_of(unknown, {"hasKeyword": "$flagged"}))
+        assert (len(searched["ids"]), searched["canCalculateChanges"]) == (3, False)
     everything = (await jmap.call("Email/query"))["ids"]
+    by_subject = await jmap.call("Email/query", sort=[{"property": "subject"}])
+    assert (sorted(by_subject["ids"]), by_subject["canCalculateChanges"]) == (sorted(everything), False)
+    headers = await jmap.call("Email/get", ids=everything, properties=["header:Message-ID", "keywords"])
+    assert (len(headers["list"]), headers["notFound"]) == (3, [])
     snippets = (await jmap.call("SearchSnippet/get", filter={"subject": "letter"}, emailIds=everything))["list"]
     assert [one["subject"] for one in snippets].count(None) == 1
     looked = await jmap.call("Email/query", filter={"hasAttachment": False}, calculateTotal=True)

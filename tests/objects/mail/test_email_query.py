@@ -179,7 +179,7 @@ async def test_sort_keys_of_many_messages_leave_turns_to_others() -> None:
 
     other = asyncio.create_task(somebody_else())
     rows = array("I", range(5 * order.SLICE))
-    sorter = await order.prepare(cast("MailAccount", None), rows, [Comparator("subject")], subjects)
+    order_of = await order.prepare(cast("MailAccount", None), rows, [Comparator("subject")], subjects)
     other.cancel()
     assert turns >= 4  # one per slice; in the first it begins
-    assert sorter(array("I", reversed(rows))) == rows
+    assert order_of.sorted(array("I", reversed(rows))) == rows
