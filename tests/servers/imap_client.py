@@ -90,10 +90,11 @@ class ImapClient:
         self._leave()
         self._ok(self.imap.rename(_quoted(mailbox), _quoted(name)))
 
-    def remove(self, mailbox: str) -> None:
-        """Delete a mailbox."""
+    def remove(self, mailbox: str) -> bool:
+        """Delete a mailbox; False where the server keeps it, as it is there for those below it (RFC 9051 §6.3.5)."""
         self._leave()
-        self._ok(self.imap.delete(_quoted(mailbox)))
+        answer = self.imap.delete(_quoted(mailbox))
+        return b"[HASCHILDREN]" not in (answer[1][0] or b"") and bool(self._ok(answer))
 
     def share(self, mailbox: str, user: str, rights: str) -> None:
         """Give another user exactly these rights to a mailbox (RFC 4314 §3.1); none at all for an empty string."""

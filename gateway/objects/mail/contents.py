@@ -19,6 +19,7 @@ from gateway.objects.mail import blob_ids
 from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure, sections_of
 from gateway.objects.mail.wanted import Wanted
 from gateway.sync.account import MailAccount
+from gateway.sync.copies import Copy
 from gateway.sync.folders import AWAY
 
 
@@ -87,11 +88,15 @@ def place_of(mail: MailAccount, email_id: str, tried: Collection[Place] = ()) ->
     row = mail.emails.row(email_id)
     if row is None:
         return None
-    size = mail.emails.size[row]
-    best = mail.emails.best_copy(row)
-    copies = [best] if not tried else [best, *mail.emails.copies(row)]
-    places = [Place(email_id, copy.path, copy.uid_validity, copy.uid, size) for copy in copies]
-    return next((place for place in places if place not in tried), places[0])
+    best = _place(mail, email_id, row, mail.emails.best_copy(row))
+    if best not in tried:
+        return best
+    others = (_place(mail, email_id, row, copy) for copy in mail.emails.copies(row))
+    return next((place for place in others if place not in tried), best)
+
+
+def _place(mail: MailAccount, email_id: str, row: int, copy: Copy) -> Place:
+    return Place(email_id, copy.path, copy.uid_validity, copy.uid, mail.emails.size[row])
 
 
 async def _fetch_group(

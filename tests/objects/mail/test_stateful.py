@@ -221,12 +221,13 @@ class Other:
             self.imap.create(path)
 
     def remove(self, act: Act, *, again: bool = False) -> None:
-        """Delete a folder with its messages, perhaps to have an empty one of its name."""
+        """Delete a folder with its messages, perhaps to have an empty one of its name.
+
+        Cyrus does not delete what is only there to have others below it.
+        """
         path = FOLDERS[act.pick % len(FOLDERS)]
-        if path in self.paths():
-            self.imap.remove(path)
-            if again:
-                self.imap.create(path)
+        if path in self.paths() and self.imap.remove(path) and again:
+            self.imap.create(path)
 
     def rename(self, act: Act) -> None:
         """Rename a folder with all below it."""
