@@ -52,23 +52,28 @@ REQUESTS = Requests()
 
 
 class Shared:
-    """One piece of work for many callers: one run at a time, and each caller gets a run that began after it came."""
+    """One piece of work for many callers: one run at a time, and each caller gets a run that began after it came.
+
+    A run is a task of its own, because others may wait for it when a caller is cancelled.
+    """
 
     def __init__(self, work: Work) -> None:
         self._work = work
         self._current: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
+        self._callers: list[asyncio.Future[None]] = []  # of the next run
 
     async def __call__(self) -> None:
         """Return when a run that started after this call is over. Raises what it raises."""
-        await asyncio.shield(self.start())
+        over = asyncio.get_running_loop().create_future()
+        self._callers.append(over)
+        self.start()
+        await over
 
-    def start(self) -> "asyncio.Task[None]":
-        """The next run; calls that come while one runs share the one after it."""
+    def start(self) -> None:
+        """Have a run begin; calls that come while one runs share the one after it."""
         if self._next is None:
             self._next = asyncio.create_task(self._after(self._current))
-            self._next.add_done_callback(_retrieve)
-        return self._next
 
     async def close(self) -> None:
         """Stop."""
@@ -77,18 +82,30 @@ class Shared:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        for over in self._callers:
+            over.cancel()
 
     async def _after(self, running: "asyncio.Task[None] | None") -> None:
         if running is not None and not running.done():
             await asyncio.wait([running])
         self._current, self._next = self._next, None
-        await self._work()
-
-
-def _retrieve(task: "asyncio.Task[None]") -> None:
-    """A run that nobody waits for any more may fail in silence: the next one tells."""
-    if not task.cancelled():
-        task.exception()
+        callers, self._callers = self._callers, []
+        failed: Exception | None = None
+        try:
+            await self._work()
+        except Exception as error:  # noqa: BLE001 - each caller raises it; where there is none the next run tells
+            failed = error
+        except asyncio.CancelledError:
+            for over in callers:
+                over.cancel()
+            raise
+        for over in callers:
+            if over.done():  # its caller was cancelled
+                continue
+            if failed is None:
+                over.set_result(None)
+            else:
+                over.set_exception(failed)
 
 
 async def aside(size: int, work: Callable[[], T]) -> T:

@@ -65,6 +65,41 @@ async def test_a_shared_run_begins_after_the_call() -> None:
     await shared.close()
 
 
+async def test_who_shares_a_run_shares_its_end() -> None:
+    """A failure reaches all of them; one who is cancelled ends nobody else's run."""
+    gate = asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+        raise Unavailable("away")
+
+    shared = pace.Shared(work)
+    callers = [asyncio.create_task(shared()) for _ in range(3)]
+    await asyncio.sleep(0)
+    callers[0].cancel()
+    gate.set()
+    ends = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError, Unavailable, Unavailable]
+
+
+async def test_closing_ends_those_who_wait() -> None:
+    """Of the run that runs, and of the one that has not begun."""
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    shared = pace.Shared(work)
+    first = asyncio.create_task(shared())
+    await asyncio.wait_for(begun.wait(), 10)
+    second = asyncio.create_task(shared())
+    await asyncio.sleep(0)
+    await shared.close()
+    ends = await asyncio.wait_for(asyncio.gather(first, second, return_exceptions=True), 10)
+    assert [type(end) for end in ends] == [asyncio.CancelledError, asyncio.CancelledError]
+
+
 async def test_what_comes_ahead() -> None:
     """Two more are asked for while one is worked on, no third; an error comes in its turn."""
     asked: list[int] = []
