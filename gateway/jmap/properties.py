@@ -73,6 +73,7 @@ class PropertyTable:
         rows = list(properties)
         self._rows: Final = {row.name: row for row in rows}
         self._dynamic: Final = dynamic
+        self._hidden: Final = frozenset(row.name for row in rows if row.write_only)
         if len(self._rows) != len(rows):
             raise ValueError("a property is declared twice")
         if "id" not in self._rows:
@@ -81,6 +82,8 @@ class PropertyTable:
         unknown = [name for name in self.default if self.find(name) is None]
         if unknown:
             raise ValueError(f"default properties that do not exist: {unknown}")
+        brought = (row.capability for name in self.default if (row := self.find(name)) is not None)
+        self._extensions: Final = frozenset(urn for urn in brought if urn is not None)
 
     def find(self, name: str) -> Property | None:
         """The property of this name, declared or dynamic."""
@@ -100,8 +103,9 @@ class PropertyTable:
         Where the client asked for none in particular the answer `is` the table's `default`, unless some are left out.
         """
         if names is None:
-            known = tuple(name for name in self.default if self.is_known(name, using))
-            return known if len(known) < len(self.default) else self.default
+            if using is None or self._extensions.issubset(using):
+                return self.default
+            return tuple(name for name in self.default if self.is_known(name, using))
         unknown = [name for name in names if not self.is_known(name, using)]
         if unknown:
             raise MethodError("invalidArguments", f"properties: there is no {unknown[0][:100]!r}")
@@ -109,7 +113,7 @@ class PropertyTable:
 
     def refuse_hidden(self, names: Iterable[str]) -> None:
         """Raises MethodError("forbidden") where one of the properties is never shown (RFC 8620 §7.2.1)."""
-        hidden = [name for name in names if (row := self.find(name)) is not None and row.write_only]
+        hidden = [name for name in names if name in self._hidden]
         if hidden:
             raise MethodError("forbidden", f"{hidden[0]} is never returned")
 

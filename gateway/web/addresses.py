@@ -71,7 +71,9 @@ def base_url(request: web.BaseRequest, server: Server) -> str:
     if server.public_url is not None:
         return server.public_url.rstrip("/")
     scheme, host = "http", request.headers.get("Host", "")
-    proxies = sum(is_listed(address, server.trusted_proxies) for address in _way(request, server))
+    proxies = 0
+    if server.trusted_proxies:
+        proxies = sum(is_listed(address, server.trusted_proxies) for address in _way(request, server))
     if proxies:
         forwarded = _told_by(_forwarded(request, "X-Forwarded-Proto"), proxies, scheme).lower()
         scheme = forwarded if forwarded in {"http", "https"} else scheme

@@ -55,7 +55,7 @@ async def execute(found: Services, login: Login, parsed: Request, state: str) ->
         response = await dispatch.run(found.registry, context, parsed, state)
     for call in parsed.method_calls:
         known = found.registry.find(call.name, None) is not None
-        found.meters.calls.labels(call.name if known else "unknown").inc()
+        found.meters.method_call(call.name if known else "unknown")
     _count_errors(found.meters, response)
     return response
 
@@ -69,8 +69,8 @@ def _count_errors(meters: Meters, response: dict[str, Any]) -> None:
 async def _respond(request: web.Request, response: dict[str, Any]) -> web.Response:
     body = orjson.dumps(response)
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
-    coding = compression.choose(request.headers.get("Accept-Encoding", ""))
-    if coding is not None and len(body) >= compression.SMALLEST:
+    accepted = request.headers.get("Accept-Encoding", "")
+    if len(body) >= compression.SMALLEST and (coding := compression.choose(accepted)) is not None:
         body = await compression.compress(body, coding)
         headers["Content-Encoding"] = coding
     return web.Response(body=body, content_type=JSON, headers=headers)

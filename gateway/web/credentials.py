@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,6 +14,10 @@ from gateway.config_reader import Secret
 
 MAX_LENGTH: Final = 16_384
 """Octets of a user name, a password or a token; aiohttp bounds the header line before that."""
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 
 
 class Malformed(Exception):
@@ -87,7 +92,7 @@ def _basic(encoded: str, auth: Auth) -> Credentials:
 def _bearer(token: str, auth: Auth) -> Credentials:
     # RFC 6750 §2.1: b64token. The backend judges the token; the user's name is only read out of it, and
     # RFC 7628 §3.1 has the backend compare the two.
-    if not token or not token.isascii() or any(not (c.isalnum() or c in "-._~+/=") for c in token):
+    if not _TOKEN.fullmatch(token):
         raise Malformed
     parts = token.split(".")
     if len(parts) != 3:
@@ -107,7 +112,7 @@ def _bearer(token: str, auth: Auth) -> Credentials:
 
 def _check_text(text: str) -> None:
     """Nothing that could end a SASL string or a protocol line, and nothing endless."""
-    if not text or len(text) > MAX_LENGTH or any(ord(c) < 32 or ord(c) == 127 for c in text):
+    if not text or len(text) > MAX_LENGTH or _CONTROL.search(text):
         raise Malformed
     try:
         text.encode()

@@ -1,12 +1,12 @@
 """Logins that a backend has accepted: opened once however many requests wait, proven again when they age.
 
-An entry is found by an HMAC over all of the credentials under a key of this process, so no secret is kept here and
-one user's entry can never answer for another's.
+An entry is found by keyed BLAKE2b (RFC 7693) over all of the credentials under a key of this process, so no secret is
+kept here and one user's entry can never answer for another's.
 """
 
 import asyncio
 import contextlib
-import hmac
+import hashlib
 import secrets
 import time
 from collections import OrderedDict
@@ -64,7 +64,7 @@ class Logins:
         """Stands for all of the credentials, for as long as this process lives."""
         # No part holds a NUL: credentials with control characters are refused before.
         parts = (credentials.scheme, credentials.username, credentials.login, credentials.secret.reveal())
-        return hmac.digest(self._key, "\0".join(parts).encode(), "sha256")
+        return hashlib.blake2b("\0".join(parts).encode(), digest_size=32, key=self._key).digest()
 
     def proven(self, credentials: Credentials) -> AbstractAsyncContextManager[Login] | None:
         """As `use`, at once, where the backend accepted these very credentials within `cache_seconds`."""

@@ -1,5 +1,6 @@
 """What the gateway counts, for Prometheus. No label ever holds a user, an address or anything a client made up."""
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -44,6 +45,19 @@ class Meters:
         self.streams = Gauge("jmapgw_event_streams", "Open event streams.", registry=r)
         self.sockets = Gauge("jmapgw_websockets", "Open WebSockets.", registry=r)
         self.pings = Counter("jmapgw_store_pings", "Store probes: ok, failed.", ("result",), registry=r)
+        # `labels` costs more than counting does; there are few sets of labels, and each is kept anyway
+        self._requests_of = cache(self.requests.labels)
+        self._seconds_of = cache(self.seconds.labels)
+        self._calls_of = cache(self.calls.labels)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request that has ended."""
+        self._requests_of(route, method, str(status)).inc()
+        self._seconds_of(route).observe(seconds)
+
+    def method_call(self, name: str) -> None:
+        """Count a call of a method that there is, else "unknown"."""
+        self._calls_of(name).inc()
 
     def method_error(self, kind: object) -> None:
         """Count a method error; a type that is not in the standards counts as "other"."""

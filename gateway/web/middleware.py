@@ -48,8 +48,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         seconds = time.perf_counter() - started
         route = _route(request)
         method = request.method if request.method in {"GET", "HEAD", "POST", "OPTIONS"} else "other"
-        meters.requests.labels(route, method, str(status)).inc()
-        meters.seconds.labels(route).observe(seconds)
+        meters.request(route, method, status, seconds)
         fields = {"method": method, "route": route, "status": status, "ms": round(seconds * 1000, 2)}
         log.info("request", extra={logs.FIELDS: fields})
         logs.request_id.reset(token)

@@ -1,7 +1,6 @@
 """How much one user may have under way at a time: the advertised concurrency limits (RFC 8620 §2)."""
 
 import contextlib
-from collections import Counter
 from collections.abc import Iterator
 
 from gateway.web.problems import Refusal, retry_after
@@ -13,18 +12,19 @@ class Slots:
     def __init__(self, name: str, limit: int) -> None:
         self._name = name
         self._limit = limit
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
 
     @contextlib.contextmanager
     def take(self, user: str) -> Iterator[None]:
         """Hold one slot. Raises the `limit` problem at once where none is free (RFC 8620 §3.6.1)."""
-        if self._taken[user] >= self._limit:
+        taken = self._taken.get(user, 0)
+        if taken >= self._limit:
             detail = f"More than {self._limit} at the same time."
             raise Refusal(429, detail, retry_after(1), limit=self._name)
-        self._taken[user] += 1
+        self._taken[user] = taken + 1
         try:
             yield
         finally:
-            self._taken[user] -= 1
-            if not self._taken[user]:
-                del self._taken[user]
+            left = self._taken.pop(user) - 1
+            if left:
+                self._taken[user] = left

@@ -351,6 +351,7 @@ async def test_a_new_folder_that_is_closed_waits(account: MailAccount, server: M
 
 async def test_passes_are_shared_honestly(account: MailAccount, server: ModelServer, port: ModelPort) -> None:
     await account.refresh()
+    await account.threads.ready()
     port.calls.clear()
     await asyncio.gather(*(account.refresh() for _ in range(10)))
     assert port.calls == ["folders"]

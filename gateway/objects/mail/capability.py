@@ -45,7 +45,7 @@ async def glance_of(context: Context, account: Account) -> MailAccount:
     Where `snapshot.partial` is not None the Mailboxes are as of this request, and some of the Emails.
     """
     mail = account.mail
-    if mail is None or account.id in context.refreshed:
+    if mail is None or not mail.fresh or account.id in context.refreshed:
         return await mail_of(context, account)
     if account.id not in context.glanced and await mail.look():
         context.glanced.add(account.id)
