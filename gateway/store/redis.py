@@ -207,6 +207,7 @@ class RedisStore:
         both.wait(self._replicas, self._patience)
         answer, having = await self._ask(both.execute())
         if having < self._replicas:
+            await self._pools.ask_anew()  # a master that was away may not know yet that another one has taken over
             raise StoreUnavailable(f"{having} of {self._replicas} replicas have what was written")
         return answer
 
@@ -215,7 +216,7 @@ class RedisStore:
             return await answer
         except ReadOnlyError as error:
             # Its master is another one by now, and so may be the server at the address that these connections lead to.
-            await self._pools.asking.disconnect(inuse_connections=False)
+            await self._pools.ask_anew()
             raise StoreUnavailable(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
             raise StoreUnavailable(str(error)) from error

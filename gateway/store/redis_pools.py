@@ -47,6 +47,10 @@ class Pools:
         self.asking = _BlockingMasterPool(service, self._sentinel, **bounded, **common)
         self.listening = SentinelConnectionPool(service, self._sentinel, **common)  # type: ignore[no-untyped-call]
 
+    async def ask_anew(self) -> None:
+        """Close the connections that are idle, so that the next ones lead to whatever is the master by then."""
+        await self.asking.disconnect(inuse_connections=False)
+
     async def close(self) -> None:
         """Close all connections."""
         await self.asking.disconnect()

@@ -17,6 +17,7 @@ from tests.store.conftest import sentinels
 from tests.waiting import until
 
 KEY = Key("a", "s", "n")
+KEY_OF_B = Key("b", "s", "n")
 
 
 async def test_sqlite_keeps_everything_over_a_restart(tmp_path: Path) -> None:
@@ -151,8 +152,11 @@ async def test_what_too_few_replicas_have_does_not_count(private_redis: Redis) -
 
 
 async def test_a_master_that_is_killed() -> None:
-    """Row 83: what counted is there, leases of before are void, and who listens hears that messages may be lost."""
-    with running_guarded() as servers:
+    """Row 83: what counted is there, leases of before are void, and who listens hears that messages may be lost.
+
+    All over TLS, to the sentinel as to Redis.
+    """
+    with running_guarded(tls=True) as servers:
         store = RedisStore(servers.url, sentinels=sentinels(servers), replicas=1)
         heard: list[bytes] = []
         async with store.subscribe("channel", heard.append):
@@ -170,6 +174,40 @@ async def test_a_master_that_is_killed() -> None:
             await store.publish("channel", b"again")
             await until(lambda: heard == [MISSED, b"again"])
         await store.close()
+
+
+async def test_a_master_that_comes_back() -> None:
+    """It takes itself for the master until the sentinel tells it otherwise: after ten seconds, here never."""
+    with running_guarded() as servers:
+        at = servers.master
+        with redis.Redis(at.host, at.port, password=servers.password) as client:
+            client.execute_command("ACL", "SETUSER", "default", "-slaveof")
+        guarded = sentinels(servers)
+        one, other = (RedisStore(servers.url, sentinels=guarded, replicas=1, timeout=1.0) for _ in range(2))
+        lease = await other.lease("b")
+        await one.commit("a", [Put(KEY, b"old")])
+        assert await asyncio.gather(*(one.read([KEY]) for _ in range(8))) == [[b"old"]] * 8  # over many connections
+        with servers.paused_master():
+            await until_taken(one, b"new")
+        # whoever did anything meanwhile has no connection to it any more
+        assert await asyncio.gather(*(one.read([KEY]) for _ in range(8))) == [[b"new"]] * 8
+        # and whoever did nothing can write nothing there that counts
+        with pytest.raises((LeaseLost, StoreUnavailable)):
+            await other.commit("b", [Put(KEY_OF_B, b"lost")], lease)
+        await until_taken(other, b"newer")
+        assert await one.read([KEY, KEY_OF_B]) == [b"newer", None]
+        await one.close()
+        await other.close()
+
+
+async def until_taken(store: RedisStore, value: bytes) -> None:
+    """Write it as soon as a master takes it."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await store.commit("a", [Put(KEY, value)])
+            except StoreUnavailable:
+                await asyncio.sleep(0.1)
 
 
 async def test_an_evicted_value_is_absent_and_leaves_no_trace_in_scans(private_redis: Redis) -> None:
