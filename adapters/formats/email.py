@@ -133,9 +133,9 @@ def header_properties(fields: Sequence[tuple[str, bytes]], properties: Iterable[
     return found
 
 
-def body_value_parts(root: Part, options: BodyOptions) -> list[Part]:
-    """The text/* parts whose values bodyValues contains (RFC 8621 §4.2), without repetition."""
-    lists = body_lists(root)
+def body_value_parts(root: Part, options: BodyOptions, lists: BodyLists | None = None) -> list[Part]:
+    """The text/* parts whose values bodyValues contains (RFC 8621 §4.2), without repetition. lists: of the root."""
+    lists = lists or body_lists(root)
     chosen: list[Part] = []
     if options.fetch_text_body_values:
         chosen += lists.text
@@ -244,7 +244,7 @@ class _View:
 
     def body_values(self) -> dict[str, dict[str, Any]]:
         values: dict[str, dict[str, Any]] = {}
-        for part in body_value_parts(self.root, self.options):
+        for part in body_value_parts(self.root, self.options, self.lists):
             raw = self.source.raw(part)
             if raw is None or part.part_id is None:
                 continue

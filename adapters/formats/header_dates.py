@@ -16,7 +16,7 @@ _ZONES = {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt
 
 # The form that nearly every message has, with an optional zone comment.
 _USUAL = re.compile(
-    rb"[ \t]*(?:[A-Za-z]{3},[ \t]+)?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})(?: \([A-Z]+\))?"
+    r"[ \t]*(?:[A-Za-z]{3},[ \t]+)?(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})(?: \([A-Z]+\))?"
 )
 _DATE = re.compile(
     r"\s*(?:[a-z]{3,9}\s*,?\s+|[a-z]{3,9},)?"  # day of week
@@ -30,8 +30,8 @@ _LONGEST = 256
 
 def as_date(value: bytes) -> str | None:
     """RFC 8621 §4.1.2.6: RFC 3339 with the offset of the field ("Z" for zero); None if it is not a date-time."""
-    if usual := _USUAL.fullmatch(value):
-        day, month, year, hour, minute, second, offset = (group.decode("ascii") for group in usual.groups())
+    if value.isascii() and (usual := _USUAL.fullmatch(value.decode("ascii"))):
+        day, month, year, hour, minute, second, offset = usual.groups()
         return _rfc3339(year, month, day, (hour, minute, second), _numeric_offset(offset))
     found = _DATE.fullmatch(strip_comments(unfold(header_text(value[:_LONGEST]))))
     if found is None:

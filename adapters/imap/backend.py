@@ -16,11 +16,11 @@ from adapters.imap.quota import ImapQuota, ask_quotas
 from adapters.imap.reading import ImapReading
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.shared import Share, SharedMail, discover
-from adapters.ports.mail import FetchPlan, Folder, IdSource, MailFacts, MessageData, ReadsAlong
+from adapters.ports.mail import FetchPlan, Folder, IdSource, MailFacts, MessageData
 from adapters.ports.watch import Watched, WatchPort
 
 
-class ImapMail(ImapReading, ImapQuota, WatchPort, ReadsAlong):
+class ImapMail(ImapReading, ImapQuota, WatchPort):
     """The mail of one login: here its folders, in `reading` what reads them, in `writing` what changes them.
 
     id_source: use this source of ids instead of the best that the server has.

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -110,12 +110,10 @@ class Dialogue(Receiving):
         Raises the first error, after all have been answered.
         """
         try:
-            async with asyncio.timeout(self._timeout):
+            with self._within(self._timeout, asked[0].name):
                 for pending in reversed(asked):  # the last is mostly answered last: one wake-up
                     with contextlib.suppress(AdapterError):
                         await pending.future
-        except TimeoutError:
-            raise self._silent(asked[0].name) from None
         except asyncio.CancelledError:
             for pending in asked:
                 self._abandon(pending, self._timeout)
@@ -124,7 +122,7 @@ class Dialogue(Receiving):
 
     async def outcome(self, pending: Pending, seconds: float | None, *, patient: bool = False) -> Completion:
         """Wait for the completion. A caller that is cancelled leaves the response to be read and forgotten."""
-        if pending.future.done():
+        if pending.future.done() and not pending.output:
             return pending.future.result()
         seconds = seconds or self._timeout
         try:
@@ -134,13 +132,22 @@ class Dialogue(Receiving):
                 await self._send_literals(pending, seconds)
             if patient:
                 return await self._patiently(pending.future, seconds)
-            async with asyncio.timeout(seconds):
+            with self._within(seconds, pending.name):
                 return await pending.future
         except TimeoutError:
             raise self._silent(pending.name) from None
         except asyncio.CancelledError:
             self._abandon(pending, seconds)
             raise
+
+    @contextlib.contextmanager
+    def _within(self, seconds: float, name: str) -> Iterator[None]:
+        """End the connection, and so all that is waited for, if that takes longer."""
+        deadline = asyncio.get_running_loop().call_later(seconds, self._silent, name)
+        try:
+            yield
+        finally:
+            deadline.cancel()
 
     async def _patiently(self, future: asyncio.Future[Completion], seconds: float) -> Completion:
         """Wait as long as the server keeps sending."""

@@ -10,6 +10,7 @@ import contextlib
 import functools
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -196,6 +197,10 @@ class ImapReading(ImapWriting, MailPort):
             return found
 
         return await self._read(path, uid_validity, "interactive", work)
+
+    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
+        """Nothing is read along with these folders."""
+        return contextlib.nullcontext()
 
     async def sections(
         self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]

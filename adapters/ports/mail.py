@@ -9,7 +9,7 @@ from array import array
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from adapters.formats.mime import Part
 from adapters.ports.mail_search import Criterion
@@ -266,6 +266,13 @@ class MailPort(Protocol):
         """Fetch for each UID what the plan asks; vanished UIDs are left out."""
         ...
 
+    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
+        """While the context lasts `folders` is called, and then `fetch` of just this message by just this plan.
+
+        A port that can read the message in the round trip that `folders` takes does. Raises Unavailable before `open`.
+        """
+        ...
+
     async def sections(
         self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]
     ) -> dict[int, dict[Section, bytes]]:
@@ -285,16 +292,4 @@ class MailPort(Protocol):
 
     async def close(self) -> None:
         """Log out and drop all connections."""
-        ...
-
-
-@runtime_checkable
-class ReadsAlong(Protocol):
-    """A port that can read a message in the round trip that `folders` takes."""
-
-    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
-        """While the context lasts `folders` is called, and then `fetch` of just this message by just this plan.
-
-        Raises Unavailable before `open`.
-        """
         ...

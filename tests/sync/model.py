@@ -3,6 +3,7 @@
 import itertools
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from adapters.errors import Conflict, NotFound, Unavailable
@@ -249,6 +250,9 @@ class ModelPort:
         self, path: str, uid_validity: int, uids: Collection[int], plan: FetchPlan
     ) -> dict[int, MessageData]:
         return {uid: MessageData(uid) for uid in uids if uid in self._folder(path, uid_validity).entries}
+
+    def expecting(self, path: str, uid_validity: int, uid: int, plan: FetchPlan) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def sections(
         self, path: str, uid_validity: int, wanted: Mapping[int, Sequence[Section]]

@@ -14,7 +14,7 @@ from typing import Any
 from adapters.errors import Broken
 from adapters.formats.email import email_properties
 from adapters.formats.mime import parse_message
-from adapters.ports.mail import FetchPlan, MailPort, MessageData, ReadsAlong
+from adapters.ports.mail import FetchPlan, MailPort, MessageData
 from gateway.objects.mail import blob_ids
 from gateway.objects.mail.pieces import Pieces, from_pieces, is_misread, measure, sections_of
 from gateway.objects.mail.wanted import Wanted
@@ -78,7 +78,7 @@ def expecting(mail: MailAccount, email_id: str, wanted: Wanted) -> AbstractConte
     A small message is read along with the pass, which saves a round trip; what cannot be is read afterwards.
     """
     place = place_of(mail, email_id)
-    if place is not None and isinstance(mail.port, ReadsAlong) and (plan := wanted.plan(place.size)).whole:
+    if place is not None and (plan := wanted.plan(place.size)).whole:
         return mail.port.expecting(place.path, place.uid_validity, place.uid, plan)
     return nullcontext()
 
