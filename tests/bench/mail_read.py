@@ -25,6 +25,7 @@ from tests.servers.users import User
 
 SMALL = 5_000
 LARGE_OCTETS = 20_000_000
+FOLDER_COUNT = 100
 LIST_PROPERTIES = [
     *("id", "threadId", "mailboxIds", "keywords", "size", "receivedAt"),
     *("from", "to", "subject", "hasAttachment", "preview"),
@@ -126,11 +127,15 @@ def measure_warm(bench: Bench, user: User) -> None:
     with gateway_process(bench.dovecot) as gateway:
         ours = Side.of(target(gateway.session_url, user))
         native = bench.native(user)
+        many = bench.user("many", ("", 0, SMALL // 10))
+        with bench.imap(many) as imap:
+            imap.run(*(f"CREATE Folder{number:03}" for number in range(FOLDER_COUNT)))
         time.sleep(SETTLING)
         if native is not None:
             _beside_native(bench, ours, Side.of(native))
         else:
             _alone(bench, ours)
+        _many_folders(bench, Side.of(target(gateway.session_url, many)), many)
         _search(bench, ours, user)
         _download(bench, gateway, ours)
 
@@ -185,6 +190,22 @@ def _alone(bench: Bench, ours: Side) -> None:
     requests = _requests(ours, bench.rounds)
     for name, (what, _) in WARM_ROWS.items():
         bench.table.value(f"{what} (no Cyrus)", [1e3 * one for one in times(ours.http, requests[name])], None, "ms")
+
+
+def _many_folders(bench: Bench, ours: Side, user: User) -> None:
+    """What the gateway adds to a listing that grows with the number of folders."""
+    request = ours.target.request(("Mailbox/get", {"ids": None}))
+    taken: tuple[list[float], list[float]] = ([], [])
+    with bench.imap(user) as imap:
+        imap.run("EXAMINE INBOX")
+        sides: list[tuple[list[float], Callable[[], object]]] = [
+            (taken[0], lambda: ours.http.send(request)),
+            (taken[1], lambda: imap.run(FOLDERS, "NOOP")),
+        ]
+        for turn in range(4 * bench.rounds // BLOCK):
+            for found, work in sides if turn % 2 else sides[::-1]:  # neither always goes first
+                found.extend(_timed(work) for _ in range(BLOCK))
+    bench.table.ratio(f"Mailbox/get, warm, {FOLDER_COUNT} folders", *taken, 1.5, "LIST-STATUS", block=BLOCK)
 
 
 def _search(bench: Bench, ours: Side, user: User) -> None:
