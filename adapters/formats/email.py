@@ -5,7 +5,8 @@ One path for both sources: a whole message, and a part tree with the headers and
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import takewhile
+from typing import Any, Final, Protocol
 
 from adapters.formats.body_parts import (
     DEFAULT_BODY_PROPERTIES,
@@ -44,7 +45,7 @@ __all__ = [
     "header_fields_needed",
     "header_properties",
     "part_text",
-    "preview_part",
+    "preview_parts",
     "properties_from",
 ]
 
@@ -108,6 +109,12 @@ class BodyOptions:
 
 DEFAULT_OPTIONS = BodyOptions()
 
+_PERHAPS_BLANK: Final = 64
+"""Octets of a text part that may hold no text."""
+
+_MOST_PREVIEWED: Final = 3
+"""Parts that are looked into for a preview."""
+
 
 def header_fields_needed(properties: Iterable[str]) -> set[str] | None:
     """The header fields (lower-case names) that these Email properties read; None if they need the whole header."""
@@ -146,11 +153,17 @@ def body_value_parts(root: Part, options: BodyOptions, lists: BodyLists | None =
     return list({part.section: part for part in chosen if part.type.startswith("text/")}.values())
 
 
-def preview_part(root: Part) -> Part | None:
-    """The part that the preview is made of: plain text before HTML, None when the message has neither."""
+def preview_parts(root: Part) -> list[Part]:
+    """The parts that the preview is made of: the first that has any text, plain text before HTML.
+
+    Mail is full of plain parts that hold a line break at most, beside HTML, or above a picture and the text itself.
+    """
     lists = body_lists(root)
-    candidates = [part for part in (*lists.text, *lists.html) if part.type.startswith("text/")]
-    return next((part for part in candidates if part.type == "text/plain"), candidates[0] if candidates else None)
+    texts = [part for part in (*lists.text, *lists.html) if part.type.startswith("text/") and part.octets]
+    texts = list({part.section: part for part in texts}.values())
+    texts.sort(key=lambda part: part.type != "text/plain")
+    blank = takewhile(lambda part: part.octets <= _PERHAPS_BLANK, texts)
+    return texts[: min(sum(1 for _ in blank) + 1, _MOST_PREVIEWED)]
 
 
 def part_text(part: Part, raw: bytes) -> tuple[str, bool]:
@@ -259,9 +272,9 @@ class _View:
         return values
 
     def preview(self) -> str:
-        part = preview_part(self.root)
-        raw = self.source.raw(part) if part else None
-        return preview(part_text(part, raw)[0], part.type) if part and raw else ""
+        raws = ((part, self.source.raw(part)) for part in preview_parts(self.root))
+        lines = (preview(part_text(part, raw)[0], part.type) for part, raw in raws if raw)
+        return next(filter(None, lines), "")
 
 
 _PROPERTIES: dict[str, Callable[[_View], object]] = {

@@ -3,7 +3,7 @@
 import imaplib
 import json
 from collections.abc import Iterable, Mapping
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import attrgetter
 from pathlib import Path
 
@@ -54,10 +54,10 @@ def write_collection(
 
 
 def _append(imap: imaplib.IMAP4, mailbox: str, messages: list[SampleMessage]) -> int:
-    name = '"' + mailbox.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if mailbox != "INBOX":
-        imap.create(name)  # NO where it exists already
-        imap.subscribe(name)
+    for place in accumulate(mailbox.split("/"), "{}/{}".format):  # those above it too
+        imap.create(_quoted(place))  # NO where it exists already
+        imap.subscribe(_quoted(place))
+    name = _quoted(mailbox)
     command = f"load APPEND {name}".encode()
     for message in messages:
         date = imaplib.Time2Internaldate(message.received)
@@ -69,3 +69,7 @@ def _append(imap: imaplib.IMAP4, mailbox: str, messages: list[SampleMessage]) ->
     if not line.startswith(b"load OK"):
         raise LoadError(f"IMAP APPEND to {mailbox}: {line.decode(errors='replace').strip()}")
     return len(messages)
+
+
+def _quoted(mailbox: str) -> str:
+    return '"' + mailbox.replace("\\", "\\\\").replace('"', '\\"') + '"'

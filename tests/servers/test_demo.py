@@ -83,6 +83,7 @@ def test_sample_is_loaded(backends: Backends) -> None:
     with imap_client(backends.dovecot, User("alice", USERS["alice"])) as client:
         mailboxes = client.mailboxes()
         assert {"INBOX", "Archive", "Projects/Website", "Samples"} <= mailboxes
+        assert len(client.imap.lsub()[1]) == len(mailboxes)  # clients hide what is not subscribed
         assert sum(len(client.uids(mailbox)) for mailbox in mailboxes) == counts["alice"]
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from adapters.errors import AdapterError
 from adapters.formats.bodystructure import is_undivided
-from adapters.formats.email import FetchedSource, body_value_parts, preview_part, properties_from
+from adapters.formats.email import FetchedSource, body_value_parts, preview_parts, properties_from
 from adapters.formats.header_forms import header_fields
 from adapters.formats.mime import Part, has_attached_message, walk
 from adapters.formats.transfer import SAMPLE, size_from_samples
@@ -34,8 +34,8 @@ def sections_of(data: MessageData, wanted: Wanted) -> list[Section]:
     if root is None:
         return []
     limits: dict[str, int | None] = {}
-    if _preview_missing(data, wanted) and (part := preview_part(root)) is not None and part.octets:
-        limits[part.section] = PREVIEW_OCTETS
+    if _preview_missing(data, wanted):
+        limits |= dict.fromkeys((part.section for part in preview_parts(root)), PREVIEW_OCTETS)
     if "bodyValues" in wanted.properties:
         most = wanted.options.max_body_value_bytes
         # Enough for any transfer encoding and charset: quoted-printable takes three octets for one.

@@ -15,7 +15,7 @@ from adapters.formats.email import (
     email_properties,
     header_fields_needed,
     header_properties,
-    preview_part,
+    preview_parts,
     properties_from,
 )
 from adapters.formats.header_forms import header_fields
@@ -191,10 +191,32 @@ def test_which_header_fields_are_needed() -> None:
 
 
 def test_the_preview_prefers_plain_text() -> None:
-    plain = preview_part(tree())
-    assert plain is not None
-    assert plain.part_id == "1.1"
-    assert preview_part(part_from_bodystructure([b"image", b"png", None, None, None, b"base64", b"4"])) is None
+    assert [part.part_id for part in preview_parts(tree())] == [
+        "1.1",
+        "1.2",
+    ]  # the first is so short that it may be blank
+    assert preview_parts(part_from_bodystructure([b"image", b"png", None, None, None, b"base64", b"4"])) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "line"),
+    [
+        ("alternative", ["", "<p>of HTML"], "of HTML"),
+        ("alternative", [" \r\n\r\n", "<p>of HTML"], "of HTML"),
+        ("alternative", ["of text", "<p>of HTML"], "of text"),
+        ("alternative", ["long " * 20, "<p>of HTML"], ("long " * 20).strip()),
+        ("alternative", ["\r\n" * 40, "<p>of HTML"], ""),  # so much is fetched only if it is the text
+        ("mixed", ["\r\n", "below a picture"], "below a picture"),
+        ("mixed", ["", "\r\n", " ", "the fourth"], "the fourth"),
+        ("mixed", [" ", "\r\n", " ", "the fourth"], ""),
+    ],
+)
+def test_the_preview_passes_over_parts_without_text(kind: str, parts: list[str], line: str) -> None:
+    """Newsletters and phones send them; nobody wants an empty line in a list."""
+    types = ["html" if text.startswith("<") else "plain" for text in parts]
+    bodies = [f"--b\r\nContent-Type: text/{kind}\r\n\r\n{text}\r\n" for kind, text in zip(types, parts, strict=True)]
+    octets = f"Content-Type: multipart/{kind}; boundary=b\r\n\r\n{''.join(bodies)}--b--\r\n".encode()
+    assert email_properties(parse_message(octets), ["preview"], blob_id_of=blob) == {"preview": line}
 
 
 def test_an_attached_message_can_be_parsed_by_itself() -> None:  # §4.9, with a header per RFC 6532

@@ -49,6 +49,15 @@ async def test_a_message_is_opened_as_of_the_request(jmap: JmapClient, imap: Ima
     assert (await jmap.call("Email/get", ids=[removed], **opened))["notFound"] == [removed]
 
 
+async def test_a_preview_of_html_beside_plain_text_that_is_blank(jmap: JmapClient, imap: ImapClient) -> None:
+    """However much of the message is fetched for other properties."""
+    head = {"MIME-Version": "1.0", "Content-Type": "multipart/alternative; boundary=b"}
+    plain, html = "Content-Type: text/plain\r\n\r\n \r\n", "Content-Type: text/html\r\n\r\n<p>What it says</p>\r\n"
+    imap.append("INBOX", message(headers=head, body=f"--b\r\n{plain}\r\n--b\r\n{html}--b--\r\n"))
+    for others in (["subject"], ["bodyValues"]):
+        assert (await only(jmap, properties=["preview", *others]))["preview"] == "What it says"
+
+
 async def test_header_properties_and_forms(jmap: JmapClient, imap: ImapClient) -> None:
     headers = {
         "Reply-To": "=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
