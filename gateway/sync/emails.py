@@ -7,6 +7,7 @@ to life when the same message reappears. A reader that keeps its `Emails` across
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 
 from adapters.ports.mail import Keywords
 from gateway.sync import ids
@@ -170,8 +171,7 @@ class Emails:
     def all_rows(self) -> "array[int]":
         """The rows of all Emails, ascending by (received_at, row). Not to be changed by the caller."""
         if self._order is None:
-            boxes = self.box
-            self._order = self.sorted(row for row in range(len(boxes)) if boxes[row] != NO_BOX)
+            self._order = self.sorted(compress(range(len(self.box)), map(NO_BOX.__ne__, self.box)))
         return self._order
 
     def sorted(self, rows: Iterable[int]) -> "array[int]":

@@ -5,8 +5,6 @@ import contextlib
 import logging
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import compress
-from operator import not_
 from typing import Protocol
 
 from adapters.errors import AdapterError, Broken
@@ -171,11 +169,14 @@ class Threads:
             emails = self._host.snapshot.emails
             for box in sorted(emails.contents, key=lambda number: -len(emails.contents[number])):
                 await self._build_box(emails, box, tried)
+                await give_way()
             await self._finish(tried)
         memory.give_back()
 
     async def _build_box(self, emails: Emails, box: int, tried: set[tuple[int, int]]) -> None:
-        wanted = array("I", [uid for uid in reversed(self._pending(emails, box)) if (box, uid) not in tried])
+        wanted = self._pending(emails, box)[::-1]
+        if tried:
+            wanted = array("I", [uid for uid in wanted if (box, uid) not in tried])
         unsaved, mailbox = 0, emails.boxes[box]
         source = self._host.port.thread_headers(mailbox.folder.path, mailbox.uid_validity, wanted)
         try:
@@ -194,7 +195,7 @@ class Threads:
         thread = self._host.snapshot.threads.thread
         thread = thread + array("I", bytes(4 * max(0, len(emails) - len(thread))))
         contents = emails.contents[box]
-        return array("I", compress(contents.uids, map(not_, map(thread.__getitem__, contents.rows))))
+        return array("I", (uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]))
 
     async def _enter(self, emails: Emails, box: int, batch: ThreadHeaders, *, stored: bool) -> None:
         async with self._host.writing:
