@@ -111,17 +111,18 @@ class CalendarBackends:
             alerts = AlertClock(calendars, self._poll_seconds)
             shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch, alerts)
         shared.holders.append(credentials)
-        await self._prove(endpoint, shared, credentials)
+        is_listed = await self._prove(endpoint, shared, credentials)
         if not shared.answered:
             return None
         if shared.calendars.facts.lends:
-            await self._look_for_others(name, user, shared)
+            await self._look_for_others(name, user, shared, is_listed=is_listed)
         return OpenedCalendars(shared.calendars, shared.watch, shared.alerts, tuple(shared.others.values()))
 
-    async def _look_for_others(self, name: str, user: str, shared: _Shared) -> None:
-        """Which owners share calendars with the login just now."""
+    async def _look_for_others(self, name: str, user: str, shared: _Shared, *, is_listed: bool) -> None:
+        """Which owners share calendars with the login just now. is_listed: the server was asked right before."""
         try:
-            found = [info for info in await shared.port.calendars() if info.owner is not None and is_shown(info)]
+            listed = shared.port.heard() if is_listed else await shared.port.calendars()
+            found = [info for info in listed if info.owner is not None and is_shown(info)]
         except AdapterError as error:
             log.warning("what others share cannot be asked for: %s", type(error).__name__)
             return
@@ -164,8 +165,11 @@ class CalendarBackends:
         await shared.calendars.close()
         await shared.port.close()
 
-    async def _prove(self, endpoint: Endpoint, shared: _Shared, credentials: Credentials) -> None:
-        """Ask the server once in a while, and by new credentials where the old may not be good any more."""
+    async def _prove(self, endpoint: Endpoint, shared: _Shared, credentials: Credentials) -> bool:
+        """Ask the server once in a while, and by new credentials where the old may not be good any more.
+
+        Answers whether it was asked, which lists the calendars.
+        """
         now = time.monotonic()
         if shared.credentials == credentials:
             shared.proven_at = now
@@ -177,7 +181,7 @@ class CalendarBackends:
             shared.proven_at, shared.asked_at = now, -math.inf
             await old.close()
         if now - shared.asked_at <= (FACTS_SECONDS if shared.answered else RETRY_SECONDS):
-            return
+            return False
         shared.asked_at = now
         try:
             await shared.calendars.learn()
@@ -188,6 +192,7 @@ class CalendarBackends:
         except AdapterError as error:
             shared.answered = False
             log.warning("the CalDAV server cannot be used for now: %s: %s", type(error).__name__, error)
+        return True
 
 
 def _account_of(backend: str, user: str, port: CalDav, owner: str) -> str:

@@ -1,7 +1,7 @@
 """One login's calendars at a CalDAV server, as the port says."""
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Literal, cast
 
@@ -61,6 +61,8 @@ class CalDavHome:
         self._scales: tuple[str, ...] | None = None
         self._reports: dict[str, frozenset[str]] = {}
         self._heard: dict[str, tuple[bytes, list[Calendar]]] = {}
+        self._cursors: dict[str, tuple[bytes, dict[str, CalendarCursor]]] = {}
+        self._listing: tuple[Calendar, ...] = ()
 
     async def open(self) -> CalendarFacts:
         """See CalendarPort.open."""
@@ -106,16 +108,25 @@ class CalDavHome:
             for entry in await self.invitations.offered(listed, self._asked):
                 if listing.is_calendar(entry):
                     found.append(replace(self._read(entry), offered=True))
+        self._listing = tuple(found)
         return found
+
+    def heard(self) -> Sequence[Calendar]:
+        """See CalendarPort.heard."""
+        return self._listing
 
     async def cursors(self) -> Mapping[str, CalendarCursor]:
         """See CalendarPort.cursors."""
         found: dict[str, CalendarCursor] = {}
         for home in self._homes:
             answer = await self._depth_one(home, listing.cursor_names(self.quirks))
-            entries, now = self._calendars_in(home, multistatus(answer.body)), clock(answer.headers.get("date"))
-            for entry in entries:
-                found[below(collection(entry.href), self.home)] = self._settled(listing.read_cursor(entry), now)
+            heard, cursors = self._cursors.get(home, (b"", {}))
+            if answer.body != heard:
+                entries = self._calendars_in(home, multistatus(answer.body))
+                cursors = {below(collection(entry.href), self.home): listing.read_cursor(entry) for entry in entries}
+                self._cursors[home] = (answer.body, cursors)
+            now = clock(answer.headers.get("date"))
+            found |= {path: self._settled(cursor, now) for path, cursor in cursors.items()}
         for path in [] if self.invitations is None else self.invitations.open:
             with contextlib.suppress(NotFound, Forbidden):  # taken back
                 entry = await properties(self.connection, path, listing.cursor_names(self.quirks))
@@ -224,9 +235,13 @@ class CalDavHome:
         """As the server gave them, with what was dressed for it undressed."""
         async for batch in batches:
             if self.quirks.drops:
-                yield {name: replace(found, data=undressed(found.data, self.quirks)) for name, found in batch.items()}
+                yield {name: self._as_written(found) for name, found in batch.items()}
             else:
                 yield batch
+
+    def _as_written(self, found: CalendarResource) -> CalendarResource:
+        data = undressed(found.data, self.quirks)
+        return found if data is found.data else replace(found, data=data)
 
     def _stored(self, answer: Answer) -> Stored:
         return Stored(self._resources.etag_after(answer), answer.headers.get("schedule-tag"))

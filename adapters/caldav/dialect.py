@@ -4,6 +4,9 @@ Some servers drop every property and component that they don't know, except X- p
 a component becomes one property that holds its text.
 """
 
+import re
+from functools import lru_cache
+
 from adapters.dav.quirks import Quirks
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine, ContentLineError, parse
@@ -26,14 +29,18 @@ def dressed(data: bytes, quirks: Quirks) -> bytes:
 
 def undressed(data: bytes, quirks: Quirks) -> bytes:
     """The reverse."""
-    names = (*quirks.drops, *quirks.drops_components)
-    if not any((_PREFIX + name).encode() in data for name in names):
+    if _PREFIX.encode() not in data or _dressed_names(quirks.drops | quirks.drops_components).search(data) is None:
         return data
     try:
         components = parse(data).components
         return "".join(serialize(_undressed(component, quirks)) for component in components).encode()
     except ContentLineError:
         return data
+
+
+@lru_cache(maxsize=16)
+def _dressed_names(names: frozenset[str]) -> re.Pattern[bytes]:
+    return re.compile("|".join(re.escape(_PREFIX + name) for name in sorted(names)).encode())
 
 
 def _dressed(component: Component, quirks: Quirks) -> Component:

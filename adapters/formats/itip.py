@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from adapters.formats.jscalendar.participants import normal_address
-from adapters.formats.jscalendar.series import override_object
+from adapters.formats.jscalendar.series import override_object, without_series
 
 Event = dict[str, Any]
 Method = Literal["request", "cancel", "reply"]
@@ -66,8 +66,9 @@ def addresses(event: Event | None, is_own: IsOwn) -> dict[str, str]:
 def instances(event: Event | None) -> dict[str, Event | None]:
     """The occurrences that have an override: recurrence id -> the whole object, None where it is excluded."""
     overrides = (event or {}).get("recurrenceOverrides") or {}
+    bare = without_series(event or {})
     return {
-        key: None if patch.get("excluded") is True else override_object(event or {}, key, patch)
+        key: None if patch.get("excluded") is True else override_object(bare, key, patch)
         for key, patch in overrides.items()
     }
 

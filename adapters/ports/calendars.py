@@ -9,7 +9,7 @@ a **calendar path**, the collection below the home set with its slash at the end
 it lies elsewhere), and a **name**, the one path segment of a resource in its calendar ("4f1c.ics").
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypedDict
@@ -199,6 +199,10 @@ class CalendarPort(Protocol):
 
     async def calendars(self) -> list[Calendar]:
         """All calendars of the home with fresh cursors, true as of this call."""
+        ...
+
+    def heard(self) -> Sequence[Calendar]:
+        """What `calendars` said last, in `open` at the latest: some may be gone by now."""
         ...
 
     async def cursors(self) -> Mapping[str, CalendarCursor]:

@@ -1,13 +1,12 @@
 """RRULE, RDATE and EXDATE, and recurrence overrides as patches (draft-ietf-calext-jscalendar-icalendar-25 §2.1.2,
 §2.3.20, §2.3.33, §2.3.36; jscalendarbis §3.3.4)."""
 
-import copy
 import re
 from datetime import datetime
 
 from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar import values as v
-from adapters.formats.jscalendar.pointer import InvalidPatch, apply_patch, escape, make_patch
+from adapters.formats.jscalendar.pointer import InvalidPatch, copied, escape, make_patch, patched
 from adapters.formats.jscalendar.recurrence import RULE_PROPERTIES, read_rule, write_rule
 from adapters.formats.jscalendar.state import Reading, Writing
 from adapters.formats.jscalendar.times import Time, local_in, read_time
@@ -123,9 +122,26 @@ def _period_duration(r: Reading, line: ContentLine, begin: Time, end: str) -> st
     return v.format_duration(v.Span(0, int(exact.total_seconds())))
 
 
+def without_series(main: JsonObject) -> JsonObject:
+    """The object without its recurrence; what is left is shared with it.
+
+    `inherited` and `override_object` give the same for it: whoever asks for many occurrences of a long series makes it
+    once, and does not look through all of the series for each.
+    """
+    base = {name: value for name, value in main.items() if not name.startswith("recurrence")}
+    member = base.get("iCalendar")
+    if isinstance(member, dict):
+        own = _kept_of_one(member)
+        if own is None:
+            del base["iCalendar"]
+        else:
+            base["iCalendar"] = own
+    return base
+
+
 def inherited(main: JsonObject, key: str) -> JsonObject:
     """What an occurrence has without a patch: the main object shifted to `key`, without its recurrence."""
-    base = copy.deepcopy({name: value for name, value in main.items() if not name.startswith("recurrence")})
+    base: JsonObject = copied(without_series(main))
     if "start" in base:
         if "due" in base:
             shift = v.to_datetime(key) - v.to_datetime(base["start"])
@@ -133,13 +149,11 @@ def inherited(main: JsonObject, key: str) -> JsonObject:
         base["start"] = key
     elif "due" in base:
         base["due"] = key
-    member = base.get("iCalendar")
-    if isinstance(member, dict):
-        _without_series(base, member)
     return base
 
 
-def _without_series(base: JsonObject, member: JsonObject) -> None:
+def _kept_of_one(member: JsonObject) -> JsonObject | None:
+    """What the `iCalendar` of a series keeps for each occurrence; None for nothing."""
     kept = [prop for prop in member.get("properties") or () if prop[0] not in _SERIES_PROPERTIES]
     parts = [part for part in member.get("components") or () if part[0] != member.get("name")]
     converted = {
@@ -147,13 +161,10 @@ def _without_series(base: JsonObject, member: JsonObject) -> None:
         for path, entry in (member.get("convertedProperties") or {}).items()
         if not path.startswith("recurrence")
     }
-    for name, value in (("properties", kept), ("convertedProperties", converted), ("components", parts)):
-        if value:
-            member[name] = value
-        else:
-            member.pop(name, None)
-    if not member.keys() & {"properties", "convertedProperties", "components"}:
-        del base["iCalendar"]
+    found = {"properties": kept, "convertedProperties": converted, "components": parts}
+    if not any(found.values()):
+        return None
+    return {name: found.get(name, value) for name, value in member.items() if found.get(name, True)}
 
 
 def keep_unpatchable(r: Reading, base: JsonObject) -> None:
@@ -289,7 +300,7 @@ def override_object(main: JsonObject, key: str, patch: Json) -> JsonObject:
         if pointer.partition("/")[0] not in {*_UNPATCHABLE, "recurrenceRule", "recurrenceOverrides"}
         and pointer not in {"recurrenceId", "recurrenceIdTimeZone"}
     }
-    override = apply_patch(base, wanted)
+    override = patched(base, wanted)
     override["recurrenceId"] = key
     if main.get("timeZone"):
         override["recurrenceIdTimeZone"] = main["timeZone"]

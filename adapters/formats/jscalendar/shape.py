@@ -10,7 +10,7 @@ from typing import Any, Final
 from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.jcal import component_from_jcal, from_jcal
 from adapters.formats.jscalendar.pointer import InvalidPatch, escape
-from adapters.formats.jscalendar.series import override_object
+from adapters.formats.jscalendar.series import override_object, without_series
 from adapters.formats.jscalendar.timezones import is_iana
 
 Fault = tuple[str, str]
@@ -206,13 +206,14 @@ def _entry(value: Any, path: str) -> Iterator[Fault]:
     yield from found
     if found or not isinstance(value, dict):
         return
+    bare = without_series(value)
     for key, patch in (value.get("recurrenceOverrides") or {}).items():
         where = f"{path}/recurrenceOverrides/{escape(key)}"
         if next(_LOCAL(key, where), None):
             yield where, "must have a LocalDateTime as its key"
             continue
         try:
-            instance = override_object(value, key, patch)
+            instance = override_object(bare, key, patch)
         except (InvalidPatch, OverflowError) as error:
             yield where, f"is no valid PatchObject: {error}"
         else:

@@ -16,7 +16,7 @@ from adapters.formats.jscalendar.links import write_conferences, write_descripti
 from adapters.formats.jscalendar.participants import write_participants
 from adapters.formats.jscalendar.places import write_part_geo, write_places
 from adapters.formats.jscalendar.read import ENTRY_TYPES, NO_DTSTAMP, OWN_PRODID, derived_group_uid
-from adapters.formats.jscalendar.series import override_object, suppress_inherited, write_series
+from adapters.formats.jscalendar.series import override_object, suppress_inherited, without_series, write_series
 from adapters.formats.jscalendar.state import Writing
 from adapters.formats.jscalendar.tables import PRIVACY, write_rows
 from adapters.formats.jscalendar.timezones import Zones
@@ -75,8 +75,9 @@ def write_entry(
     main, overrides = _write_component(entry, zones)
     dates = writes_dates(entry)
     components = [main]
+    bare = without_series(entry)
     for key, patch in overrides.items():
-        override = override_object(entry, key, patch)
+        override = override_object(bare, key, patch)
         for name in shared:
             override.pop(name, None)
         component, _ = _write_component(override, zones, override_of=dates)

@@ -3,11 +3,11 @@
 Unlike a PatchObject it tells null from absent, so it works inside recurrenceOverrides too (-29 §5.9.1).
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.errors import Conflict
+from adapters.formats.jscalendar.pointer import copied
 
 REMOVED: Final = object()
 
@@ -42,7 +42,7 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any], path: tuple[str, 
 
 def applied(target: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, Any]:
     """A changed copy. Raises Conflict where the object that a change is about is gone."""
-    result: dict[str, Any] = copy.deepcopy(dict(target))
+    result: dict[str, Any] = copied(dict(target))
     for path, value in changes:
         if len(path) > 1 and path[0] in MAPS:
             result.setdefault(path[0], {})
@@ -54,5 +54,5 @@ def applied(target: Mapping[str, Any], changes: Sequence[Change]) -> dict[str, A
         if value is REMOVED:
             parent.pop(path[-1], None)
         else:
-            parent[path[-1]] = copy.deepcopy(value)
+            parent[path[-1]] = copied(value)
     return {name: value for name, value in result.items() if value != {} or name not in MAPS}

@@ -35,7 +35,7 @@ from gateway.objects.calendars.capability import (
 from gateway.objects.calendars.event_properties import COMPUTED, PROPERTIES
 from gateway.objects.calendars.event_set import Writer
 from gateway.objects.calendars.event_view import View
-from gateway.objects.calendars.instances import find, split
+from gateway.objects.calendars.instances import find, split, target_of
 from gateway.objects.calendars.jscalendar_checks import time_zone, utc_date_time
 from gateway.objects.calendars.participant_identity import preferred_first
 from gateway.objects.changes import change_set, changes_of
@@ -185,7 +185,7 @@ def _shown(context: Context, index: Index, view: View, token: object, event_id: 
     key = (token, event_id, found[0].version)
     known = context.cache.get(key)
     if known is None:
-        target = find(index, event_id)
+        target = target_of(index, event_id, *found)
         if target is None:
             return None
         known = orjson.dumps(view.show(target))

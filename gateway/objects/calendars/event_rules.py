@@ -9,7 +9,7 @@ from adapters.formats.jscalendar.expand import instance_patch
 from adapters.formats.jscalendar.pointer import InvalidPatch, tokens
 from adapters.formats.jscalendar.recurrence import GREGORIAN, needs_scale, without_default_scale
 from adapters.formats.jscalendar.recurrence_set import UnsupportedRule
-from adapters.formats.jscalendar.series import override_object
+from adapters.formats.jscalendar.series import override_object, without_series
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
 from adapters.formats.jscalendar.values import Span, format_duration, from_datetime, to_datetime
 from gateway.jmap.errors import SetError
@@ -116,6 +116,7 @@ def check(event: Mapping[str, Any]) -> None:
 
 def check_overrides(event: Mapping[str, Any], keys: Iterable[str]) -> None:
     """Raises SetError where an override does not make a valid instance (jscalendarbis §1.5.9, §3.3.4)."""
+    bare = without_series(dict(event))
     for key in keys:
         patch = (event.get("recurrenceOverrides") or {}).get(key)
         if patch is None or patch == {"excluded": True}:
@@ -124,7 +125,7 @@ def check_overrides(event: Mapping[str, Any], keys: Iterable[str]) -> None:
         try:
             if bad := {tokens(pointer)[0] for pointer in patch} & _IN_BASE:
                 raise invalid(f"{', '.join(sorted(bad))} cannot be overridden", where)
-            instance = override_object(dict(event), key, patch)
+            instance = override_object(bare, key, patch)
         except (InvalidPatch, ValueError, TypeError) as error:
             raise invalid(f"is no valid PatchObject: {error}"[:200], where) from error
         named = {tokens(pointer)[0] for pointer in patch}

@@ -4,7 +4,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from adapters.formats.jscalendar.expand import instance_patch
-from adapters.formats.jscalendar.series import override_object
+from adapters.formats.jscalendar.series import override_object, without_series
 from gateway.sync.calendars.index import Event, Index
 
 _SYNTHETIC: Final = re.compile(r"(e[0-9a-v]{26})-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)", re.ASCII)
@@ -27,15 +27,14 @@ class Target(NamedTuple):
         event = self.event.entry.event()
         if self.recurrence_id is None:
             return event
-        if not self.patch and "iCalendar" not in event:  # nearly all instances: nothing to be merged
+        if not self.patch:  # nearly all instances: nothing to be merged
             return _plain_instance(event, self.recurrence_id)
-        return override_object(event, self.recurrence_id, self.patch or {})
+        return override_object(event, self.recurrence_id, self.patch)
 
 
 def _plain_instance(event: dict[str, Any], recurrence_id: str) -> dict[str, Any]:
-    """What `override_object` makes of an event without an override."""
-    instance = {name: value for name, value in event.items() if not name.startswith("recurrence")}
-    instance |= {"start": recurrence_id, "recurrenceId": recurrence_id}
+    """What `override_object` makes of an event without an override; nothing is copied, `event` is used up."""
+    instance = without_series(event) | {"start": recurrence_id, "recurrenceId": recurrence_id}
     if event.get("timeZone"):
         instance["recurrenceIdTimeZone"] = event["timeZone"]
     return instance
@@ -56,14 +55,20 @@ def split(index: Index, event_id: str) -> tuple[Event, str | None] | None:
 def find(index: Index, event_id: str) -> Target | None:
     """What an id names; None for nothing, also for an instance that its event does not have."""
     found = split(index, event_id)
-    if found is None or found[1] is None:
-        return None if found is None else Target(found[0])
-    base, recurrence_id = found
+    return None if found is None else target_of(index, event_id, *found)
+
+
+def target_of(index: Index, event_id: str, base: Event, recurrence_id: str | None) -> Target | None:
+    """The same of an id that was split."""
+    if recurrence_id is None:
+        return Target(base)
+    if event_id in index.instances and not base.entry.overridden:
+        return Target(base, recurrence_id, {})
     event = base.entry.event()
     if event_id in index.instances:
         return Target(base, recurrence_id, (event.get("recurrenceOverrides") or {}).get(recurrence_id, {}))
     try:
-        patch = instance_patch(event, str(recurrence_id))
+        patch = instance_patch(event, recurrence_id)
     except ValueError:  # no date, or a rule that cannot be expanded
         return None
     return None if patch is None else Target(base, recurrence_id, patch)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from adapters.formats.itip import Event
-from adapters.formats.jscalendar.series import override_object
+from adapters.formats.jscalendar.series import override_object, without_series
 from gateway.objects.calendars.addresses import Addresses
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import Entry
@@ -60,9 +60,10 @@ def _fits(entry: Entry, write: Record) -> bool:
 def _answers(event: Event, own: Addresses) -> list[list[str | None]]:
     """What the user has answered: to the event (key null), and to instances that have an override."""
     found = [[None, status] for status in _statuses(event, own)]
+    bare = without_series(event)
     for key, patch in sorted((event.get("recurrenceOverrides") or {}).items()):
         if patch.get("excluded") is not True:
-            found += [[key, status] for status in _statuses(override_object(event, key, patch), own)]
+            found += [[key, status] for status in _statuses(override_object(bare, key, patch), own)]
     return found
 
 

@@ -40,6 +40,11 @@ class Entry:
     recurs: bool
     json: bytes
 
+    @property
+    def overridden(self) -> bool:
+        """Whether some of its instances may have overrides."""
+        return b'"recurrenceOverrides"' in self.json
+
     def event(self) -> dict[str, Any]:
         """The JSCalendar Event, to be changed freely."""
         event: dict[str, Any] = orjson.loads(self.json)

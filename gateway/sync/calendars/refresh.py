@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from adapters.errors import Forbidden, NotFound
 from adapters.ports.calendars import Calendar, CalendarCursor, CalendarPort, CalendarResource, TimeRange
@@ -69,24 +69,57 @@ async def look_at(base: Index, port: CalendarPort, ids: Ids, shows: Shows, windo
     """The calendars, and what the server finds in a window, as an edit of what is known. Raises adapters.errors."""
     edit = Edit(base, ids)
     infos = [held.info for held in base.calendars.values()]
-    if not infos:
-        infos = [info for info in await port.calendars() if is_shown(info) and shows(info)]
+    async with _Finding(port, window) as finding:
+        if not infos:
+            # What lies in those that were listed before need not wait for the list, which is to be of now.
+            await finding.begin(info for info in port.heard() if is_shown(info) and shows(info))
+            infos = [info for info in await port.calendars() if is_shown(info) and shows(info)]
+            for info in infos:
+                edit.put_calendar(info, None)
+        await finding.begin(infos)
         for info in infos:
-            edit.put_calendar(info, None)
-    if window is not None:
-        await asyncio.gather(*(_find(edit, port, info, ids.calendar(info.path), window) for info in infos))
+            for name, resource in (await finding.found(info)).items():
+                edit.put(Place(ids.calendar(info.path), name), resource)
     return edit
 
 
-async def _find(edit: Edit, port: CalendarPort, info: Calendar, calendar_id: str, window: TimeRange) -> None:
-    try:
-        async for batch in port.find(info.path, window, "VEVENT"):
-            found: dict[str, Resource] = {}
-            await _convert(batch, found)
-            for name, resource in found.items():
-                edit.put(Place(calendar_id, name), resource)
-    except (NotFound, Forbidden) as error:
-        _log.warning("a calendar cannot be read: %s", type(error).__name__)
+class _Finding:
+    """What lies in a window, of several calendars at once; what nobody wants any more is not waited for."""
+
+    def __init__(self, port: CalendarPort, window: TimeRange | None) -> None:
+        self._port = port
+        self._window = window
+        self._tasks: dict[str, asyncio.Task[dict[str, Resource]]] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def begin(self, infos: Iterable[Calendar]) -> None:
+        """Ask for what lies in calendars, where that was not done yet."""
+        if self._window is None:
+            return
+        for info in infos:
+            if info.path not in self._tasks:
+                self._tasks[info.path] = asyncio.create_task(self._find(info.path, self._window))
+        await asyncio.sleep(0)  # they ask first: the connection that is open already is theirs
+
+    async def found(self, info: Calendar) -> dict[str, Resource]:
+        """By name. Raises adapters.errors."""
+        return {} if self._window is None else await self._tasks[info.path]
+
+    async def _find(self, path: str, window: TimeRange) -> dict[str, Resource]:
+        found: dict[str, Resource] = {}
+        try:
+            async for batch in self._port.find(path, window, "VEVENT"):
+                await _convert(batch, found)
+        except (NotFound, Forbidden) as error:
+            _log.warning("a calendar cannot be read: %s", type(error).__name__)
+        return found
 
 
 def is_shown(info: Calendar) -> bool:

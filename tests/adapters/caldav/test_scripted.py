@@ -200,6 +200,22 @@ async def test_sogo_refuses_all_for_one_so_each_goes_alone() -> None:
         assert len(script.said("PROPPATCH")) == 2
 
 
+async def test_what_was_listed_last_is_remembered() -> None:
+    async with opened(server(listing=found("/h/w/", CALENDAR))) as (port, script):
+        assert [info.path for info in port.heard()] == ["w/"]
+        assert not script.heard
+        assert port.heard() == tuple(await port.calendars())
+
+
+async def test_a_listing_of_cursors_is_read_again_when_it_says_something_else() -> None:
+    def listing(token: str) -> Reply:
+        return Reply(body=multistatus(found("/h/w/", f"{CALENDAR}<D:sync-token>{token}</D:sync-token>")))
+
+    home = ("PROPFIND", "/h/")
+    async with opened({**PLAIN, home: [*[listing("1")] * 4, listing("2")]}) as (port, _):
+        assert [(await port.cursors())["w/"].token for _ in range(3)] == ["1", "1", "2"]
+
+
 async def test_sogo_counts_seconds_so_a_young_ctag_says_nothing() -> None:
     def listing(ctag: int) -> Reply:
         about = f"{CALENDAR}<CS:getctag>{ctag}</CS:getctag>"

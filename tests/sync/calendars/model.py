@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adapters.errors import AdapterError, Conflict, InvalidData, NotFound, Unavailable, Unsupported
@@ -64,6 +64,7 @@ class Home:
         self.failing: dict[str, AdapterError] = {}
         """Verb, or "verb path", -> what it raises."""
         self.calls: list[str] = []
+        self.heard: Sequence[Calendar] = ()
 
     def add_calendar(self, path: str, name: str | None = None, *, components: Collection[str] = ()) -> Shelf:
         info = Calendar(
@@ -115,6 +116,9 @@ class ModelPort:
     async def open(self) -> CalendarFacts:
         self._enter("open")
         return self.home.facts
+
+    def heard(self) -> Sequence[Calendar]:
+        return self.home.heard
 
     async def calendars(self) -> list[Calendar]:
         self._enter("calendars")

@@ -57,6 +57,20 @@ async def test_a_glance_reads_no_more_than_the_window(home: Home) -> None:
     assert await account.glance(DECEMBER, again=False) is False
 
 
+async def test_what_was_listed_before_is_asked_at_once_and_shown_only_if_it_is_still_there(home: Home) -> None:
+    account = account_of(home, ShakyStore())
+    home.add_calendar("gone/", "Gone")
+    home.write("gone/", "dec9.ics", event("d9"))
+    home.heard = await account.port.calendars()
+    del home.shelves["gone/"]
+    home.add_calendar("new/", "New")
+    home.write("new/", "dec3.ics", event("d3"))
+    home.calls.clear()
+    assert await account.glance(DECEMBER, again=False) is True
+    assert home.calls == ["open", "find work/", "find gone/", "calendars", "find new/"]
+    assert account.index.events.keys() == {id_(account, uid) for uid in ("d1", "d2", "d3")}
+
+
 async def test_what_changed_behind_the_glance_is_told(home: Home) -> None:
     account = account_of(home, ShakyStore())
     await account.glance(DECEMBER, again=False)
