@@ -7,12 +7,10 @@ broken structure or a limit that is hit raises `ContentLineError`; both carry th
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-Parameters = Mapping[str, tuple[str, ...]]
-NO_PARAMETERS: Parameters = {}
+from adapters.formats.content_line_heads import IRREGULAR, Parameters, cached_head, read_head, split_line
 
 
 class ContentLineError(ValueError):
@@ -104,11 +102,6 @@ class Document:
 # ---------------------------------------------------------------------------------------------------- reading
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_NAME = re.compile(r"(?:([A-Za-z0-9-]+)\.)?([A-Za-z0-9_-]+)")
-_PARAMETER = re.compile(r';\s*([^=;:",\s]+)=("[^"]*"|[^";:,]*)((?:,(?:"[^"]*"|[^";:,]*))*)')
-_PARAMETER_VALUE = re.compile(r'"([^"]*)"|([^",]+)|(?<=,)(?=,|$)')
-_CARET = re.compile(r"\^([n^'])")
-_CARET_MEANING = {"n": "\n", "^": "^", "'": '"'}
 
 
 def parse(data: str | bytes, limits: Limits | None = None) -> Document:
@@ -168,7 +161,7 @@ class _Tokenizer:
         while index < count:
             head, colon, value = lines[index].partition(":")
             if colon and stack and len(head) < 200 and '"' not in head:  # the regular line, without a further call
-                name, parameters = _head(head)
+                name, parameters = cached_head(head)
                 if name is not None and name not in _IRREGULAR_NAMES and "ENCODING" not in parameters:
                     stack[-1].properties.append(ContentLine(name, parameters, value, index))
                     index += 1
@@ -186,14 +179,14 @@ class _Tokenizer:
             return index + 1
         head, colon, value = line.partition(":")
         name, parameters = (
-            (_head(head) if len(head) < 200 else _read_head(head)) if colon and '"' not in head else _IRREGULAR
+            (cached_head(head) if len(head) < 200 else read_head(head)) if colon and '"' not in head else IRREGULAR
         )
         group = None
         if name is None:
-            parsed = parse_line(line)
+            parsed = split_line(line)
             if parsed is None:
                 return self._junk(index)
-            name, parameters, value, group = parsed.name, parsed.parameters, parsed.value, parsed.group
+            group, name, parameters, value = parsed
         if name == "BEGIN":
             return self._begin(index, value.strip().upper())
         if name == "END":
@@ -254,6 +247,7 @@ class _Tokenizer:
         return index, value
 
 
+_IRREGULAR_NAMES = frozenset({"BEGIN", "END"})
 _TEXT_LINES = frozenset({"DESCRIPTION", "SUMMARY", "LOCATION", "COMMENT", "X-ALT-DESC", "NOTE"})
 
 
@@ -270,117 +264,3 @@ def _zone(text: str) -> Component | None:
     except ContentLineError:
         return None
     return roots[0] if len(roots) == 1 and not tokenizer.problems else None
-
-
-def _read_head(head: str) -> tuple[str | None, Parameters]:
-    """Name and parameters of a line's part before the colon, without quotes in it; (None, …) if it is irregular."""
-    if ";" not in head:
-        match = _NAME.fullmatch(head)
-        return (head.upper(), NO_PARAMETERS) if match and not match[1] else (None, NO_PARAMETERS)
-    name, _, _ = head.partition(";")
-    parameters = _parameters(head, len(name))
-    if parameters is None or not _NAME.fullmatch(name) or "." in name:
-        return None, NO_PARAMETERS
-    return name.upper(), parameters
-
-
-_head = lru_cache(maxsize=4096)(_read_head)
-_IRREGULAR_NAMES = frozenset({"BEGIN", "END"})
-_IRREGULAR: tuple[str | None, Parameters] = (None, NO_PARAMETERS)
-
-
-def _parameters(text: str, position: int) -> dict[str, tuple[str, ...]] | None:
-    """The parameters from `position` to the end of `text`, or None where they do not fill it regularly."""
-    found: dict[str, tuple[str, ...]] = {}
-    repeated: dict[str, list[str]] = {}
-    end = len(text)
-    while position < end:
-        match = _PARAMETER.match(text, position)
-        if match is None:
-            return None
-        name = match[1].upper()
-        values = _parameter_values(match[2], match[3])
-        if name not in found:
-            found[name] = values
-        elif name in repeated:
-            repeated[name] += values
-        else:
-            repeated[name] = [*found[name], *values]
-        position = match.end()
-    for name, several in repeated.items():
-        found[name] = tuple(several)
-    return found
-
-
-def _parameter_values(first: str, rest: str) -> tuple[str, ...]:
-    if not rest and not first.startswith('"'):
-        return (decode_parameter(first),)
-    values = [first.removeprefix('"').removesuffix('"')]
-    values += [quoted or plain for quoted, plain in _PARAMETER_VALUE.findall(rest)]
-    return tuple(decode_parameter(value) for value in values)
-
-
-def parse_line(text: str) -> ContentLine | None:
-    """One unfolded content line, read as leniently as real files need; None if it is none.
-
-    Quotes protect colons; where they don't balance they are plain characters. Parameters without a value
-    (vCard 2.1 `TEL;HOME:`) read as values of TYPE; empty ones (`DTSTART;:`) are dropped.
-    """
-    name_match = _NAME.match(text)
-    if name_match is None or text[name_match.end() : name_match.end() + 1] not in {":", ";"}:
-        return None
-    colon = _value_colon(text, name_match.end())
-    if colon < 0:
-        return None
-    name = name_match[2].upper()
-    parameters = _parameters(text[:colon], name_match.end())
-    if parameters is None:
-        parameters = _loose_parameters(text[name_match.end() + 1 : colon])
-    return ContentLine(name, parameters or NO_PARAMETERS, text[colon + 1 :], -1, name_match[1])
-
-
-def _value_colon(text: str, position: int) -> int:
-    """Index of the colon before the value: the first outside of quotes, else the first at all."""
-    quoted = False
-    for index in range(position, len(text)):
-        character = text[index]
-        if character == '"':
-            quoted = not quoted
-        elif character == ":" and not quoted:
-            return index
-    return text.find(":", position)
-
-
-def _loose_parameters(text: str) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for part in _split_outside_quotes(text):
-        name, equals, value = part.strip().partition("=")
-        if not name:
-            continue
-        key, value = (name.upper(), value.strip('"')) if equals else ("TYPE", name)
-        found.setdefault(key, []).append(decode_parameter(value))
-    return {name: tuple(values) for name, values in found.items()}
-
-
-def _split_outside_quotes(text: str) -> list[str]:
-    """Split at the semicolons behind which quotes are balanced."""
-    parts: list[str] = []
-    current: list[str] = []
-    stretches = text.split('"')
-    for index, stretch in enumerate(stretches):
-        if index:
-            current.append('"')
-        if (len(stretches) - index) % 2:
-            first, *others = stretch.split(";")
-            current.append(first)
-            for other in others:
-                parts.append("".join(current))
-                current = [other]
-        else:
-            current.append(stretch)
-    return [*parts, "".join(current)]
-
-
-def decode_parameter(value: str) -> str:
-    """Undo the circumflex encoding of a parameter value (RFC 6868 §3.1)."""
-    return _CARET.sub(lambda m: _CARET_MEANING[m[1]], value) if "^" in value else value

@@ -7,7 +7,8 @@ A value is given its jCal type where that reads back to exactly the same text; a
 import re
 from collections.abc import Callable
 
-from adapters.formats.content_lines import Component, ContentLine, Parameters
+from adapters.formats.content_line_heads import Parameters
+from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar.values import Json, read_stamp, read_text, split_raw, write_text
 
 _DEFAULT_TYPES = {

@@ -1,13 +1,13 @@
 """ATTENDEE, ORGANIZER and PARTICIPANT (draft-ietf-calext-jscalendar-icalendar-25 §2.2.1, §2.3.4, §2.3.29, §3.6)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar.keys import component_key, is_id, property_key, value_key
+from adapters.formats.jscalendar.participant_parameters import BY_NAME, ORGANIZER_PARAMETERS, PARAMETERS
 from adapters.formats.jscalendar.pointer import escape
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import Json, JsonObject, write_verbatim
+from adapters.formats.jscalendar.values import JsonObject, write_verbatim
 
 ROLES = {
     "CHAIR": "chair",
@@ -16,83 +16,16 @@ ROLES = {
     "NON-PARTICIPANT": "informational",
     "OWNER": "owner",
 }
-KINDS = {"INDIVIDUAL": "individual", "GROUP": "group", "RESOURCE": "resource", "ROOM": "location"}
 STATUSES = {name.upper(): name for name in ("needs-action", "accepted", "declined", "tentative", "delegated")}
 PROGRESSES = {name.upper(): name for name in ("completed", "in-process", "failed")}  # Table 13
 _ROLE_NAMES = {value: name for name, value in ROLES.items()}
-_KIND_NAMES = {value: name for name, value in KINDS.items()}
+_ORGANIZER_PROPERTIES = frozenset({"@type", "calendarAddress", "roles", "name", "email", "sentBy"})
+_COMPONENT_PROPERTIES = ("description", "descriptionContentType", "links", "percentComplete")  # Table 31, but for name
 
 
 def normal_address(address: str) -> str:
     """A calendar address for comparison: a mailto URI compares without regard to case."""
     return address.lower() if address[:7].lower() == "mailto:" else address
-
-
-# ------------------------------------------------------------------------------------------------- parameters
-
-
-def _read_first(values: tuple[str, ...]) -> str | None:
-    return values[0] if len(values) == 1 and values[0] else None
-
-
-def _read_set(values: tuple[str, ...]) -> dict[str, bool] | None:
-    return dict.fromkeys(values, True) if values and len(set(values)) == len(values) else None
-
-
-def _read_flag(values: tuple[str, ...]) -> bool | None:
-    return {"TRUE": True, "FALSE": False}.get(values[0].upper())
-
-
-def _read_mailbox(values: tuple[str, ...]) -> str | None:
-    """The addr-spec of a mailto URI (jscalendarbis §3.4.6 sentBy)."""
-    uri = values[0]
-    return uri[7:] if len(values) == 1 and uri[:7] == "mailto:" and "@" in uri else None
-
-
-def _write_string(value: Json) -> tuple[str, ...] | None:
-    return (value,) if isinstance(value, str) and value else None
-
-
-def _write_set(value: Json) -> tuple[str, ...] | None:
-    return tuple(value) if isinstance(value, dict) and value and all(v is True for v in value.values()) else None
-
-
-def _write_flag(value: Json) -> tuple[str, ...] | None:
-    return ("TRUE" if value else "FALSE",) if isinstance(value, bool) else None
-
-
-def _write_mailbox(value: Json) -> tuple[str, ...] | None:
-    return (f"mailto:{value}",) if isinstance(value, str) and "@" in value else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Parameter:
-    """ATTENDEE parameter <-> Participant property; None from either side: this value does not convert."""
-
-    name: str
-    path: str
-    read: Callable[[tuple[str, ...]], Json]
-    write: Callable[[Json], tuple[str, ...] | None]
-
-
-_PARAMETERS = (  # Tables 12 and 30; PARTSTAT and ROLE have functions of their own
-    _Parameter("CN", "name", _read_first, _write_string),
-    _Parameter("CUTYPE", "kind", lambda values: KINDS.get(values[0].upper()), lambda v: _enum_name(_KIND_NAMES, v)),
-    _Parameter("DELEGATED-FROM", "delegatedFrom", _read_set, _write_set),
-    _Parameter("DELEGATED-TO", "delegatedTo", _read_set, _write_set),
-    _Parameter("EMAIL", "email", _read_first, _write_string),
-    _Parameter("MEMBER", "memberOf", _read_set, _write_set),
-    _Parameter("RSVP", "expectReply", _read_flag, _write_flag),
-    _Parameter("SENT-BY", "sentBy", _read_mailbox, _write_mailbox),
-)
-_BY_NAME = {parameter.name: parameter for parameter in _PARAMETERS}
-_ORGANIZER_PARAMETERS = tuple(_BY_NAME[name] for name in ("CN", "EMAIL", "SENT-BY"))  # Table 18
-_ORGANIZER_PROPERTIES = frozenset({"@type", "calendarAddress", "roles", "name", "email", "sentBy"})
-_COMPONENT_PROPERTIES = ("description", "descriptionContentType", "links", "percentComplete")  # Table 31, but for name
-
-
-def _enum_name(names: dict[str, str], value: Json) -> tuple[str, ...] | None:
-    return (names[value],) if value in names else None
 
 
 # ---------------------------------------------------------------------------------------------------- reading
@@ -162,7 +95,7 @@ def _read_parameters(r: Reading, line: ContentLine, participant: JsonObject) -> 
     for name, values in line.parameters.items():
         if name == "JSID":
             continue
-        row = _BY_NAME.get(name)
+        row = BY_NAME.get(name)
         if row is not None:
             value = row.read(values)
             if value is None or participant.get(row.path, value) != value:
@@ -195,7 +128,7 @@ def _read_organizer(
 ) -> None:
     """ORGANIZER to organizerCalendarAddress and, with the conditions of §2.3.29, to a Participant."""
     r.js["organizerCalendarAddress"] = line.value
-    found = {row: row.read(line.parameters[row.name]) for row in _ORGANIZER_PARAMETERS if row.name in line.parameters}
+    found = {row: row.read(line.parameters[row.name]) for row in ORGANIZER_PARAMETERS if row.name in line.parameters}
     converts = {row: value for row, value in found.items() if value is not None}
     used = {"JSID"} | {row.name for row in converts}
     address = normal_address(line.value)
@@ -214,10 +147,10 @@ def _read_organizer(
             if participant.setdefault(row.path, value) != value:
                 used.discard(row.name)
     if "SENT-BY" in used:
-        r.js["sentBy"] = converts[_BY_NAME["SENT-BY"]]
+        r.js["sentBy"] = converts[BY_NAME["SENT-BY"]]
     r.mark("organizerCalendarAddress", line, frozenset(used))
     attendee = participants.get(key or "", {})
-    absent = [row.name.lower() for row in _ORGANIZER_PARAMETERS if row.path in attendee and row not in found]
+    absent = [row.name.lower() for row in ORGANIZER_PARAMETERS if row.path in attendee and row not in found]
     if absent:  # what the ATTENDEE says about the same person, the ORGANIZER does not
         entry: JsonObject = {"@type": "ICalProperty", "name": "organizer", "parameters": {}}
         entry = r.converted.setdefault("organizerCalendarAddress", entry)
@@ -261,11 +194,11 @@ def _write_organizer(w: Writing, organizer: str, owner: tuple[str, JsonObject] |
     parameters: dict[str, tuple[str, ...]] = {}
     key, participant = owner or ("", {})
     recorded = w.recorded("organizerCalendarAddress")
-    for row in _ORGANIZER_PARAMETERS:
+    for row in ORGANIZER_PARAMETERS:
         if row.name not in recorded and (values := row.write(participant.get(row.path))):
             parameters[row.name] = values
     sent_by = w.pop("sentBy")
-    if sent_by is not None and (values := _write_mailbox(sent_by)):
+    if sent_by is not None and (values := BY_NAME["SENT-BY"].write(sent_by)):
         parameters["SENT-BY"] = values
     alone = owner is not None and not _writes_attendee(w, key, participant, is_organizer=True)
     if alone and "iCalendar" not in participant and (key != value_key(organizer) or key in w.pinned):
@@ -317,7 +250,7 @@ def _write_participant(
 def _attendee_parameters(w: Writing, rest: JsonObject, path: str, *, is_organizer: bool) -> dict[str, tuple[str, ...]]:
     """Take out of `rest` what ATTENDEE parameters can say."""
     parameters: dict[str, tuple[str, ...]] = {}
-    for row in _PARAMETERS:
+    for row in PARAMETERS:
         if row.path in rest and (values := row.write(rest[row.path])) is not None:
             parameters[row.name] = values
             del rest[row.path]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from adapters.formats.content_lines import Component, ContentLine, Parameters
+from adapters.formats.content_line_heads import Parameters
+from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar.jcal import (
     component_from_jcal,
     component_to_jcal,

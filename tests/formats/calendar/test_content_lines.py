@@ -7,16 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats.content_line_heads import _split_outside_quotes, split_line
 from adapters.formats.content_line_writer import fold, format_line, serialize
 from adapters.formats.content_lines import (
     Component,
     ContentLine,
     ContentLineError,
     Limits,
-    _split_outside_quotes,
     parse,
-    parse_line,
 )
+
+
+def parse_line(text: str) -> ContentLine | None:
+    parsed = split_line(text)
+    if parsed is None:
+        return None
+    group, name, parameters, value = parsed
+    return ContentLine(name, parameters, value, -1, group)
+
 
 _printable = st.characters(blacklist_categories=("Cs", "Cc"))
 _text = st.text(_printable, max_size=200)
