@@ -32,11 +32,11 @@ class PoolSettings:
 
 @dataclass(eq=False, slots=True)
 class _Slot:
-    """A connection of the pool, or (while `connection` is None) the right to open one."""
+    """A connection of the pool, or (while `connection` is None) the right to open one. pinned: for this folder."""
 
     lane: Lane
     connection: Connection | None = None
-    pinned: bool = False
+    pinned: str | None = None
     reused: bool = False
     since: float = 0.0
 
@@ -80,7 +80,8 @@ class Pool:
         """
         slot = await self._take(folder, lane)
         try:
-            slot.pinned = slot.pinned or pin
+            if pin:
+                self._pin(slot, folder)
             yield _connection(slot)
         except SessionConfused:
             _connection(slot).abort()
@@ -229,6 +230,13 @@ class Pool:
         self._used.add(slot)
         return slot
 
+    def _pin(self, slot: _Slot, folder: str | None) -> None:
+        """Keep this connection for the folder, and no other."""
+        for other in (*self._idle, *self._used):
+            if other.pinned == folder:
+                other.pinned = None
+        slot.pinned = folder
+
     # giving back
 
     def _give_back(self, slot: _Slot) -> None:
@@ -292,7 +300,7 @@ def _distance(slot: _Slot, folder: str | None, lane: Lane) -> tuple[int, bool, b
         step = 1
     else:
         step = _ELSEWHERE
-    return step, connection.busy, slot.pinned != (lane == "interactive"), slot.since
+    return step, connection.busy, (slot.pinned is None) == (lane == "interactive"), slot.since
 
 
 def _may_borrow(slot: _Slot, folder: str | None, lane: Lane) -> bool:

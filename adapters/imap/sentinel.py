@@ -62,7 +62,6 @@ class Sentinel:
         self._rights: dict[str, frozenset[str]] = {}
         self._rights_until = 0.0
         self._kept: Connection | None = None
-        self._served: Connection | None = None
         self._said = Said()
         self._answered: list[Untagged] = []
         self._folders: list[Folder] = []  # what that meant
@@ -81,7 +80,7 @@ class Sentinel:
         if seen is not None:
             self._folders = await self._understood(seen)
             self._answered = seen.responses
-        elif self._pinned is not None and self._kept is self._served:
+        elif self._holds(self._pinned):
             return self._folders  # nothing moved, and what is held is what should be
         real = ((folder.path, folder.status) for folder in self._folders if folder.status is not None)
         await self._pin(largest(real, self._pinned))
@@ -97,8 +96,8 @@ class Sentinel:
         return await self._pool.run(self._pinned, "interactive", self._converse, repeatable=True)
 
     async def _pin(self, path: str | None) -> None:
-        """Have the pool keep a connection for the mailbox, unless the one that just served is kept for it."""
-        if path is None or (path == self._pinned and self._kept is self._served):
+        """Have the pool keep a connection for the mailbox, unless it does, though another one may just have served."""
+        if path is None or (path == self._pinned and self._holds(path)):
             return
         self._pinned = path
         with contextlib.suppress(*REFUSALS, Broken):
@@ -106,6 +105,9 @@ class Sentinel:
                 if connection.selected != path:
                     await connection.select(path)
                 self._kept = connection
+
+    def _holds(self, path: str | None) -> bool:
+        return path is not None and self._kept is not None and not self._kept.closed and self._kept.selected == path
 
     def _folder(self, listed: Listed, status: FolderStatus | None) -> Folder:
         unknown = None if listed.path in self._broken else frozenset[str]()
@@ -117,7 +119,6 @@ class Sentinel:
 
     async def _converse(self, connection: Connection) -> Seen | None:
         """What the server says now; None where it says word for word what it said last time."""
-        self._served = connection
         if self._pinned is not None and connection.selected != self._pinned:
             await connection.select(self._pinned)
         seen = Seen()

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from adapters.errors import Conflict, Forbidden, InvalidData, NotFound, TooLarge, Unavailable, Unsupported
+from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotFound, TooLarge, Unavailable, Unsupported
 from adapters.imap import naming
 from adapters.imap.connection import Connection
-from adapters.imap.encoder import Part, atom, chunk_uids, flag, mailbox, paren, seqset, string
-from adapters.imap.errors import ConnectionLost
+from adapters.imap.deltas import has_modseq
+from adapters.imap.encoder import Part, atom, chunk_uids, flag, mailbox, number, paren, seqset, string
+from adapters.imap.errors import ConnectionLost, Refusal
 from adapters.imap.fetch import by_uid
 from adapters.imap.keywords import DELETED_FLAG, flag_of, storable
 from adapters.imap.pool import Lane, Pool
@@ -26,6 +27,9 @@ from adapters.ports.mail import Keywords
 from adapters.ports.mail_write import Appended, FlagDelta, MailWritePort, Octets
 
 Result = TypeVar("Result")
+
+Change = tuple[str, Part, list[int]]
+"""A STORE: sign, flags, UIDs."""
 
 _UIDPLUS: Final = frozenset({b"UIDPLUS", b"IMAP4REV2"})
 _MOVE: Final = frozenset({b"MOVE", b"IMAP4REV2"})
@@ -51,28 +55,54 @@ class ImapWriting(MailWritePort):
 
         return await self._pool.run(path, "interactive", work, repeatable=True)
 
-    async def change_flags(self, path: str, uid_validity: int, deltas: Sequence[FlagDelta]) -> Mapping[int, int]:
-        """One STORE for each kind of change, all in one write. With CONDSTORE: UID -> MODSEQ of what was changed.
+    async def change_flags(
+        self, path: str, uid_validity: int, deltas: Sequence[FlagDelta], since: int = 0
+    ) -> Mapping[int, int]:
+        """One STORE for each kind of change, all in one write; see the port.
 
+        A server gives a message that has the flags already the MODSEQ of whoever set them, with which he may have
+        changed others too. So the STORE is to fail for what was changed `since`, and is then repeated without that.
         Raises Conflict, NotFound, Forbidden, InvalidData (no keyword).
         """
         changes = _stores(deltas)
         if not changes:
             return {}
+        every = [uid for _, _, uids in changes for uid in uids]
+        once = len(set(every)) == len(every)  # a second STORE of a message would fail for the first
 
         async def work(connection: Connection) -> dict[int, int]:
-            stores = [
-                connection.command("UID STORE", seqset(piece), atom(sign + "FLAGS.SILENT"), flags, timeout=SLOW_SECONDS)
-                for sign, flags, uids in changes
-                for piece in chunk_uids(uids)
-            ]
-            told: dict[int, int] = {}
-            for completion in await pipelined(*stores):
-                self._note(path, connection, completion)
-                told.update(_modseqs(completion))
-            return told
+            if not (since and once and has_modseq(connection)):
+                await self._store(path, connection, changes)
+                return {}
+            told, late = await self._store(path, connection, changes, since)
+            if late:
+                await self._store(path, connection, late)
+            return {uid: modseq for uid, modseq in told.items() if all(uid not in uids for _, _, uids in late)}
 
         return await self._change(path, uid_validity, work)
+
+    async def _store(
+        self, path: str, connection: Connection, changes: Sequence[Change], since: int | None = None
+    ) -> tuple[dict[int, int], list[Change]]:
+        """UID -> MODSEQ as told, and what was not done because it was changed since."""
+        condition = [] if since is None else [paren(atom("UNCHANGEDSINCE"), number(since))]  # RFC 7162 §3.1.3
+        pieces = [(sign, flags, piece) for sign, flags, uids in changes for piece in chunk_uids(uids)]
+        stores = []
+        for sign, flags, piece in pieces:
+            parts = [seqset(piece), *condition, atom(sign + "FLAGS.SILENT"), flags]
+            stores.append(_unless_modified(connection.command("UID STORE", *parts, timeout=SLOW_SECONDS)))
+        told: dict[int, int] = {}
+        late: list[Change] = []
+        for (sign, flags, piece), completion in zip(pieces, await pipelined(*stores), strict=True):
+            if completion is None:
+                late.append((sign, flags, list(piece)))
+                continue
+            self._note(path, connection, completion)
+            told.update(_modseqs(completion))
+            match completion.code_values(b"MODIFIED"):
+                case [bytes(text)]:
+                    late.append((sign, flags, sorted(set(piece) & set(expand(text)))))
+        return told, late
 
     async def append(self, path: str, message: Octets, keywords: Keywords, received_at: int | None) -> Appended:
         """Store a message, streamed. Raises NotFound, OverQuota, TooLarge, Forbidden, InvalidData."""
@@ -241,8 +271,18 @@ def _acting() -> Iterator[None]:
         raise Unavailable(f"the outcome is unknown: {error}") from error
 
 
-def _stores(deltas: Iterable[FlagDelta]) -> list[tuple[str, Part, list[int]]]:
-    """The STOREs for deltas: sign, flags, UIDs. Deltas that add (or remove) the same flags are one."""
+async def _unless_modified(store: Awaitable[Completion]) -> Completion | None:
+    """The completion, None for a NO that says that messages were changed (RFC 7162 §3.1.3, example 10)."""
+    try:
+        return await store
+    except AdapterError as error:
+        if isinstance(error.__cause__, Refusal) and error.__cause__.code == b"MODIFIED":
+            return None
+        raise
+
+
+def _stores(deltas: Iterable[FlagDelta]) -> list[Change]:
+    """The STOREs for deltas. Deltas that add (or remove) the same flags are one."""
     changes: dict[tuple[str, tuple[bytes, ...]], list[int]] = {}
     for delta in deltas:
         for sign, keywords in (("+", delta.add), ("-", delta.remove)):

@@ -45,10 +45,15 @@ class MailWritePort(Protocol):
         """The keywords that the folder stores, None for any (RFC 9051 §7.1, PERMANENTFLAGS with \\*)."""
         ...
 
-    async def change_flags(self, path: str, uid_validity: int, deltas: Sequence[FlagDelta]) -> Mapping[int, int]:
+    async def change_flags(
+        self, path: str, uid_validity: int, deltas: Sequence[FlagDelta], since: int = 0
+    ) -> Mapping[int, int]:
         """Apply all deltas, one STORE for each kind of change. Raises Conflict, NotFound, Forbidden.
 
-        UID -> MODSEQ of what was changed, where the server tells (RFC 7162 §3.1.3); UIDs that are gone are passed over.
+        since: the modification sequence up to which the caller knows the messages, 0 for none.
+
+        UID -> MODSEQ of those that nobody else has changed since, where the server tells (RFC 7162 §3.1.3). The others
+        are changed as well; UIDs that are gone are passed over.
         """
         ...
 

@@ -21,10 +21,12 @@ class Marked:
 
 
 def enter(stage: Stage, marked: Marked) -> None:
-    """Apply to a stage; a Mailbox that is not what it was is passed over."""
+    """Apply to a stage; a Mailbox that is not what it was, or is known beyond these changes, is passed over."""
     number = stage.emails.numbers.get(marked.mailbox_id)
     cursor = None if number is None else stage.emails.boxes[number].cursor
     if number is None or cursor is None or cursor.uid_validity != marked.uid_validity:
+        return
+    if min(marked.modseqs, default=0) <= cursor.highest_modseq:  # a pass has seen them, and perhaps what came after
         return
     stage.flag(number, marked.keywords.items())
     stage.set_cursor(number, advanced(cursor, marked.modseqs))

@@ -103,6 +103,46 @@ async def test_what_can_be_stored_is_asked_once_and_follows_what_the_server_says
         mail = mail_at(server.port)
         assert await mail.permanent_keywords("Box") == frozenset({"$seen", "work"})
         deltas = [FlagDelta((1,), SEEN, NOTHING), FlagDelta((2,), SEEN, frozenset({"work"}))]
-        assert await mail.change_flags("Box", 7, deltas) == {1: 12, 2: 13}
+        assert await mail.change_flags("Box", 7, deltas) == {}  # nothing says whose the numbers are
         assert await mail.permanent_keywords("Box") == SEEN
+        await mail.close()
+
+
+CONDSTORE = SELECT.replace("SELECT Box", "SELECT Box (CONDSTORE)")
+
+
+async def test_what_others_have_changed_since_is_changed_all_the_same_and_not_told() -> None:
+    """RFC 7162 §3.1.3: MODIFIED comes with OK, or with NO where messages are gone as well."""
+    text = """
+    C: A3 UID STORE 1:3 (UNCHANGEDSINCE 11) +FLAGS.SILENT (\\\\Seen)
+    C: A4 UID STORE 4:5 (UNCHANGEDSINCE 11) +FLAGS.SILENT (work)
+    S: * 1 FETCH (UID 1 MODSEQ (13))
+    S: * 2 FETCH (UID 2 MODSEQ (12) FLAGS (\\\\Seen work))
+    S: * 3 FETCH (UID 3 MODSEQ (13))
+    S: A3 OK [MODIFIED 2] x
+    S: A4 NO [MODIFIED 4] some are gone
+    C: A5 UID STORE 2 +FLAGS.SILENT (\\\\Seen)
+    C: A6 UID STORE 4:5 +FLAGS.SILENT (work)
+    S: * 2 FETCH (UID 2 MODSEQ (12))
+    S: A5 OK x
+    S: A6 OK x
+    """
+    async with ScriptedServer(script(CONDSTORE + text, "CONDSTORE")) as server:
+        mail = mail_at(server.port)
+        deltas = [FlagDelta((1, 2, 3), SEEN, NOTHING), FlagDelta((4, 5), frozenset({"work"}), NOTHING)]
+        assert await mail.change_flags("Box", 7, deltas, 11) == {1: 13, 3: 13}
+        await mail.close()
+
+
+async def test_a_message_that_is_stored_twice_is_stored_without_condition() -> None:
+    text = """
+    C: A3 UID STORE 1 +FLAGS.SILENT (\\\\Seen)
+    C: A4 UID STORE 1 -FLAGS.SILENT (work)
+    S: * 1 FETCH (UID 1 MODSEQ (12))
+    S: A3 OK x
+    S: A4 OK x
+    """
+    async with ScriptedServer(script(CONDSTORE + text, "CONDSTORE")) as server:
+        mail = mail_at(server.port)
+        assert await mail.change_flags("Box", 7, [FlagDelta((1,), SEEN, frozenset({"work"}))], 11) == {}
         await mail.close()

@@ -194,11 +194,19 @@ class _Run:
                 folders[change[0].path, change[0].uid_validity, None][email_id].append(change)
         for (path, uid_validity, _), changes in folders.items():
             together = [change for found in changes.values() for change in found]
-            told = await self._try(self.port.change_flags(path, uid_validity, _deltas(together)), changes, plans)
+            since = self._known_to(together[0][0])
+            told = await self._try(self.port.change_flags(path, uid_validity, _deltas(together), since), changes, plans)
             if told is not None:
                 for email_id, found in changes.items():
                     self.flagged[email_id].extend(found)
                 self._learn(together, told)
+
+    def _known_to(self, copy: Copy) -> int:
+        """The modification sequence up to which the Mailbox of a copy is known, 0 for none."""
+        emails = self.mail.emails
+        number = emails.numbers.get(copy.mailbox_id)
+        cursor = None if number is None else emails.boxes[number].cursor
+        return cursor.highest_modseq if cursor is not None and cursor.uid_validity == copy.uid_validity else 0
 
     def _learn(self, changes: Sequence[tuple[Copy, Keywords, Keywords]], told: Mapping[int, int]) -> None:
         """What the server confirms of changes in one folder need not be looked up."""

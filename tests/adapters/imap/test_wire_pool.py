@@ -112,6 +112,17 @@ async def test_of_two_with_the_folder_the_pinned_one_is_for_interactive_work() -
             assert other is not pinned
 
 
+async def test_one_connection_is_pinned_for_a_folder() -> None:
+    pool = pool_of(Server(), maximum=2)
+    async with AsyncExitStack() as stack:
+        first = await hold(stack, pool, "interactive", "INBOX")
+        second = await use(pool, "INBOX", pin=True)
+    first.selected = "INBOX"
+    async with pool.acquire("INBOX", "interactive"):
+        assert await use(pool, "INBOX", pin=True) is first
+    assert await use(pool, "b") is second  # which may be had for other folders again
+
+
 async def test_a_single_pinned_connection_gives_way() -> None:
     pool = pool_of(Server(), maximum=1)
     inbox = await use(pool, "INBOX", pin=True)

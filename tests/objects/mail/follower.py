@@ -21,8 +21,11 @@ QUERIES: Mapping[str, Mapping[str, Any]] = {
 Copy = dict[str, dict[str, Any]]
 
 
+UNSERVED = ("serverUnavailable", "serverPartialFail")
+
+
 class Unavailable(Exception):
-    """A call was answered with serverUnavailable: nothing was said, so the client asks again."""
+    """A call was answered with serverUnavailable, or serverPartialFail: nothing was said, so the client asks again."""
 
 
 async def ask(jmap: JmapClient, name: str, **arguments: Any) -> dict[str, Any] | None:
@@ -30,7 +33,7 @@ async def ask(jmap: JmapClient, name: str, **arguments: Any) -> dict[str, Any] |
     ((answered, given, _),) = await jmap.sentences((name, arguments))
     if answered == name:
         return given
-    if given["type"] == "serverUnavailable":
+    if given["type"] in UNSERVED:
         raise Unavailable
     assert given["type"] == "cannotCalculateChanges", (name, given)
     return None

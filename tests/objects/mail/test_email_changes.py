@@ -59,9 +59,7 @@ async def test_a_folder_that_leaves_its_children_behind_takes_its_emails_along(
     emails = (await jmap.call("Email/get", ids=None, properties=["subject"]))["list"]
     ids = {email["subject"]: email["id"] for email in emails}
     state = (await jmap.call("Email/get", ids=[]))["state"]
-    try:
-        imap.remove("Above")
-    except AssertionError:  # Cyrus refuses it
+    if not imap.remove("Above"):
         imap.delete("Above", imap.uids("Above")[0])
     changes = await jmap.call("Email/changes", sinceState=state)
     assert (changes["created"], changes["destroyed"]) == ([], [ids["old"]])

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.client import JmapClient, jmap_client
-from tests.faults.proxy import After, Cut, FaultProxy, Replace, Rule
+from tests.faults.proxy import After, Cut, Delay, FaultProxy, Replace, Rule, Span
 from tests.gateway import running_gateway
 from tests.objects.mail.messages import message
 from tests.servers.dovecot import Dovecot, DovecotOptions, running_dovecot
 from tests.servers.fixtures import require_dovecot
 from tests.servers.imap_client import imap_client
-from tests.servers.users import User, fresh_user
+from tests.servers.users import MailServer, User, fresh_user
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,50 @@ async def test_a_keyword_that_the_folder_cannot_store_is_told(proxy: FaultProxy,
         assert [email["keywords"] for email in found["list"]] == [{"work": True, "$seen": True}, {}]
 
 
+async def test_a_flag_and_what_changed_is_three_round_trips(proxy: FaultProxy, user: User) -> None:
+    """The look before, the STORE, the look after: the mailbox is selected once, and what was stored is no news."""
+    async with through(proxy, user) as jmap:
+        one, two = await email_ids(jmap)
+        await jmap.call("Email/set", update={one: {"keywords/$flagged": True}})
+        state = (await jmap.call("Email/get", ids=[]))["state"]
+        before = proxy.turns
+        await jmap.call("Email/set", update={two: {"keywords/$flagged": True}})
+        changes = await jmap.call("Email/changes", sinceState=state)
+        assert changes["updated"] == [two]
+        assert proxy.turns - before == 3
+        assert proxy.count(rb"SELECT") == 1
+
+
+@pytest.mark.parametrize("name", ["dovecot", "cyrus"])
+async def test_what_another_client_changes_right_before_is_seen(name: str, request: pytest.FixtureRequest) -> None:
+    """His STORE gives both messages their modification sequence; ours, behind it, finds the flag set and gives none."""
+    server: MailServer = request.getfixturevalue(name)
+    user = fresh_user(server)
+    with imap_client(server, user) as imap:
+        for number in range(2):
+            imap.append("INBOX", message(f"message {number}"))
+        imap.select("INBOX")
+        async with FaultProxy(server.host, server.imap) as proxy, through(proxy, user) as jmap:
+            one, two = await email_ids(jmap)
+            state = (await jmap.call("Email/get", ids=[]))["state"]
+
+            stored: list[object] = []
+
+            def meddle(sent: bytes, start: int) -> Span | None:
+                span = After.match(rb"UID STORE").find(sent, start)
+                if span is not None and not stored:
+                    stored.extend(imap.uid("STORE", "1:2", "+FLAGS", "(\\Flagged \\Answered)"))
+                return span
+
+            proxy.add(Rule("client", After(meddle), Delay(0)))
+            answer = await jmap.call("Email/set", update={one: {"keywords/$flagged": True}})
+            assert answer["updated"].keys() == {one}
+            assert stored
+            found = await jmap.call("Email/get", ids=[one, two], properties=["keywords"])
+            assert [email["keywords"] for email in found["list"]] == [{"$answered": True, "$flagged": True}] * 2
+            assert set((await jmap.call("Email/changes", sinceState=state))["updated"]) == {one, two}
+
+
 async def test_a_connection_that_is_lost_after_a_store_loses_nothing(proxy: FaultProxy, user: User) -> None:
     """Row 86 of the threat model: what was not answered is there wholly or not at all, and what is shown is true."""
     async with through(proxy, user) as jmap:
@@ -101,10 +145,10 @@ async def test_a_round_of_flags_takes_one_command(proxy: FaultProxy, user: User)
         answer = await jmap.call("Email/set", update={email_id: {"keywords/$flagged": True} for email_id in ids})
         sent = b"".join(each.sent["client"][before.get(each, 0) :] for each in proxy.connections)
         assert sorted(line.split()[1] for line in sent.splitlines()) == [b"LIST", b"NOOP", b"UID"]
-        assert proxy.count(rb"^\S+ UID STORE 1:2 \+FLAGS\.SILENT \(\\Flagged\)") == 1
+        assert proxy.count(rb"^\S+ UID STORE 1:2 \(UNCHANGEDSINCE \d+\) \+FLAGS\.SILENT \(\\Flagged\)") == 1
         changes = await jmap.call("Email/changes", sinceState=answer["oldState"])
         assert (sorted(changes["updated"]), changes["newState"]) == (sorted(ids), answer["newState"])
-        assert proxy.count(rb"CHANGEDSINCE") <= 1  # of the first pass after the folder was opened
+        assert proxy.count(rb"\(CHANGEDSINCE") <= 1  # of the first pass after the folder was opened
 
 
 @pytest.fixture(scope="module")

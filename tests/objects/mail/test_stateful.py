@@ -1,5 +1,6 @@
 """Whatever other clients do to the mail, and faults to the connections and the store: /changes applied to any older
-copy gives the truth or is refused, the truth is what the server holds, and an id never means another message.
+copy gives the truth or is refused, the truth is what the server holds, and an id never means another message. What
+Email/set says was done is done, and told like what others do.
 
 `STATEFUL_EXAMPLES` sets how many histories are tried per server.
 """
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from tests.client import JmapClient, jmap_client
 from tests.faults.proxy import After, Cut, Delay, FaultProxy, Reset, Rule, Span
 from tests.gateway import running_gateway
-from tests.objects.mail.follower import Copy, Follower, Unavailable, everything
+from tests.objects.mail.follower import Copy, Follower, Unavailable, everything, told
 from tests.objects.mail.messages import message
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -71,13 +72,24 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Write:
+    """An Email/set. `pick` and `goal` choose Emails and a Mailbox from what there is."""
+
+    verb: str
+    pick: int
+    goal: int
+    keyword: str
+
+
+@dataclass(frozen=True)
 class Round:
-    """The other client is busy, something breaks, and one of two JMAP clients comes by."""
+    """The other client is busy, something breaks, and one of two JMAP clients comes by, who may change something."""
 
     acts: list[Act]
     faults: list[Fault]
     client: int
     max_changes: int | None
+    writes: list[Write]
 
 
 VERBS = [
@@ -94,12 +106,20 @@ FAULTS = st.builds(
     st.sampled_from(MOMENTS),
     ACTS,
 )
+WRITES = st.builds(
+    Write,
+    st.sampled_from(["add", "add", "remove", "add to all", "move", "destroy"]),
+    NUMBERS,
+    NUMBERS,
+    st.sampled_from(["$seen", "$flagged", "label"]),
+)
 ROUNDS = st.builds(
     Round,
     st.lists(ACTS, min_size=1, max_size=7),
     st.lists(FAULTS, max_size=2),
     st.integers(0, 1),
     st.sampled_from([None, None, 1, 3]),
+    st.lists(WRITES, max_size=3),
 )
 HISTORIES = st.lists(ROUNDS, min_size=3, max_size=8)
 
@@ -269,13 +289,15 @@ class History:
     async def run(self, rounds: list[Round]) -> None:
         """Go through all rounds; in the end both clients come by."""
         await self.behind.start()
-        last = [Round([], [], client, None) for client in (0, 1)]
+        last = [Round([], [], client, None, []) for client in (0, 1)]
         try:
             for one in [*rounds, *last]:
                 for act in one.acts:
                     self.other.do(act)
                 for fault in one.faults:
                     await self._happen(fault)
+                for write in one.writes:
+                    await self._until_served(partial(self._write, write))
                 follow = partial(self.clients[one.client].follow, max_changes=one.max_changes)
                 await self._until_served(follow)
                 await self._until_served(self._compare_with_server)
@@ -330,6 +352,28 @@ class History:
             if meddled == self.meddled:
                 return
         pytest.fail("not served, with no connection cut any more")
+
+    async def _write(self, write: Write, jmap: JmapClient) -> None:
+        """Do it; what is told as done is to be seen then. RFC 8620 §5.3, RFC 8621 §4.6"""
+        emails, _ = await everything(jmap, "Email")
+        if not emails:
+            return
+        ids = sorted(emails, key=lambda one: (emails[one]["subject"], one))
+        chosen = ids if write.verb == "add to all" else [ids[write.pick % len(ids)]]
+        mailboxes, _ = await everything(jmap, "Mailbox")
+        box = sorted(mailboxes, key=partial(self._path, mailboxes))[write.goal % len(mailboxes)]
+        patch: dict[str, Any] = {f"keywords/{write.keyword}": None if write.verb == "remove" else True}
+        if write.verb == "move":
+            patch = {"mailboxIds": {box: True}}
+        what = {"destroy": chosen} if write.verb == "destroy" else {"update": dict.fromkeys(chosen, patch)}
+        answer = await told(jmap, "Email/set", **what)
+        now, _ = await everything(jmap, "Email")
+        assert not now.keys() & set(answer["destroyed"] or ())
+        for email_id, otherwise in (answer["updated"] or {}).items():
+            if otherwise is None and write.verb == "move":
+                assert now[email_id]["mailboxIds"] == {box: True}
+            elif otherwise is None:
+                assert (write.keyword in now[email_id]["keywords"]) is (write.verb != "remove")
 
     async def _compare_with_server(self, jmap: JmapClient) -> None:
         emails, _ = await everything(jmap, "Email")

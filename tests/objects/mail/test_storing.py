@@ -69,7 +69,9 @@ class WritingPort(ModelPort, MailWritePort):
     async def move(self, path: str, uid_validity: int, uids: Sequence[int], target: str) -> Mapping[int, int]:
         return {uid: self.server.move(path, uid, target) for uid in uids}
 
-    async def change_flags(self, path: str, uid_validity: int, deltas: Sequence[FlagDelta]) -> Mapping[int, int]:
+    async def change_flags(
+        self, path: str, uid_validity: int, deltas: Sequence[FlagDelta], since: int = 0
+    ) -> Mapping[int, int]:
         for delta in deltas:
             for uid in delta.uids:
                 keywords = self.server.folders[path].entries[uid].keywords
