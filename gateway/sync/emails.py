@@ -110,6 +110,10 @@ class Emails:
             return low.translate(bytes(per_set).ljust(256, b"\0"))
         return bytes(map(per_set.__getitem__, self.flag_set))
 
+    def like(self, row: int) -> tuple[int, frozenset[int]]:
+        """Rows of which this is the same have the same keywords and Mailboxes."""
+        return self.flag_set[row], self.box_set(row)
+
     # Copies
 
     def places(self, row: int) -> Iterator[tuple[int, int]]:

@@ -80,6 +80,21 @@ async def test_records_that_were_serialised_before_can_be_patched(client: Client
     assert client.bakery.cookies["c0"]["toppings"] == {"nuts": True}
 
 
+async def test_one_patch_is_applied_to_each_record_as_it_is(client: Client) -> None:
+    cookies = client.bakery.cookies
+    cookies["c1"]["toppings"] = {"nuts": True}
+    cookies["c2"]["toppings"] = {"sugar": True}
+    patch = {"toppings/nuts": True, "flavour": "mint"}
+    answer = await client.call("Cookie/set", update=dict.fromkeys(["c0", "c1", "c2", "c9"], patch))
+    assert answer["updated"] == dict.fromkeys(["c0", "c1", "c2"])
+    assert answer["notUpdated"] == {"c9": {"type": "notFound"}}
+    nuts = {"nuts": True}
+    assert [cookies[one]["toppings"] for one in ("c0", "c1", "c2")] == [nuts, nuts, {"sugar": True, **nuts}]
+    answer = await client.call("Cookie/set", update={key: {"id": "c0", "name": "one"} for key in ("c0", "c1")})
+    assert answer["updated"] == {"c0": None}  # RFC 8620 §5.3: an id may be given if it is the record's own
+    assert answer["notUpdated"]["c1"]["properties"] == ["id"]
+
+
 async def test_an_update_that_changes_nothing_writes_nothing(client: Client) -> None:
     whole = (await client.call("Cookie/get", ids=["c0"]))["list"][0]
     answer = await client.call("Cookie/set", update={"c0": whole})

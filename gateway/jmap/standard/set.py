@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
+
+import orjson
 
 from adapters.errors import AdapterError
 from gateway.jmap import patch as patches
@@ -160,13 +162,17 @@ async def _update_all(run: _Run, update: Mapping[str, Mapping[str, Any]], doomed
     for key in update.keys() - targets.values() - run.not_updated.keys():
         run.not_updated[key] = SetError("invalidPatch", "the same record is updated twice in this call")
     parsed: dict[str, Patch] = {}
+    alike: dict[bytes, Patch] = {}  # many records are mostly changed in the same way
     for record_id, key in targets.items():
         if record_id in doomed:
             run.not_updated[record_id] = SetError("willDestroy")
             continue
+        text = orjson.dumps(update[key])
         try:
-            table = run.data_type.properties
-            parsed[record_id] = patches.resolve(table, patches.parse(update[key]), lookup_in(run.context))
+            if text not in alike:
+                table = run.data_type.properties
+                alike[text] = patches.resolve(table, patches.parse(update[key]), lookup_in(run.context))
+            parsed[record_id] = alike[text]
         except SetError as error:
             run.not_updated[record_id] = error
     if parsed:
@@ -186,11 +192,17 @@ async def _applied(run: _Run, parsed: Mapping[str, Patch]) -> dict[str, Update]:
         return {}
     records = {record["id"]: record for record in map(plain, fetched.list)}
     applied: dict[str, Update] = {}
+    alike: dict[tuple[int, bytes], Update] = {}  # the same patch of the same values
     for record_id, patch in parsed.items():
+        if record_id not in records:
+            run.not_updated[record_id] = SetError("notFound")
+            continue
+        record = {name: value for name, value in records[record_id].items() if name != "id" or "id" in named}
+        like = id(patch), orjson.dumps(record)
         try:
-            if record_id not in records:
-                raise SetError("notFound")  # noqa: TRY301 - one place that collects them all
-            applied[record_id] = patches.apply(table, records[record_id], patch, run.context.using)
+            if like not in alike:
+                alike[like] = patches.apply(table, records[record_id], patch, run.context.using)
+            applied[record_id] = replace(alike[like], id=record_id)
         except SetError as error:
             run.not_updated[record_id] = error
     return applied

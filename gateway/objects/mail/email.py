@@ -250,7 +250,7 @@ def _changing_parts(mail: MailAccount, ids: Sequence[str], names: Sequence[str])
     for email_id in ids:
         row = emails.row(email_id)
         if row is not None:
-            key = emails.flag_set[row], emails.box_set(row)
+            key = emails.like(row)
             if (part := alike.get(key)) is None:
                 part = alike[key] = _changing_part(emails, row, names)
             parts[email_id] = part

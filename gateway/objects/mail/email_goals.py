@@ -1,8 +1,8 @@
-"""What an update of an Email asks for, and whether it may be had (RFC 8621 §4.1.1, §4.6)."""
+"""What an update of an Email asks for, whether it may be had, and what came of it (RFC 8621 §4.1.1, §4.6)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from adapters.ports.mail import Keywords
 from gateway.jmap.errors import SetError
@@ -91,3 +91,29 @@ async def _check_storable(boxes: list[Mailbox], keywords: Keywords, storable: St
         if refused:
             description = f"the server cannot store {', '.join(refused)} in the Mailbox {box.id}"
             raise SetError("invalidProperties", description, ["keywords"])
+
+
+class Unasked:
+    """What is otherwise than the client asked for: others acted at the same time, or the server kept it not."""
+
+    def __init__(self, mail: MailAccount) -> None:
+        self._emails = mail.emails
+        self._known: dict[tuple[int, Hashable], dict[str, Any] | None] = {}
+
+    def of(self, update: Update) -> dict[str, Any] | None:
+        """The properties that came out otherwise, None for none."""
+        row = self._emails.row(update.id)
+        if row is None:
+            return None  # it was there and changed, and somebody removed it since: the next /changes tells
+        like = id(update.patched), self._emails.like(row)
+        if like not in self._known:
+            self._known[like] = self._compared(update, row)
+        return self._known[like]
+
+    def _compared(self, update: Update, row: int) -> dict[str, Any] | None:
+        now: dict[str, frozenset[str]] = {
+            "keywords": self._emails.keywords(row),
+            "mailboxIds": frozenset(self._emails.mailbox_ids(row)),
+        }
+        different = [name for name in update.changed if now[name] != frozenset(update.patched.get(name, ()))]
+        return {name: dict.fromkeys(sorted(now[name]), True) for name in different} or None

@@ -6,7 +6,7 @@ change that was accepted is never lost on the way.
 """
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -17,10 +17,11 @@ from adapters.ports.mail_write import FlagDelta, MailWritePort
 from gateway.jmap.errors import SetError
 from gateway.jmap.properties import Update
 from gateway.jmap.standard.common import after_writing, refusals
-from gateway.objects.mail.email_goals import Goal, check, goal_of
+from gateway.objects.mail.email_goals import Goal, Unasked, check, goal_of
 from gateway.objects.mail.moves import Add, Move, Remove, Step, plan_moves
 from gateway.sync.account import MailAccount
 from gateway.sync.copies import Copy, Known
+from gateway.sync.emails import Emails
 from gateway.sync.mailboxes import Mailbox
 from gateway.sync.own_writes import Marked
 
@@ -38,12 +39,15 @@ async def update(
 ) -> dict[str, Mapping[str, Any] | SetError | None]:
     """By id: what came out otherwise than asked for, None for nothing, or why it was not done."""
     run = _Run(mail, port)
-    goals = {email_id: goal_of(update) for email_id, update in updates.items()}
+    alike = {id(update.patched): update for update in updates.values()}  # one patch of the same values many times
+    goal = {key: goal_of(update) for key, update in alike.items()}
+    goals = {email_id: goal[id(update.patched)] for email_id, update in updates.items()}
     await run.check(goals)
     async with mail.changing:
         await run.reach(goals)
         await run.undo()
-    return {email_id: run.errors.get(email_id) or _unasked(mail, updates[email_id]) for email_id in updates}
+    unasked = Unasked(mail)
+    return {email_id: run.errors.get(email_id) or unasked.of(update) for email_id, update in updates.items()}
 
 
 async def destroy(mail: MailAccount, port: MailWritePort, ids: Sequence[str]) -> dict[str, SetError]:
@@ -60,19 +64,6 @@ async def destroy(mail: MailAccount, port: MailWritePort, ids: Sequence[str]) ->
     return run.errors
 
 
-def _unasked(mail: MailAccount, update: Update) -> dict[str, Any] | None:
-    """What is otherwise than the client asked for: others acted at the same time, or the server kept it not."""
-    row = mail.emails.row(update.id)
-    if row is None:
-        return None  # it was there and changed, and somebody removed it since: the next /changes tells
-    now: dict[str, frozenset[str]] = {
-        "keywords": mail.emails.keywords(row),
-        "mailboxIds": frozenset(mail.emails.mailbox_ids(row)),
-    }
-    different = [name for name in update.changed if now[name] != frozenset(update.patched.get(name, ()))]
-    return {name: dict.fromkeys(sorted(now[name]), True) for name in different} or None
-
-
 @dataclass(slots=True)
 class _Plan:
     """What is to be done about one Email in this round."""
@@ -87,6 +78,7 @@ class _Run:
 
     flagged: what was changed on which copies, by Email id. storable: see `email_goals.Storable`, by Mailbox id.
     news, certain: what the server has confirmed in this round, and whether that is all that happened.
+    seen, rows: the rows of Emails in the snapshot that was seen last.
     """
 
     mail: MailAccount
@@ -96,15 +88,20 @@ class _Run:
     storable: dict[str, Keywords | None] = field(default_factory=dict)
     news: list[Marked] = field(default_factory=list)
     certain: bool = True
+    seen: Emails | None = None
+    rows: dict[str, int | None] = field(default_factory=dict)
 
     async def check(self, goals: Mapping[str, Goal]) -> None:
         """Refuse what cannot be done."""
+        passed: set[tuple[int, Hashable]] = set()
         for email_id, goal in goals.items():
-            row = self.mail.emails.row(email_id)
+            row = self._row(email_id)
             try:
                 if row is None:
                     raise SetError("notFound")  # noqa: TRY301 - one place that collects them all
-                await check(self.mail, row, goal, self._storable)
+                if (like := (id(goal), self.mail.emails.like(row))) not in passed:
+                    await check(self.mail, row, goal, self._storable)
+                    passed.add(like)
             except SetError as error:
                 self.errors[email_id] = error
             except AdapterError as error:
@@ -143,30 +140,38 @@ class _Run:
 
     def _plan(self, email_id: str, goal: Goal) -> _Plan | None:
         emails = self.mail.emails
-        row = emails.row(email_id)
+        row = self._row(email_id)
         if row is None:
             self.errors[email_id] = SetError("notFound")
-            return None
-        if not goal.enter <= self.mail.mailboxes.keys():
-            self.errors[email_id] = SetError("invalidProperties", "the Mailbox is gone", ["mailboxIds"])
             return None
         copies = emails.copies(row)
         steps: list[Step] = []
         if goal.enter or goal.leave:
+            if not goal.enter <= self.mail.mailboxes.keys():
+                self.errors[email_id] = SetError("invalidProperties", "the Mailbox is gone", ["mailboxIds"])
+                return None
             wanted = goal.mailboxes(frozenset(emails.mailbox_ids(row)))
             steps = plan_moves(copies, sorted(wanted)) if wanted else []
-        removed = {step.source for step in steps if isinstance(step, Remove)}
-        done = {copy for copy, _, _ in self.flagged.get(email_id, ())}
-        total = (emails.keywords(row) - goal.remove) | goal.add
+        passed_over = {copy for copy, _, _ in self.flagged.get(email_id, ())}
+        passed_over |= {step.source for step in steps if isinstance(step, Remove)}
         flags = []
         for copy in copies:
-            own = self._keywords(copy)
+            own = self._keywords(copy) if len(copies) > 1 else emails.keywords(row)
             add, remove = goal.add - own, goal.remove & own
             if steps and len(copies) > 1 and self.mail.mailboxes[copy.mailbox_id].rights["maySetKeywords"]:
+                total = (emails.keywords(row) - goal.remove) | goal.add
                 add, remove = total - own, own - total  # what only a copy that goes away had is not to be lost
-            if (add or remove) and copy not in done and copy not in removed:
+            if (add or remove) and not (passed_over and copy in passed_over):
                 flags.append((copy, add, remove))
         return _Plan(flags, steps)
+
+    def _row(self, email_id: str) -> int | None:
+        """The row of an Email as of now."""
+        if self.seen is not self.mail.emails:
+            self.seen, self.rows = self.mail.emails, {}
+        if email_id not in self.rows:
+            self.rows[email_id] = self.mail.emails.row(email_id)
+        return self.rows[email_id]
 
     def _keywords(self, copy: Copy) -> Keywords:
         """The keywords of one copy."""
@@ -178,10 +183,12 @@ class _Run:
         if email_id in self.errors:
             return False
         emails = self.mail.emails
-        row = emails.row(email_id)
+        row = self._row(email_id)
         if row is None:
             self.errors[email_id] = SetError("notFound")
             return False
+        if row not in emails.more and goal.marks(emails.keywords(row)):
+            return not goal.places(frozenset(emails.mailbox_ids(row)))
         done = {copy for copy, _, _ in self.flagged.get(email_id, ())}
         marked = all(copy in done or goal.marks(self._keywords(copy)) for copy in emails.copies(row))
         return not (marked and goal.places(frozenset(emails.mailbox_ids(row))))
@@ -213,11 +220,13 @@ class _Run:
         first = changes[0][0]
         emails = self.mail.emails
         number = emails.numbers.get(first.mailbox_id)
-        known = [
-            change for change in changes if number is not None and emails.contents[number].position(change[0].uid) >= 0
-        ]
-        keywords = {copy.uid: (self._keywords(copy) - remove) | add for copy, add, remove in known}
-        self.certain &= len(known) == len(changes) and keywords.keys() <= told.keys()
+        contents = None if number is None else emails.contents[number]
+        keywords = {
+            copy.uid: (self._keywords(copy) - remove) | add
+            for copy, add, remove in changes
+            if contents is not None and contents.position(copy.uid) >= 0
+        }
+        self.certain &= len(keywords) == len(changes) and keywords.keys() <= told.keys()
         self.news.append(Marked(first.mailbox_id, first.uid_validity, keywords, frozenset(told.values())))
 
     async def _place(
