@@ -1,8 +1,9 @@
 r"""The listing of all folders with fresh numbers, over one connection that holds the largest mailbox open.
 
 A server opens every mailbox whose STATUS it is asked for, unless the connection holds it: with the largest one
-EXAMINEd, LIST and then LIST … RETURN (STATUS …) of the real ones cost a fraction of a millisecond. Virtual mailboxes
-are never asked, for their STATUS reads every message of the account.
+EXAMINEd, or SELECTed once something was changed over the same connection, LIST and then LIST … RETURN (STATUS …) of
+the real ones cost a fraction of a millisecond. Virtual mailboxes are never asked, for their STATUS reads every message
+of the account.
 
 A server may answer a STATUS of the held mailbox from what the session knows of it, so NOOP must bring that up to date.
 Mostly nothing has happened there: LIST and NOOP leave together, and a NOOP that brings no news says that what LIST said

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.bench.http_load import Http, Target, target
-from tests.bench.imap_floor import Imap
+from tests.bench.imap_floor import FOLDERS, Imap
 from tests.bench.mail_read import Side
 from tests.bench.mailboxes import append, cached_maildir, give_folder
 from tests.bench.messages import message
@@ -24,7 +24,7 @@ from tests.bench.table import Table
 from tests.faults.conftest import Behind
 from tests.faults.proxy import FaultProxy
 from tests.servers.cyrus import Cyrus, cyrus_available, running_cyrus
-from tests.servers.dovecot import PASSWORD, Dovecot, running_dovecot
+from tests.servers.dovecot import PASSWORD, Dovecot, DovecotOptions, running_dovecot
 from tests.servers.users import User
 
 MESSAGES = 5_000
@@ -58,41 +58,69 @@ def timed(side: Side, calls: list[tuple[str, dict[str, Any]]]) -> float:
     return time.perf_counter() - started
 
 
-def measure_flags(bench: Bench, ours: Side, native: Side | None) -> None:
-    """One flag and a look, 50 flags, 500 flags; each side in turn."""
-    sides = [(ours, ours.ids(500))] + ([] if native is None else [(native, native.ids(500))])
-    rows: list[tuple[str, int, float | None, bool]] = [
-        ("flag one message, then Email/changes", 1, 0.4, True),
-        ("flag 50 messages", 50, 0.25, False),
-        ("flag 500 messages", 500, None, False),
-    ]
-    for what, count, bar, look in rows:
-        taken: tuple[list[float], list[float]] = ([], [])
-        for number in range(bench.rounds if count < 500 else max(4, bench.rounds // 5)):
-            for found, (side, ids) in zip(taken, sides, strict=False):
-                chosen = ids[number % 100 : number % 100 + 1] if count == 1 else ids[:count]
-                state = side.state()
-                calls = [flags(chosen, "$flagged", True if number % 2 == 0 else None)]
-                calls += [("Email/changes", {"sinceState": state})] if look else []
-                found.append(timed(side, calls))
-        if native is not None and bar is not None:
-            bench.table.ratio(what, *taken, bar, "native")
-        floor = [one * 1e3 for one in _stores(bench, count, len(taken[0]))]
-        bench.table.value(f"{what}: ours", [one * 1e3 for one in taken[0]], None, "ms")
-        bench.table.value(f"{what}: a bare STORE of them", floor, None, "ms")
+@dataclass
+class Flagging:
+    """A Dovecot of one mail format: the gateway in front of it, and a bare connection of a user with the same mail."""
+
+    name: str
+    ours: Side
+    bare: Imap
+
+    def floor(self, wanted: tuple[str, dict[str, Any]], store: str, *, look: bool) -> tuple[float, float]:
+        """Seconds of what must happen in any gateway, one after the other, and those of the STORE alone.
+
+        A look at all mailboxes, the STORE, the octets of the request there and back by HTTP; with `look` a second
+        request, that looks again.
+        """
+        started = time.perf_counter()
+        self.bare.run(FOLDERS, "NOOP")
+        stored = time.perf_counter()
+        self.bare.run(store)
+        alone = time.perf_counter() - stored
+        if look:
+            self.bare.run(FOLDERS, "NOOP")
+        for _ in range(2 if look else 1):
+            self.ours.http.call(self.ours.target, ("Core/echo", wanted[1]))
+        return time.perf_counter() - started, alone
 
 
-def _stores(bench: Bench, count: int, rounds: int) -> list[float]:
-    """Seconds of a STORE of so many messages on a connection that has the mailbox selected."""
-    taken = []
-    with Imap(bench.dovecot.host, bench.dovecot.imap) as imap:
-        imap.log_in(bench.user)
-        imap.run("SELECT INBOX")
+FLAG_ROWS: list[tuple[str, int, float | None, bool]] = [
+    ("flag one message, then Email/changes", 1, 0.4, True),
+    ("flag 50 messages", 50, 0.25, False),
+    ("flag 500 messages", 500, None, False),
+]
+"""What, how many, the bar beside native, whether Email/changes follows."""
+FLOOR_BAR = 1.5
+
+
+def measure_flags(bench: Bench, formats: list[Flagging], native: Side | None) -> None:
+    """One flag and a look, 50 flags, 500 flags, beside native and beside the floor; all in turn."""
+    ids = {id(side): side.ids(500) for side in (*(one.ours for one in formats), *([native] if native else []))}
+    for what, count, bar, look in FLAG_ROWS:
+        rounds = bench.rounds if count < 500 else max(4, bench.rounds // 5)
+        base: list[float] = []
+        taken: dict[str, list[float]] = {one.name: [] for one in formats}
+        floors: dict[str, list[tuple[float, float]]] = {one.name: [] for one in formats}
         for number in range(rounds):
-            started = time.perf_counter()
-            imap.run(f"STORE 1:{count} {'+' if number % 2 == 0 else '-'}FLAGS.SILENT (\\Flagged)")
-            taken.append(time.perf_counter() - started)
-    return taken
+            chosen = slice(number // 2 % 100, number // 2 % 100 + 1) if count == 1 else slice(count)
+            adding = number % 2 == 0
+            for found, side in ((base, native), *((taken[one.name], one.ours) for one in formats)):
+                if side is not None:
+                    wanted = flags(ids[id(side)][chosen], "$flagged", True if adding else None)
+                    calls = [wanted, ("Email/changes", {"sinceState": side.state()})] if look else [wanted]
+                    found.append(timed(side, calls))
+            uids = f"{(chosen.start or 0) + 1}:{chosen.stop}"
+            store = f"UID STORE {uids} {'+' if adding else '-'}FLAGS.SILENT (\\Flagged)"
+            for one in formats:
+                floors[one.name].append(one.floor(wanted, store, look=look))
+        for one in formats:
+            row, alone = f"{what}, {one.name}", [of_store for _, of_store in floors[one.name]]
+            if base and bar is not None:
+                bench.table.ratio(row, taken[one.name], base, bar, "native")
+                bench.table.ratio(f"{row}: a bare STORE", alone, base, bar, "native")
+            bench.table.ratio(
+                f"{row}: floor", taken[one.name], [whole for whole, _ in floors[one.name]], FLOOR_BAR, "floor"
+            )
 
 
 def measure_commands(bench: Bench) -> None:
@@ -183,6 +211,26 @@ def measure_imports(bench: Bench, gateway: Gateway, side: Side) -> None:
     bench.table.value("import of 40 MB, memory above idle", [peak.highest - idle], None, "MB")
 
 
+@contextlib.contextmanager
+def flagging(bench: Bench, mail_format: str, ours: Side | None = None) -> Iterator[Flagging]:
+    """A Dovecot that keeps mail in this format, behind a gateway; `ours` is the side of bench.dovecot."""
+    bare = User("bare", PASSWORD)
+    with contextlib.ExitStack() as stack:
+        dovecot = bench.dovecot
+        if ours is None:
+            dovecot = stack.enter_context(running_dovecot(DovecotOptions(mail_format=mail_format)))
+            for user in (bench.user, bare):
+                append(dovecot, user, "INBOX", (message(number) for number in range(MESSAGES)))
+            ours = Side.of(target(stack.enter_context(gateway_process(dovecot)).session_url, bench.user))
+        else:
+            give_folder(dovecot, bare.name, "", cached_maildir(0, MESSAGES))
+        imap = stack.enter_context(Imap(dovecot.host, dovecot.imap))
+        imap.log_in(bare)
+        imap.run("ENABLE QRESYNC")
+        imap.run("SELECT INBOX (CONDSTORE)")
+        yield Flagging(mail_format, ours, imap)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -201,8 +249,12 @@ def main() -> None:
         native = None
         if cyrus is not None:
             native = Side.of(target(f"http://{cyrus.host}:{cyrus.http}/jmap/", bench.user))
+        formats = [
+            stack.enter_context(flagging(bench, "maildir", ours)),
+            stack.enter_context(flagging(bench, "mdbox")),
+        ]
         rows: list[Callable[[], None]] = [
-            lambda: measure_flags(bench, ours, native),
+            lambda: measure_flags(bench, formats, native),
             lambda: measure_commands(bench),
             lambda: measure_imports(bench, gateway, ours),
         ]
