@@ -7,44 +7,17 @@ systems raise `UnsupportedRule`.
 
 from calendar import isleap, monthrange
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from itertools import product
 
-from adapters.formats.jscalendar.recurrence import DAYS
+from adapters.formats.jscalendar.complete_rule import Rule, complete
 from adapters.formats.jscalendar.values import JsonObject, to_datetime
 
 WORK = 400_000  # periods and ticks that one expansion may look at
 _DAY = timedelta(days=1)
 
 
-class UnsupportedRule(ValueError):
-    """The rule is valid but works in a calendar system other than the Gregorian."""
-
-
 class ExpansionLimit(ValueError):
     """The expansion would yield more occurrences, or take more work, than allowed."""
-
-
-@dataclass(slots=True)
-class _Rule:
-    """A RecurrenceRule with its implicit parts added (§3.3.3.1, extra rule 3)."""
-
-    frequency: str
-    interval: int
-    skip: str
-    week_start: int
-    months: frozenset[int]
-    week_numbers: frozenset[int]
-    year_days: frozenset[int]
-    month_days: frozenset[int]
-    days: list[tuple[int, int]]  # weekday, nth of period or 0
-    hours: list[int]
-    minutes: list[int]
-    seconds: list[int]
-    positions: list[int]
-    work: int
-    times: list[time] = field(default_factory=list)
 
 
 def recurrence_set(
@@ -56,7 +29,7 @@ def recurrence_set(
     `UnsupportedRule` for a non-Gregorian rule, `ValueError` for a rule that is not valid.
     """
     produced = 0
-    for moment in _bounded(_prepare(rule, start, work), rule, start, after, before):
+    for moment in _bounded(complete(rule, start, work), rule, start, after, before):
         if moment < after:
             continue
         produced += 1
@@ -66,7 +39,7 @@ def recurrence_set(
 
 
 def _bounded(
-    prepared: _Rule, rule: JsonObject, start: datetime, after: datetime, before: datetime
+    prepared: Rule, rule: JsonObject, start: datetime, after: datetime, before: datetime
 ) -> Iterator[datetime]:
     """All date-times before `before`; those that lie before `after` may be missing unless the rule has a count."""
     count = rule.get("count")
@@ -87,66 +60,12 @@ def _bounded(
             yield moment
 
 
-def _prepare(rule: JsonObject, start: datetime, work: int) -> _Rule:
-    if rule.get("rscale", "gregorian") != "gregorian":
-        raise UnsupportedRule(f"calendar system {rule['rscale']!r}")
-    if any(month.endswith("L") for month in rule.get("byMonth", ())):
-        raise ValueError("the Gregorian calendar has no leap months")
-    frequency = rule["frequency"]
-    prepared = _Rule(
-        frequency=frequency,
-        interval=max(int(rule.get("interval", 1)), 1),
-        skip=rule.get("skip", "omit"),
-        week_start=DAYS.index(rule.get("firstDayOfWeek", "mo")),
-        months=frozenset(int(month) for month in rule.get("byMonth", ())),
-        week_numbers=frozenset(rule.get("byWeekNo", ())),
-        year_days=frozenset(rule.get("byYearDay", ())),
-        month_days=frozenset(rule.get("byMonthDay", ())),
-        days=[(DAYS.index(day["day"]), day.get("nthOfPeriod", 0)) for day in rule.get("byDay", ())],
-        hours=sorted(set(rule.get("byHour", ()))),
-        minutes=sorted(set(rule.get("byMinute", ()))),
-        seconds=sorted({min(second, 59) for second in rule.get("bySecond", ())}),
-        positions=list(rule.get("bySetPosition", ())),
-        work=work,
-    )
-    _imply_times(prepared, start)
-    _imply_days(prepared, start)
-    return prepared
-
-
-def _imply_times(rule: _Rule, start: datetime) -> None:
-    if rule.frequency != "secondly":
-        rule.seconds = rule.seconds or [start.second]
-        if rule.frequency != "minutely":
-            rule.minutes = rule.minutes or [start.minute]
-            if rule.frequency != "hourly":
-                rule.hours = rule.hours or [start.hour]
-                rule.times = [time(*parts) for parts in product(rule.hours, rule.minutes, rule.seconds)]
-
-
-def _imply_days(rule: _Rule, start: datetime) -> None:
-    if rule.frequency == "weekly" and not rule.days:
-        rule.days = [(start.weekday(), 0)]
-    elif rule.frequency == "monthly" and not rule.days and not rule.month_days:
-        rule.month_days = frozenset({start.day})
-    elif rule.frequency == "yearly" and not rule.year_days:
-        if rule.days or rule.month_days:
-            # jscalendarbis would add the month of the start to BYMONTHDAY; RFC 5545 §3.3.10 expands it in every
-            # month, and the stored data is iCalendar that other clients expand too, so its reading counts
-            return
-        if rule.week_numbers:
-            rule.days = [(start.weekday(), 0)]
-            return
-        rule.months = rule.months or frozenset({start.month})
-        rule.month_days = frozenset({start.day})
-
-
 # ---------------------------------------------------------------------------------------------------- periods
 
 _Periods = Iterator[list[datetime]]
 
 
-def _work(rule: _Rule) -> Callable[[int], None]:
+def _work(rule: Rule) -> Callable[[int], None]:
     """A counter that raises `ExpansionLimit` when an expansion has looked at too much."""
     left = rule.work
 
@@ -159,7 +78,7 @@ def _work(rule: _Rule) -> Callable[[int], None]:
     return spend
 
 
-def _years(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
+def _years(rule: Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     spend = _work(rule)
     year = start.year + max(reach.year - 1 - start.year, 0) // rule.interval * rule.interval
     while year <= min(before.year + 1, 9998):
@@ -169,7 +88,7 @@ def _years(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
         year += rule.interval
 
 
-def _year_candidates(rule: _Rule, year: int) -> Iterator[date]:
+def _year_candidates(rule: Rule, year: int) -> Iterator[date]:
     if rule.months or rule.month_days:
         for month in sorted(rule.months) or range(1, 13):
             yield from _month_candidates(rule, year, month)
@@ -179,7 +98,7 @@ def _year_candidates(rule: _Rule, year: int) -> Iterator[date]:
         yield first + timedelta(days=offset)
 
 
-def _months(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
+def _months(rule: Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     spend = _work(rule)
     first = start.year * 12 + start.month - 1
     ahead = max(reach.year * 12 + reach.month - 2 - first, 0)
@@ -193,7 +112,7 @@ def _months(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> 
         index += rule.interval
 
 
-def _month_candidates(rule: _Rule, year: int, month: int) -> Iterator[date]:
+def _month_candidates(rule: Rule, year: int, month: int) -> Iterator[date]:
     """The days of a month that pass BYMONTHDAY, invalid ones moved as SKIP says (§3.3.3.1 step 2)."""
     if not 1 <= month <= 12:
         return
@@ -213,7 +132,7 @@ def _month_candidates(rule: _Rule, year: int, month: int) -> Iterator[date]:
             yield date(year, month, length) + _DAY
 
 
-def _weeks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
+def _weeks(rule: Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     spend = _work(rule)
     first = start.date() - timedelta(days=(start.weekday() - rule.week_start) % 7)
     step = timedelta(days=7 * rule.interval)
@@ -225,7 +144,7 @@ def _weeks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
         week += step
 
 
-def _days(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
+def _days(rule: Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     spend = _work(rule)
     step = timedelta(days=rule.interval)
     day = start.date() + max((reach.date() - start.date()).days // rule.interval - 1, 0) * step
@@ -236,7 +155,7 @@ def _days(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _P
         day += step
 
 
-def _ticks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
+def _ticks(rule: Rule, start: datetime, reach: datetime, before: datetime) -> _Periods:
     """Hourly, minutely and secondly rules: day by day, so that days that don't match cost nothing."""
     spend = _work(rule)
     unit = {"hourly": 3600, "minutely": 60, "secondly": 1}[rule.frequency]
@@ -259,7 +178,7 @@ def _ticks(rule: _Rule, start: datetime, reach: datetime, before: datetime) -> _
         day += _DAY
 
 
-def _tick(rule: _Rule, moment: datetime, unit: int) -> list[datetime]:
+def _tick(rule: Rule, moment: datetime, unit: int) -> list[datetime]:
     if rule.hours and moment.hour not in rule.hours:
         return []
     if unit == 3600:
@@ -271,7 +190,7 @@ def _tick(rule: _Rule, moment: datetime, unit: int) -> list[datetime]:
     return [moment] if not rule.seconds or moment.second in rule.seconds else []
 
 
-_PERIODS: dict[str, Callable[[_Rule, datetime, datetime, datetime], _Periods]] = {
+_PERIODS: dict[str, Callable[[Rule, datetime, datetime, datetime], _Periods]] = {
     "yearly": _years,
     "monthly": _months,
     "weekly": _weeks,
@@ -284,7 +203,7 @@ _PERIODS: dict[str, Callable[[_Rule, datetime, datetime, datetime], _Periods]] =
 # ---------------------------------------------------------------------------------------------------- filters
 
 
-def _at_times(rule: _Rule, days: list[date]) -> list[datetime]:
+def _at_times(rule: Rule, days: list[date]) -> list[datetime]:
     return [datetime.combine(day, moment) for day in days for moment in rule.times]
 
 
@@ -297,7 +216,7 @@ def _positions(moments: list[datetime], positions: list[int]) -> list[datetime]:
     return [moments[index] for index in sorted(picked) if 0 <= index < size]
 
 
-def _day_matches(rule: _Rule, day: date) -> bool:
+def _day_matches(rule: Rule, day: date) -> bool:
     """The day-level filters of step 2 (BYMONTHDAY of years and months was applied when skipping)."""
     if rule.months and day.month not in rule.months and rule.skip == "omit":
         return False
@@ -310,18 +229,18 @@ def _day_matches(rule: _Rule, day: date) -> bool:
     return not rule.days or any(_weekday_matches(rule, day, weekday, nth) for weekday, nth in rule.days)
 
 
-def _month_day_matches(rule: _Rule, day: date) -> bool:
+def _month_day_matches(rule: Rule, day: date) -> bool:
     length = monthrange(day.year, day.month)[1]
     return day.day in rule.month_days or day.day - length - 1 in rule.month_days
 
 
-def _year_day_matches(rule: _Rule, day: date) -> bool:
+def _year_day_matches(rule: Rule, day: date) -> bool:
     length = 366 if isleap(day.year) else 365
     number = day.timetuple().tm_yday
     return number in rule.year_days or number - length - 1 in rule.year_days
 
 
-def _week_matches(rule: _Rule, day: date) -> bool:
+def _week_matches(rule: Rule, day: date) -> bool:
     """ISO week numbering with another first day: the week belongs to the year that has four of its days."""
     fourth = day - timedelta(days=(day.weekday() - rule.week_start) % 7) + timedelta(days=3)
     number = (fourth.timetuple().tm_yday - 1) // 7 + 1
@@ -333,7 +252,7 @@ def _week_matches(rule: _Rule, day: date) -> bool:
     return number in rule.week_numbers or number - total - 1 in rule.week_numbers
 
 
-def _weekday_matches(rule: _Rule, day: date, weekday: int, nth: int) -> bool:
+def _weekday_matches(rule: Rule, day: date, weekday: int, nth: int) -> bool:
     if day.weekday() != weekday:
         return False
     if nth == 0:

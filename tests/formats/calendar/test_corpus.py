@@ -12,11 +12,11 @@ import recurring_ical_events
 
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import ContentLineError, parse
+from adapters.formats.jscalendar.complete_rule import UnsupportedRule
 from adapters.formats.jscalendar.expand import occurrences
 from adapters.formats.jscalendar.facts import facts
 from adapters.formats.jscalendar.patch import patch_entry
 from adapters.formats.jscalendar.read import read_calendar
-from adapters.formats.jscalendar.recurrence_set import UnsupportedRule
 from adapters.formats.jscalendar.write import write_group
 from tests.formats.calendar.corpus import FILES, missing, name
 

@@ -9,9 +9,10 @@ from dateutil.rrule import rrulestr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.formats.jscalendar.complete_rule import UnsupportedRule
 from adapters.formats.jscalendar.expand import occurrences
 from adapters.formats.jscalendar.recurrence import read_rule, without_default_scale, write_rule
-from adapters.formats.jscalendar.recurrence_set import ExpansionLimit, UnsupportedRule, recurrence_set
+from adapters.formats.jscalendar.recurrence_set import ExpansionLimit, recurrence_set
 
 
 def _rule(raw: str) -> dict[str, object]:
