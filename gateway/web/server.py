@@ -22,9 +22,10 @@ READ_AHEAD: Final = 32 * 1024
 """Octets of a body that may wait to be read; at twice as many its connection is read no further."""
 
 LINGER_SECONDS: Final = 5.0
+"""How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
+
 WAITING: Final = 0.9
 """The part of `drain_seconds` in which requests may end; the rest is for cutting off those that don't."""
-"""How long the rest of a refused body is read and thrown away, so that the client sees the answer."""
 
 
 def public_application(services: Services) -> web.Application:

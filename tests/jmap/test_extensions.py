@@ -3,6 +3,8 @@
 import pytest
 
 from gateway.jmap.capabilities import CORE
+from gateway.jmap.checks import boolean
+from gateway.jmap.properties import ID, Property, PropertyTable
 from tests.jmap.bakery import BAKERY, DIET, Account, Client
 
 
@@ -22,6 +24,13 @@ async def test_a_property(client: Client) -> None:
     assert answer["list"] == [{"id": "c0", "isVegan": True}]
     ((_, answer),) = await client.responses(("Cookie/get", {"accountId": "A"}), using=(CORE, BAKERY, DIET))
     assert "isVegan" not in answer["list"][0]  # not by default
+
+
+def test_a_property_that_is_shown_by_default() -> None:
+    """It is left out where the client does not use what brings it (RFC 8620 §1.8)."""
+    table = PropertyTable([ID, Property("isVegan", boolean, capability=DIET)])
+    assert table.select(None, {CORE, BAKERY}) == ("id",)
+    assert table.select(None, {CORE, DIET}) == table.select(None) == ("id", "isVegan")
 
 
 @pytest.mark.parametrize("method", ["Cookie/query", "Cookie/queryChanges"])
