@@ -169,6 +169,7 @@ class Pool:
                 return slot
             if not self.size:  # others hold them all: only time helps
                 await asyncio.sleep(min(_RETRY, max(0.0, deadline - _now())))
+                self._serve()  # nothing is in use that could come back for those who wait
             if _now() >= deadline:
                 raise Unavailable("the server allows no further connection")
 

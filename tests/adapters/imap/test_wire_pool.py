@@ -167,6 +167,24 @@ async def test_interactive_work_waits_before_bulk_and_gets_what_comes_back() -> 
     assert order == ["interactive", "interactive", "bulk"]
 
 
+class RefusingOnce(Server):
+    """Whose limit is reached when the first connection is asked for."""
+
+    async def open(self, endpoint: Endpoint, credentials: Credentials) -> Connection:
+        try:
+            return await super().open(endpoint, credentials)
+        finally:
+            self.allows = 1
+
+
+async def test_who_waits_has_a_turn_where_the_server_refused_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refused one goes behind those who wait, and nothing is in use that could come back for them."""
+    monkeypatch.setattr("adapters.imap.pool._RETRY", 0)
+    pool = pool_of(RefusingOnce(allows=0), maximum=1, wait=2)
+    first, second = await asyncio.gather(use(pool, "a"), use(pool, "b"))
+    assert first is second
+
+
 async def test_the_servers_limit_is_learnt_and_never_shown() -> None:
     pool = pool_of(server := Server(allows=2), maximum=4, wait=5)
 
