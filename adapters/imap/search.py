@@ -25,6 +25,11 @@ _KEYS: Final[dict[TextField, str]] = {
     "body": "BODY",
 }
 
+_ADDRESSES: Final = frozenset({"from", "to", "cc", "bcc"})
+
+_ESCAPED: Final = frozenset("'\"\\")
+"""Dovecot writes an address anew before it looks into it, with these escaped in a name that has to be quoted."""
+
 
 def search_parts(criterion: Criterion, *, esearch: bool, charset: str = UTF8) -> list[Part]:
     r"""Arguments of UID SEARCH. `\Deleted` messages never match: JMAP must not show them (RFC 8621 §4.1.1).
@@ -69,6 +74,8 @@ def _keys(criterion: Criterion, charset: str, depth: int) -> list[Part]:
     if depth > MAX_DEPTH:
         raise Unsupported("search nested too deeply")
     match criterion:
+        case Text(field, value) if field in _ADDRESSES and _ESCAPED.intersection(value):
+            return [atom("HEADER"), atom(_KEYS[field]), _string(value, charset)]
         case Text(field, value):
             return [atom(_KEYS[field]), _string(value, charset)]
         case HeaderField(name, value):

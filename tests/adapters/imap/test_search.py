@@ -34,6 +34,9 @@ def wire(criterion: Criterion, *, esearch: bool = False, charset: str = "UTF-8")
         (AnyOf(()), b"NOT ALL"),
         (NoneOf((Text("cc", "a"), AllOf((Text("bcc", "b"), Text("to", "c"))))), b"NOT (CC a) NOT (BCC b TO c)"),
         (AnyOf((Text("from", "a"),)), b"(FROM a)"),
+        (Text("from", "O'Brien"), b'HEADER FROM "O\'Brien"'),
+        (NoneOf((Text("cc", 'a"'),)), b'NOT (HEADER CC "a\\"")'),
+        (Text("subject", "O'Brien"), b'SUBJECT "O\'Brien"'),
         (
             AnyOf((Text("from", "a"), Text("to", "b"), Text("cc", "c"))),
             b"OR (FROM a) (OR (TO b) (CC c))",

@@ -73,6 +73,19 @@ async def test_every_filter(jmap: JmapClient, imap: ImapClient) -> None:
         assert set(await subjects(jmap, filter=condition)) == expected, condition
 
 
+@pytest.mark.parametrize("field", ["from", "to", "text"])
+async def test_apostrophes_in_names(jmap: JmapClient, imap: ImapClient, field: str) -> None:
+    """ "Last, First" is how many address books write it, and has to be quoted (RFC 5322 §3.2.4)."""
+    names = ['"O\'Brien, Pat"', "Pat O'Brien", "=?utf-8?q?O=27Brien=2C_P=C3=A1t?=", '"Pat \\"Q\\" O\'Brien"']
+    for number, name in enumerate([*names, '"OBrien, Pat"']):
+        octets = message(f"{number}", sender=f"{name} <p@example.org>", to=f"{name} <q@example.org>")
+        imap.append("INBOX", octets)
+    assert set(await subjects(jmap, filter={field: "o'brien"})) == {"0", "1", "2", "3"}
+    assert "0" in await subjects(jmap, filter={field: '"O\'Brien, P"'})
+    nobody = {"operator": "NOT", "conditions": [{field: "O'Brien"}]}
+    assert await subjects(jmap, filter=nobody) == ["4"]
+
+
 async def test_mailboxes_as_filters(jmap: JmapClient, imap: ImapClient) -> None:
     await fill(imap)
     imap.create("Basket")
