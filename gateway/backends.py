@@ -127,7 +127,7 @@ class MailBackends:
             box, owner.outbox = replace(box, written=written), replace(owner.outbox, written=written)
         if opened is not None and box is not None and hold is not None and hold.is_own:
             await self._plan_mail(name, opened, MailAlerts(owner.mail.id, box.ledger, hold))
-        capabilities = self._capabilities(has_limits=owner.port.has_limits)
+        capabilities = self._capabilities(tells_limits=owner.port.tells_limits)
         if offered is not None:
             capabilities |= {SUBMISSION: submission_capability(offered, hold, time.time()), MDN: {}}
         if scripts is not None and owner.filtering is not None:
@@ -182,11 +182,11 @@ class MailBackends:
             watch=owner.watch,
         )
 
-    def _capabilities(self, *, has_limits: bool) -> dict[str, dict[str, Any]]:
+    def _capabilities(self, *, tells_limits: bool) -> dict[str, dict[str, Any]]:
         """What the account can do: URN -> the account's object (RFC 8620 §2)."""
         found = {CORE: {}, MAIL: mail_capability(), BLOB: self._blob(), EMAIL_PUSH: {}}
         found |= {} if self._judge is None else {SMIME: {}}
-        return found | {QUOTA: {}} if has_limits else found
+        return found | {QUOTA: {}} if tells_limits else found
 
     def _blob(self) -> dict[str, Any]:
         return blob_capability(self._config.limits.max_size_upload, REFERRERS)

@@ -108,13 +108,13 @@ class Owner:
     @property
     def observed(self) -> tuple[Observed, ...]:
         """What is told without a journal."""
-        limits = (self.limits,) if self.port.has_limits else ()
+        limits = (self.limits,) if self.port.tells_limits else ()
         return limits if self.scripts is None else (*limits, self.scripted)
 
     async def _look_at_limits(self) -> None:
         """What is used of a quota changes with the mail."""
         state = self.mail.state("Email")
-        if self.port.has_limits and state != self._limited_at:
+        if self.port.tells_limits and state != self._limited_at:
             with contextlib.suppress(AdapterError):
                 await self.limits.refresh()
                 self._limited_at = state

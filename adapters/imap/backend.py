@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractContextManager
 
-from adapters.errors import AdapterError, Unavailable
+from adapters.errors import Unavailable
 from adapters.imap import watch
 from adapters.imap.along import Wish, Wishes
-from adapters.imap.connection import Connection, Credentials, Endpoint
-from adapters.imap.errors import SessionConfused
+from adapters.imap.connection import Credentials, Endpoint
 from adapters.imap.fetch import plan_items
 from adapters.imap.pool import Pool, PoolSettings
 from adapters.imap.probe import Nature, probe
-from adapters.imap.quota import ImapQuota, ask_quotas
+from adapters.imap.quota import ImapQuota
 from adapters.imap.reading import ImapReading
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.shared import Share, SharedMail, discover
@@ -25,10 +24,7 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
 
     id_source: use this source of ids instead of the best that the server has.
     virtual_prefixes: paths or prefixes of mailboxes that only show messages of others, besides those found out.
-    has_limits: whether the server limits what the owner may store, known after `open`.
     """
-
-    has_limits = False
 
     def __init__(
         self,
@@ -48,24 +44,16 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
 
     async def open(self) -> MailFacts:
         """Log in and learn what the server is. Raises AuthFailed, Unavailable, Unsupported (a forced source)."""
-
-        self._nature = await self._pool.run(None, "interactive", self._learn, repeatable=True)
+        self._nature = await self._pool.run(
+            None, "interactive", lambda connection: probe(connection, self._forced, self._virtual), repeatable=True
+        )
         self._sentinel = Sentinel(self._pool, self._nature, wishes=self._wishes)
         return self._nature.facts
 
-    async def _learn(self, connection: Connection) -> Nature:
-        """In one round trip what can be asked in one. A server that will not tell of limits has none for us."""
-        nature, quotas = await asyncio.gather(
-            probe(connection, self._forced, self._virtual), ask_quotas(connection), return_exceptions=True
-        )
-        if isinstance(nature, BaseException):
-            raise nature
-        if isinstance(quotas, SessionConfused):
-            connection.abort()
-        elif isinstance(quotas, BaseException) and not isinstance(quotas, AdapterError):
-            raise quotas
-        self.has_limits = not isinstance(quotas, BaseException) and any(root.resources for root in quotas)
-        return nature
+    @property
+    def tells_limits(self) -> bool:
+        """Whether the server can say what limits the owner (RFC 9208 §3.1). Raises Unavailable before `open`."""
+        return self._known().quota and not self.fails
 
     async def folders(self) -> Sequence[Folder]:
         """All personal folders with fresh numbers, see `sentinel`. Raises Unavailable, AuthFailed."""

@@ -57,6 +57,11 @@ class Nature:
         """Whether mailboxes have rights (RFC 4314)."""
         return b"ACL" in self.capabilities
 
+    @property
+    def quota(self) -> bool:
+        """Whether limits can be asked for (RFC 9208 §3.1)."""
+        return b"QUOTA" in self.capabilities
+
     def is_view(self, listed: Listed) -> bool:
         """Whether a mailbox is virtual."""
         return is_virtual(listed, self.views, views_by_use=not self.gmail)

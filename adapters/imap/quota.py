@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from adapters.errors import Broken, Unsupported
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import mailbox
 from adapters.imap.folders import INBOX
@@ -19,16 +20,24 @@ _UNITS: Final[dict[bytes, tuple[Resource, int]]] = {
 
 
 class ImapQuota(QuotaPort):
-    """The limits of one login."""
+    """The limits of one login. They are not asked for before a client does: that may open every mailbox at the server.
+
+    fails: whether the server was found not to be able to tell, though it has QUOTA.
+    """
 
     _pool: Pool
+    fails = False
 
     async def quotas(self) -> list[QuotaRoot]:
         """See QuotaPort; none where the server has no QUOTA."""
-        return await self._pool.run(None, "interactive", ask_quotas, repeatable=True)
+        try:
+            return await self._pool.run(None, "interactive", _ask, repeatable=True)
+        except (Broken, Unsupported):
+            self.fails = True
+            raise
 
 
-async def ask_quotas(connection: Connection) -> list[QuotaRoot]:
+async def _ask(connection: Connection) -> list[QuotaRoot]:
     """What limits the login. Raises Unavailable, Forbidden, NotFound."""
     if b"QUOTA" not in connection.capabilities:
         return []

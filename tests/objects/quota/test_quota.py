@@ -1,4 +1,4 @@
-"""Quota (RFC 9425) through a whole gateway: Dovecot limits storage, Cyrus and a bare IMAP4rev1 server nothing."""
+"""Quota (RFC 9425) through a whole gateway: Dovecot limits storage, Cyrus may limit it, a bare IMAP4rev1 server not."""
 
 import asyncio
 import imaplib
@@ -212,11 +212,19 @@ async def test_each_limit_of_a_root_is_a_quota(cyrus: Cyrus) -> None:
         assert (after["notFound"], after["state"]) == ([quotas["octets"]["id"]], second["newState"])
 
 
-@pytest.mark.parametrize("fixture", ["cyrus", "dovecot_plain"])
-async def test_where_nothing_is_limited_there_is_no_capability(request: pytest.FixtureRequest, fixture: str) -> None:
-    server: MailServer = request.getfixturevalue(fixture)
-    user = fresh_user(server)
-    async with running_gateway(server) as url, jmap_client(url, user.name, user.password) as jmap:
+async def test_a_server_that_knows_limits_may_set_none(cyrus: Cyrus) -> None:
+    user = fresh_user(cyrus)
+    async with running_gateway(cyrus) as url, jmap_client(url, user.name, user.password) as jmap:
+        before = await ask(jmap, "Quota/get")
+        assert before["list"] == []
+        set_limits(cyrus, user, "(MESSAGE 50)")  # the session that was given out says where to look
+        answer = await ask(jmap, "Quota/changes", sinceState=before["state"])
+        assert len(answer["created"]) == 1
+
+
+async def test_where_limits_are_unknown_there_is_no_capability(dovecot_plain: MailServer) -> None:
+    user = fresh_user(dovecot_plain)
+    async with running_gateway(dovecot_plain) as url, jmap_client(url, user.name, user.password) as jmap:
         assert QUOTA not in jmap.session["accounts"][jmap.account]["accountCapabilities"]
         assert QUOTA not in jmap.session["primaryAccounts"]
         ((name, error, _),) = await said(jmap, ("Quota/get", {}))
