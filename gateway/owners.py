@@ -156,6 +156,7 @@ class Owners:
         try:
             await port.open()
             found = await self._found(name, port.shares)
+            await port.prepare()
         except BaseException:
             await port.close()
             raise

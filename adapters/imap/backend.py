@@ -1,10 +1,11 @@
 """Mail over IMAP: `MailPort` for what belongs to the login itself. What others share with it is in `shared`."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AbstractContextManager
 
-from adapters.errors import Unavailable
+from adapters.errors import AdapterError, Unavailable
 from adapters.imap import watch
 from adapters.imap.along import Wish, Wishes
 from adapters.imap.connection import Credentials, Endpoint
@@ -41,6 +42,7 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
         self._sentinel: Sentinel | None = None
         self._wishes = Wishes()
         self._listing = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
 
     async def open(self) -> MailFacts:
         """Log in and learn what the server is. Raises AuthFailed, Unavailable, Unsupported (a forced source)."""
@@ -49,6 +51,17 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
         )
         self._sentinel = Sentinel(self._pool, self._nature, wishes=self._wishes)
         return self._nature.facts
+
+    async def prepare(self) -> None:
+        """Begin with what the first listing of folders needs, while nobody waits for one yet."""
+        if self._sentinel is not None and self._preparing is None:
+            self._preparing = asyncio.create_task(self._prepare(self._sentinel))
+            await asyncio.sleep(0)  # its first command leaves at once
+
+    async def _prepare(self, sentinel: Sentinel) -> None:
+        with contextlib.suppress(AdapterError):  # the listing says what is wrong
+            async with self._listing:
+                await sentinel.prepare()
 
     @property
     def tells_limits(self) -> bool:
@@ -76,7 +89,10 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
 
     async def shares(self) -> list[Share]:
         """What others share with the login, see `discover`: right on a connection that has just been opened."""
-        return await self._pool.run(None, "interactive", discover, repeatable=True)
+        namespaces = self._known().namespaces
+        return await self._pool.run(
+            None, "interactive", lambda connection: discover(connection, namespaces), repeatable=True
+        )
 
     def shared(self, share: Share) -> SharedMail:
         """The mail that is shared there, over the connections of this port."""
@@ -97,4 +113,7 @@ class ImapMail(ImapReading, ImapQuota, WatchPort):
 
     async def close(self) -> None:
         """Log out."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.wait([self._preparing])
         await self._pool.close()

@@ -171,16 +171,34 @@ class ThreadReader(_Reader):
 
     def _add(self, rows: list[Row]) -> None:
         if rows:
-            taken = self._taken
             uids, *columns = zip(*rows, strict=True)
-            taken.uids.extend(map(int, uids))
-            for column, values in zip(_columns(taken), columns, strict=True):
-                column.extend(trimmed(values))
+            _enter(self._taken, uids, columns)
 
     def take(self) -> ThreadHeaders:
         """What was read since the last call."""
         taken, self._taken = self._taken, ThreadHeaders()
         return taken
+
+
+class PageReader(FactsReader):
+    """Facts and thread headers of the same messages in one FETCH, where ids are no fingerprints."""
+
+    def __init__(self, source: IdSource, flags: FlagSets, unique: bytes) -> None:
+        super().__init__(source, False, flags, unique)
+        self._reader = RowReader((*_wanted(source, False), HEADER), _THREAD_NAMES)
+        self.headers = ThreadHeaders()
+
+    @staticmethod
+    def items_with_headers(source: IdSource) -> Part:
+        """The FETCH items whose answers this reads."""
+        names = [fetch_item(name.decode()) for name in _wanted(source, False)]
+        return paren(*names, fetch_item(_header_item(THREAD_FIELDS)))
+
+    def _add(self, rows: list[Row]) -> None:
+        super()._add(rows)
+        if rows:
+            uids, _, _, _, _, *columns = zip(*rows, strict=True)
+            _enter(self.headers, uids, columns)
 
 
 class FlagsReader(_Reader):
@@ -201,9 +219,12 @@ class FlagsReader(_Reader):
         self.seen.update((int(uid), flags[text]) for uid, text in rows)
 
 
-def _columns(headers: ThreadHeaders) -> tuple[list[bytes], ...]:
-    """In the order of `_THREAD_NAMES`."""
-    return headers.message_ids, headers.in_reply_to, headers.references, headers.subjects
+def _enter(headers: ThreadHeaders, uids: Iterable[bytes], columns: Iterable[Sequence[bytes]]) -> None:
+    """Add messages. columns: in the order of `_THREAD_NAMES`."""
+    headers.uids.extend(map(int, uids))
+    own = headers.message_ids, headers.in_reply_to, headers.references, headers.subjects
+    for column, values in zip(own, columns, strict=True):
+        column.extend(trimmed(values))
 
 
 def fingerprint(received: int, size: bytes, *values: bytes) -> bytes:

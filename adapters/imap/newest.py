@@ -2,31 +2,46 @@ r"""The newest messages of a folder without reading all of it: SORT (RFC 5256), 
 cut one (ESORT with PARTIAL, RFC 5267 §4.4).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from adapters.errors import Unsupported
+from adapters.imap.bulk import PageReader
 from adapters.imap.connection import Connection
-from adapters.imap.deltas import Reading, facts_of
-from adapters.imap.encoder import Part, atom, paren
+from adapters.imap.deltas import Reading, facts_of, stream_facts
+from adapters.imap.encoder import Part, atom, chunk_uids, paren, seqset
 from adapters.imap.responses import Completion
 from adapters.imap.sequences import expand
 from adapters.imap.session import SLOW_SECONDS, settled
-from adapters.ports.mail import Newest
+from adapters.ports.mail import Arrivals, Newest, ThreadHeaders
 
 _BY_ARRIVAL: Final = (paren(atom("REVERSE"), atom("ARRIVAL")), atom("UTF-8"), atom("UNDELETED"))
 
 
-async def newest(connection: Connection, path: str, count: int, reading: Reading) -> Newest | None:
-    """See `MailPort.newest`; of the selected folder."""
+async def newest(connection: Connection, path: str, count: int, reading: Reading, *, headers: bool) -> Newest | None:
+    """See `MailPort.newest`; of the selected folder. headers: whether what threads them is wanted, too."""
     if b"SORT" not in connection.capabilities:
         return None
     uids, total = await settled(connection, lambda: _sorted(connection, count + 1))
-    arrivals = await facts_of(connection, path, uids, reading)
+    arrivals, threading = await _read(connection, path, uids, reading, headers=headers)
     if len(uids) < total:
         # messages of one second may stand in any order: of the last second some may be missing
         last = min(arrivals.received, default=0)
         arrivals = arrivals.select([row for row, received in enumerate(arrivals.received) if received > last])
-    return Newest(arrivals, total)
+    return Newest(arrivals, total, threading)
+
+
+async def _read(
+    connection: Connection, path: str, uids: Sequence[int], reading: Reading, *, headers: bool
+) -> tuple[Arrivals, ThreadHeaders | None]:
+    """Facts of messages, and their thread headers where the server gives no threads: whoever shows them needs both."""
+    if not headers or reading.thread_ids or reading.source == "fingerprint":
+        return await facts_of(connection, path, uids, reading), None
+    reader = PageReader(reading.source, reading.flags, b"%d/%b" % (connection.uid_validity or 0, path.encode()))
+    items = reader.items_with_headers(reading.source)
+    for piece in chunk_uids(uids):
+        await stream_facts(connection, seqset(piece), reader, items)
+    return reader.take(), reader.headers
 
 
 async def _sorted(connection: Connection, count: int) -> tuple[list[int], int]:

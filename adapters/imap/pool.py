@@ -120,6 +120,15 @@ class Pool:
         async with self.acquire(folder, lane) as connection:
             return await work(connection)
 
+    def beside(self, folder: str) -> Connection | None:
+        """The connection that is kept for the folder, whoever has borrowed it, to read along with him; else None.
+
+        Only for UID commands that change nothing: they are pipelined with his. Who uses it must not trust that the
+        folder stays selected, but look again after each wait.
+        """
+        kept = (slot.connection for slot in (*self._idle, *self._used) if slot.pinned == folder and slot.lane != "watch")
+        return next((one for one in kept if one is not None and not one.closed and one.selected == folder), None)
+
     async def close(self) -> None:
         """LOGOUT of the idle ones; those in use follow when they come back, those watched on are cut off."""
         self._closed = True

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from adapters.errors import Broken, NotFound, Unavailable, Unsupported
+from adapters.errors import AdapterError, Broken, NotFound, Unavailable, Unsupported
 from adapters.imap.bulk import ThreadReader
 from adapters.imap.connection import Connection
 from adapters.imap.damage import Damages
@@ -99,9 +99,24 @@ class ImapReading(ImapWriting, MailPort):
             end, size = start, BATCH
 
     async def newest(self, path: str, uid_validity: int, count: int) -> Newest | None:
-        """The newest messages by SORT, see `newest`. Raises Conflict, NotFound."""
-        reading = self._reading()
-        return await self._read(path, uid_validity, "interactive", lambda c: newest(c, path, count, reading))
+        """The newest messages by SORT, see `newest`. Raises Conflict, NotFound.
+
+        A listing that is asked for meanwhile needs neither wait nor a connection of its own.
+        """
+        try:
+            return await self._newest(path, uid_validity, count, headers=True)
+        except Damaged:  # it fails over the header of one of them: their facts it has
+            return await self._newest(path, uid_validity, count, headers=False)
+
+    async def _newest(self, path: str, uid_validity: int, count: int, *, headers: bool) -> Newest | None:
+        work = functools.partial(newest, path=path, count=count, reading=self._reading(), headers=headers)
+        connection = self._pool.beside(path)
+        if connection is not None and connection.uid_validity == uid_validity:
+            with contextlib.suppress(AdapterError):
+                found = await work(connection)
+                if (connection.selected, connection.uid_validity) == (path, uid_validity):
+                    return found
+        return await self._read(path, uid_validity, "interactive", work)
 
     async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
         """Thread headers in batches in the order of `uids`, ascending inside a batch. Raises Conflict, NotFound.

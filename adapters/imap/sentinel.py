@@ -87,6 +87,18 @@ class Sentinel:
         await self._pin(largest(real, self._pinned))
         return self._folders
 
+    async def prepare(self) -> None:
+        """What is slow about the first listing, before anybody waits for one: open the mailbox, know the names."""
+        if self._kept is None:
+            await self._pool.run(self._pinned, "interactive", self._prepare)
+
+    async def _prepare(self, connection: Connection) -> None:
+        await self._hold(connection)
+        if self._nature.lists_status:
+            seen = Seen()
+            await self._list(connection, seen)
+            self._know(seen)
+
     async def _understood(self, seen: Seen) -> list[Folder]:
         found = {path: folder_status(items) for path, items in seen.statuses.items() if path in self._names}
         real = {path: status for path, status in found.items() if status is not None}
@@ -120,8 +132,7 @@ class Sentinel:
 
     async def _converse(self, connection: Connection) -> Seen | None:
         """What the server says now; None where it says word for word what it said last time."""
-        if self._pinned is not None and connection.selected != self._pinned:
-            await connection.select(self._pinned)
+        await self._hold(connection)
         seen = Seen()
         due = self._nature.acl and self._clock() >= self._rights_until
         at_once = self._all_real and self._nature.lists_status
@@ -132,11 +143,8 @@ class Sentinel:
             seen.add(answered)
         else:
             await pipelined(refresh(connection, same=False), self._list(connection, seen))
-        selectable = sum(listed.selectable for listed in seen.listed.values())
-        own = {path: listed for path, listed in seen.listed.items() if self._nature.namespaces.is_personal(path)}
-        self._names = [path for path, listed in own.items() if listed.selectable and not self._nature.is_view(listed)]
+        own = self._know(seen)
         asked = [path for path in self._names if due or path not in self._rights] if self._nature.acl else []
-        self._all_real = len(self._names) == selectable
         numbers = [] if at_once else statuses(connection, self._nature, self._names)
         rights = my_rights(connection, asked, by_list=self._nature.lists_status)
         answers, allowed = await pipelined(
@@ -150,6 +158,18 @@ class Sentinel:
             self._rights_until = self._clock() + RIGHTS_SECONDS
         await self._expose(connection, seen, answers)
         return seen
+
+    async def _hold(self, connection: Connection) -> None:
+        if self._pinned is not None and connection.selected != self._pinned:
+            await connection.select(self._pinned)
+
+    def _know(self, seen: Seen) -> dict[str, Listed]:
+        """Keep the names whose STATUS may be asked; returns what is the login's own of all that is listed."""
+        selectable = sum(listed.selectable for listed in seen.listed.values())
+        own = {path: listed for path, listed in seen.listed.items() if self._nature.namespaces.is_personal(path)}
+        self._names = [path for path, listed in own.items() if listed.selectable and not self._nature.is_view(listed)]
+        self._all_real = len(self._names) == selectable
+        return own
 
     async def _list(self, connection: Connection, seen: Seen) -> None:
         """All names. A refused LIST says nothing of any mailbox, least of all that there is none."""

@@ -17,7 +17,7 @@ from adapters.errors import Unsupported
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import mailbox, string
 from adapters.imap.errors import ConnectionLost
-from adapters.imap.folders import Listed, Place, build, folder_status
+from adapters.imap.folders import Listed, Namespaces, Place, build, folder_status
 from adapters.imap.listing import Seen, list_all, my_rights, statuses
 from adapters.imap.mailbox_ids import MailboxIds
 from adapters.imap.pool import Pool
@@ -55,14 +55,14 @@ class Share:
         return not any(rights & _CHANGING for rights in self.rights.values())
 
 
-async def discover(connection: Connection) -> list[Share]:
+async def discover(connection: Connection, namespaces: Namespaces | None = None) -> list[Share]:
     """Where there is anything to read for the login. Without ACL nobody could say what it may do: nothing then.
 
-    connection: one that was opened for it. Raises Unavailable.
+    connection: one that was opened for it. namespaces: where they are known. Raises Unavailable.
     """
     if b"ACL" not in connection.capabilities:
         return []
-    namespaces = await namespaces_of(connection)
+    namespaces = namespaces or await namespaces_of(connection)
     prefixes = [prefix for prefix, _ in (*namespaces.others, *namespaces.public)]
     seen = Seen()
     await seen.collect([connection.command("LIST", string(""), mailbox(f"{prefix}*")) for prefix in prefixes])

@@ -113,16 +113,56 @@ class Arrivals:
         )
 
 
+@dataclass(slots=True)
+class ThreadHeaders:
+    """What threading needs of some messages, in columns; all have the same length, one entry per UID.
+
+    Values of header fields, unfolded and trimmed; empty where there is none.
+    """
+
+    uids: "array[int]" = field(default_factory=lambda: array("I"))
+    message_ids: list[bytes] = field(default_factory=list)
+    in_reply_to: list[bytes] = field(default_factory=list)
+    references: list[bytes] = field(default_factory=list)
+    subjects: list[bytes] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    def part(self, start: int, stop: int) -> "ThreadHeaders":
+        """The entries from `start` on, up to `stop`."""
+        return ThreadHeaders(
+            self.uids[start:stop],
+            self.message_ids[start:stop],
+            self.in_reply_to[start:stop],
+            self.references[start:stop],
+            self.subjects[start:stop],
+        )
+
+    def of(self, uids: Collection[int]) -> "ThreadHeaders":
+        """The entries of these UIDs, those left out that have none."""
+        found = ThreadHeaders()
+        for at, uid in enumerate(self.uids):
+            if uid in uids:
+                found.uids.append(uid)
+                found.message_ids.append(self.message_ids[at])
+                found.in_reply_to.append(self.in_reply_to[at])
+                found.references.append(self.references[at])
+                found.subjects.append(self.subjects[at])
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Newest:
     r"""The newest messages of a folder by INTERNALDATE.
 
     arrivals: everything that was received later than any message that is not among them. total: all messages of the
-    folder that are not `\Deleted`.
+    folder that are not `\Deleted`. headers: what threading needs of the arrivals; none where the server has threads.
     """
 
     arrivals: Arrivals
     total: int
+    headers: ThreadHeaders | None = None
 
 
 class KnownMessages(Protocol):
@@ -152,33 +192,6 @@ class FolderDelta:
     arrivals: Arrivals
     flags: list[tuple[int, Keywords]]
     vanished: list[int]
-
-
-@dataclass(slots=True)
-class ThreadHeaders:
-    """What threading needs of some messages, in columns; all have the same length, one entry per UID.
-
-    Values of header fields, unfolded and trimmed; empty where there is none.
-    """
-
-    uids: "array[int]" = field(default_factory=lambda: array("I"))
-    message_ids: list[bytes] = field(default_factory=list)
-    in_reply_to: list[bytes] = field(default_factory=list)
-    references: list[bytes] = field(default_factory=list)
-    subjects: list[bytes] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        return len(self.uids)
-
-    def part(self, start: int, stop: int) -> "ThreadHeaders":
-        """The entries from `start` on, up to `stop`."""
-        return ThreadHeaders(
-            self.uids[start:stop],
-            self.message_ids[start:stop],
-            self.in_reply_to[start:stop],
-            self.references[start:stop],
-            self.subjects[start:stop],
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from adapters.errors import Unavailable
-from adapters.ports.mail import Folder, MailFacts, MailPort
+from adapters.ports.mail import Folder, MailFacts, MailPort, ThreadHeaders
 from gateway.store.base import Store, StoreUnavailable
 from gateway.sync import ids, orders
 from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
@@ -23,6 +24,7 @@ from gateway.sync.stage import Stage
 from gateway.sync.thread_index import ThreadIndex
 from gateway.sync.threads import Threads
 from gateway.sync.unserved import Unserved
+from gateway.sync.watch import ended
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class MailAccount:
         self._opening: Opening | None = None
         self._quiet = quiet_seconds
         self._timer: asyncio.TimerHandle | None = None
+        self._beside: set[asyncio.Task[None]] = set()
         self._namespace = namespace
         self._keep = journal_keep
         self._committer = Committer(store, account_id, store_retry_seconds)
@@ -135,6 +138,18 @@ class MailAccount:
     def show(self, snapshot: Snapshot) -> None:
         """See `opening.Host`."""
         self._snapshot = snapshot
+
+    def headers_of(self, path: str, uid_validity: int) -> ThreadHeaders | None:
+        """See `threads.Host`."""
+        return None if self._opening is None else self._opening.headers(path, uid_validity)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """See `opening.Host`."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who needs it asks again
+        return task
 
     @property
     def facts(self) -> MailFacts:
@@ -222,6 +237,7 @@ class MailAccount:
             self._timer.cancel()
         await self.threads.close()
         await self._looks.close()
+        await ended(self._beside)
         await self._passes.close()
 
     # The first sight

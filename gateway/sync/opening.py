@@ -13,16 +13,17 @@ its store, has given out states of an epoch that nobody knows.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from adapters.errors import Broken
-from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest
+from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest, ThreadHeaders
 from gateway.sync import folders, ids
 from gateway.sync.emails import Emails
 from gateway.sync.mailboxes import Box, build
 from gateway.sync.recording import mailbox_changes
+from gateway.sync.roles import is_inbox
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import Stage
 from gateway.sync.thread_index import ThreadIndex
@@ -51,6 +52,10 @@ class Host(Protocol):
         """Make a partial snapshot the current state; `writing` is held."""
         ...
 
+    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something while others go on; it ends with the account."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -77,6 +82,7 @@ class Opening:
         self._digester = ids.Digester(namespace, facts.id_source)
         self._folders: list[Folder] = []
         self._pages: dict[str, _Page] = {}
+        self._ahead: tuple[str, asyncio.Task[None]] | None = None
 
     async def look(self) -> None:
         """Make the snapshot true as of this call. Raises adapters.errors.*."""
@@ -86,24 +92,42 @@ class Opening:
         if (seen, pages) != (self._folders, self._pages) or self._host.snapshot.partial is None:
             still = before.keys() == now.keys() and all(_stand(before[path], status) for path, status in now.items())
             self._folders, self._pages = seen, pages
+            self._read_ahead()
+            await asyncio.sleep(0)  # its first command leaves before the rest is worked out
             await self._show(renewed=not still)
+
+    def _read_ahead(self) -> None:
+        """Begin with the inbox at the first look: clients ask for it next, and indexing would read it anyway."""
+        inbox = next(filter(is_inbox, self._folders), None)
+        if self._ahead is None and inbox is not None and inbox.status is not None:
+            self._ahead = inbox.path, self._host.begin(self._read(inbox.path, inbox.status))
 
     async def newest(self, mailbox_id: str) -> None:
         """Read the newest Emails of a Mailbox, unless they are there or cannot be had. Raises adapters.errors.*."""
-        partial = self._host.snapshot.partial
         mailbox = self._host.snapshot.mailboxes.get(mailbox_id)
+        if mailbox is not None and self._ahead is not None and self._ahead[0] == mailbox.path:
+            await asyncio.wait([self._ahead[1]])
+        partial = self._host.snapshot.partial
         if partial is None or mailbox is None or mailbox_id in partial:
             return
         status = _statuses(self._folders).get(mailbox.path)
-        if status is None:
-            return
+        if status is not None:
+            await self._read(mailbox.path, status)
+
+    async def _read(self, path: str, status: FolderStatus) -> None:
+        """Show the newest Emails of a folder that has these numbers, if it still has them then."""
         try:
-            found = await self._host.port.newest(mailbox.path, status.uid_validity, PAGE)
+            found = await self._host.port.newest(path, status.uid_validity, PAGE)
         except (*folders.AWAY, Broken):
             return
-        if found is not None and _statuses(self._folders).get(mailbox.path) == status:
-            self._pages[mailbox.path] = _Page(status, found)
+        if found is not None and _statuses(self._folders).get(path) == status:
+            self._pages[path] = _Page(status, found)
             await self._show(renewed=False)
+
+    def headers(self, path: str, uid_validity: int) -> ThreadHeaders | None:
+        """The thread headers that came with the page of a folder."""
+        page = self._pages.get(path)
+        return None if page is None or page.status.uid_validity != uid_validity else page.newest.headers
 
     async def _show(self, *, renewed: bool) -> None:
         """Show what is known now. renewed: Emails may be otherwise than they were shown."""

@@ -40,6 +40,10 @@ class Host(Protocol):
         """See `MailAccount.refresh`."""
         ...
 
+    def headers_of(self, path: str, uid_validity: int) -> ThreadHeaders | None:
+        """What was read of the newest messages of a folder already."""
+        ...
+
     async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
         """Make this the thread index; `writing` is held. `stored`: in the store as well."""
         ...
@@ -155,12 +159,20 @@ class Threads:
             wanted.setdefault(box, []).append(uid)
         said: dict[bytes, Facts] = {emails.digest(row): [] for row in rows}
         for box, uids in wanted.items():
-            said.update(await fetch_facts(self._host.port, emails, box, uids))
+            said.update(await self._facts(emails, box, uids))
         async with self._host.writing:
             snapshot = self._host.snapshot
             threads = snapshot.threads.fork()
             _assign(snapshot.emails, threads, said)
             await self._host.replace_threads(threads, stored=True)
+
+    async def _facts(self, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, Facts]:
+        """What a few messages say: their headers came with a first page, or come now."""
+        mailbox, wanted = emails.boxes[box], set(uids)
+        read = self._host.headers_of(mailbox.folder.path, mailbox.uid_validity)
+        if read is None or not wanted.issubset(read.uids):
+            return await fetch_facts(self._host.port, emails, box, uids)
+        return _by_digest(emails, box, read.of(wanted))
 
     async def _run(self) -> None:
         """Thread everything that has no thread yet, newest first, largest mailbox first."""

@@ -234,14 +234,17 @@ class ModelPort:
         if len(uids) > count + 1:
             last = min(found.received)
             found = found.select([row for row, received in enumerate(found.received) if received > last])
-        return Newest(found, len(uids))
+        headers = None if self.native_threads else self._headers(folder, found.uids)
+        return Newest(found, len(uids), headers)
+
+    def _headers(self, folder: ModelFolder, uids: Sequence[int]) -> ThreadHeaders:
+        return columns(uids, [tuple(map(str.encode, folder.entries[uid].message.headers)) for uid in uids])
 
     async def thread_headers(self, path: str, uid_validity: int, uids: Sequence[int]) -> AsyncIterator[ThreadHeaders]:
         self._call(f"headers {path}")
         for start in range(0, len(uids), self.batch):
-            entries = self._folder(path, uid_validity).entries
-            there = [uid for uid in uids[start : start + self.batch] if uid in entries]
-            yield columns(there, [tuple(map(str.encode, entries[uid].message.headers)) for uid in there])
+            there = [uid for uid in uids[start : start + self.batch] if uid in self._folder(path, uid_validity).entries]
+            yield self._headers(self._folder(path, uid_validity), there)
 
     async def search(self, path: str, uid_validity: int, criterion: Criterion) -> "array[int]":
         return array("I", sorted(self._folder(path, uid_validity).entries))

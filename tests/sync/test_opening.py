@@ -45,15 +45,44 @@ async def glimpse(account: MailAccount, path: str = "INBOX") -> Glimpse:
     return Glimpse.of(account)
 
 
-async def test_folders_are_shown_without_reading_any(
-    account: MailAccount, filled: ModelServer, port: ModelPort
-) -> None:
+async def test_folders_are_shown_before_any_is_read(account: MailAccount, filled: ModelServer, port: ModelPort) -> None:
     assert await account.look()
     check_partial(account, port)
     inbox = account.mailboxes.by_path("INBOX")
     assert inbox is not None
     assert inbox.counts() == (20, 10)
-    assert port.calls == ["open", "folders"]
+    assert port.calls == ["open", "folders", "newest INBOX"]
+
+
+async def test_the_inbox_is_read_while_nobody_waits_for_it(
+    account: MailAccount, filled: ModelServer, port: ModelPort
+) -> None:
+    asked = asyncio.Event()
+    port.meddle = lambda call: asked.set() if call == "newest INBOX" else None
+    assert await account.look()
+    await asked.wait()
+    await account.look_into(mailbox(account))
+    assert partial(account) == {mailbox(account): 20}
+    assert port.calls == ["open", "folders", "newest INBOX"]
+    check_partial(account, port)
+
+
+async def test_an_inbox_that_could_not_be_read_ahead_is_read_when_it_is_asked_for(
+    account: MailAccount, filled: ModelServer, port: ModelPort
+) -> None:
+    port.failing = 2
+    assert await account.look()
+    with pytest.raises(Unavailable):
+        await account.look_into(mailbox(account))
+    port.failing = None
+    await account.look_into(mailbox(account))
+    assert partial(account) == {mailbox(account): 20}
+
+
+async def test_the_threads_of_a_page_came_with_it(account: MailAccount, filled: ModelServer, port: ModelPort) -> None:
+    await glimpse(account)
+    await account.threads.thread_ids(account.emails.all_rows())
+    assert "headers INBOX" not in port.calls
 
 
 async def test_the_newest_are_shown(account: MailAccount, filled: ModelServer, port: ModelPort) -> None:
@@ -87,7 +116,7 @@ async def test_a_small_folder_is_shown_whole_and_counts_an_email_once(
     filled.copy("Work", uid, "Work")
     await glimpse(account, "Work")
     check_partial(account, port)
-    assert partial(account) == {mailbox(account, "Work"): 1}
+    assert partial(account) == {mailbox(account): 20, mailbox(account, "Work"): 1}
 
 
 async def test_nothing_happened_nothing_changed(account: MailAccount, filled: ModelServer) -> None:
@@ -159,13 +188,13 @@ async def test_the_order_of_looks_and_pages_does_not_matter(
 
     def meddle(call: str) -> None:
         if call.startswith("newest"):
-            filled.append("INBOX")
+            filled.append("Work")
 
     port.meddle = meddle
-    await account.look_into(mailbox(account))
+    await account.look_into(mailbox(account, "Work"))
     port.meddle = lambda _call: None
     await account.look()
-    assert partial(account) == {}
+    assert partial(account) == {mailbox(account): 20}
 
 
 async def test_a_backend_that_must_be_read_as_a_whole(account: MailAccount, filled: ModelServer) -> None:

@@ -1,5 +1,6 @@
 """Email: its properties, Email/get, Email/changes (RFC 8621 §4.1 to §4.3)."""
 
+import asyncio
 import logging
 from collections.abc import Container, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -294,11 +295,15 @@ def _view(*_: Hashable) -> object:
 async def _make_fixed(
     mail: MailAccount, ids: Sequence[str], names: tuple[str, ...], content: Wanted
 ) -> dict[str, dict[str, Any]]:
-    indexed = await _indexed(mail, ids, [name for name in names if name in INDEXED])
+    known = [name for name in names if name in INDEXED]
     if not content.properties:
-        return indexed
-    found = await contents(mail, list(indexed), content, lenient=True)
-    return {email_id: indexed[email_id] | values for email_id, values in found.items()}
+        return await _indexed(mail, ids, known)
+    if mail.snapshot.partial is None:
+        indexed = await _indexed(mail, ids, known)
+        found = await contents(mail, list(indexed), content, lenient=True)
+    else:  # what threads the first page is here already: it is worked out while the server reads the messages
+        found, indexed = await asyncio.gather(contents(mail, ids, content, lenient=True), _indexed(mail, ids, known))
+    return {email_id: indexed[email_id] | values for email_id, values in found.items() if email_id in indexed}
 
 
 async def _indexed(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The newest messages of a folder on every kind of server."""
 
+import asyncio
+
 import pytest
 
 from adapters.errors import Conflict, NotFound
@@ -53,3 +55,19 @@ async def test_what_another_client_does_is_seen(dovecot_tier: Tier) -> None:
                 assert found is not None
                 assert (found.total, len(found.arrivals.uids)) == (total, total)
                 client.append("INBOX", simple(total))
+
+
+async def test_a_listing_meanwhile_needs_no_connection_of_its_own(dovecot_tier: Tier) -> None:
+    """The page is read beside whoever has the connection that is kept for the folder."""
+    user = fresh_user(dovecot_tier.server)
+    with imap_client(dovecot_tier.server, user) as client:
+        client.append("INBOX", simple(1))
+    async with opened(dovecot_tier, user) as mail:
+        inbox = await folder_named(mail, "INBOX")
+        assert inbox.status is not None
+        page, listed = await asyncio.gather(mail.newest("INBOX", inbox.status.uid_validity, 5), mail.folders())
+        assert page is not None
+        assert page.headers is not None
+        assert list(page.arrivals.uids) == list(page.headers.uids) == [1]
+        assert inbox in listed
+        assert mail._pool.size == 1

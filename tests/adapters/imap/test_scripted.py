@@ -1,6 +1,7 @@
 """What real servers do not do on demand: refusals, garbage, lost connections, other dialects."""
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from adapters.errors import Unavailable, Unsupported
 from adapters.imap import deltas
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Credentials, Endpoint
+from adapters.ports.mail import ThreadHeaders
 from adapters.ports.mail_search import Text
 from tests.adapters.imap.mailboxes import Index
 from tests.wire.scripted import ScriptedServer, serving
@@ -157,7 +159,12 @@ async def test_a_part_that_cannot_be_decoded() -> None:
         assert await mail.decoded_sizes("INBOX", 7, 3, ["1", "2"]) == {"1": 5}
 
 
-FACTS_OF_9 = '* 3 FETCH (UID 9 FLAGS () INTERNALDATE "17-Nov-2026 10:00:00 +0000" RFC822.SIZE 5 EMAILID (M9))'
+FACTS_OF_9 = '* 3 FETCH (UID 9 FLAGS () INTERNALDATE "17-Nov-2026 10:00:00 +0000" RFC822.SIZE 5 EMAILID (M9)'
+THREAD_FIELDS = "HEADER.FIELDS (IN-REPLY-TO MESSAGE-ID REFERENCES SUBJECT)"
+PAGE_OF_9 = (
+    f"C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID BODY.PEEK[{THREAD_FIELDS}])\n"
+    f"S: {FACTS_OF_9} BODY[{THREAD_FIELDS}] {{17}}\nS: Subject: plan\nS: \nS: )\nS: A8 OK x"
+)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +179,7 @@ async def test_a_server_that_cannot_cut_pages_though_it_says_so(answer: str) -> 
         "C: A5 UID SORT RETURN (COUNT PARTIAL 1:2) (REVERSE ARRIVAL) UTF-8 UNDELETED\nC: A6 NOOP\n" + answer + "\n"
         "S: A6 OK x\n"
         "C: A7 UID SORT (REVERSE ARRIVAL) UTF-8 UNDELETED\nS: * SORT 9\nS: A7 OK x\n"
-        "C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID)\nS: " + FACTS_OF_9 + "\nS: A8 OK x"
-    )
+    ) + PAGE_OF_9
     async with playing(script("OBJECTID SORT ESORT CONTEXT=SORT", asked)) as mail:
         found = await mail.newest("INBOX", 7, 1)
         assert found is not None
@@ -188,12 +194,41 @@ async def test_the_newest_are_asked_for_again_where_something_came() -> None:
         f"C: A5 {sort}\nC: A6 NOOP\nS: * ESEARCH UID COUNT 0 PARTIAL (1:2 NIL)\nS: A5 OK x\n"
         "S: * 3 EXISTS\nS: A6 OK x\n"
         f"C: A7 {sort}\nS: * ESEARCH UID COUNT 1 PARTIAL (1:2 9)\nS: A7 OK x\n"
-        "C: A8 UID FETCH 9 (UID FLAGS INTERNALDATE RFC822.SIZE EMAILID)\nS: " + FACTS_OF_9 + "\nS: A8 OK x"
-    )
+    ) + PAGE_OF_9
     async with playing(script("OBJECTID SORT ESORT CONTEXT=SORT", asked)) as mail:
         found = await mail.newest("INBOX", 7, 1)
         assert found is not None
         assert (list(found.arrivals.uids), found.total) == ([9], 1)
+        assert found.headers == ThreadHeaders(array("I", [9]), [b""], [b""], [b""], [b"plan"])
+
+
+async def test_what_the_first_listing_needs_is_there_when_it_is_asked_for() -> None:
+    """The mailbox to hold and the names are learnt before; then one round trip tells all."""
+    named = 'LIST "" "*" RETURN (SUBSCRIBED CHILDREN'
+    listed = 'S: * LIST () "/" INBOX\n'
+    ahead = "C: A4 EXAMINE INBOX\n" + INBOX + f"S: A4 OK [READ-ONLY] x\nC: A5 {named})\n{listed}S: A5 OK x\n"
+    listing = (
+        f"C: A6 {named} STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))\nC: A7 NOOP\n{listed}"
+        "S: * STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\nS: A6 OK x\nS: A7 OK x"
+    )
+    async with playing(script("LIST-EXTENDED LIST-STATUS", NO_GUID + ahead + listing)) as mail:
+        await mail.prepare()
+        (folder,) = await mail.folders()
+        assert folder.status is not None
+        assert folder.status.messages == 2
+
+
+async def test_a_mailbox_that_cannot_be_held_is_no_fault_of_who_prepares() -> None:
+    ahead = "C: A4 EXAMINE INBOX\nS: A4 NO [NONEXISTENT] x\nC: A5 EXAMINE INBOX\nS: A5 NO [NONEXISTENT] x\n"
+    listing = (
+        'C: A6 NOOP\nC: *\nC: *\nS: A6 OK x\nS: * LIST () "/" Work\nS: A7 OK x\nS: A8 OK x\n'
+        "C: *\nS: * STATUS Work (MESSAGES 2 UNSEEN 1 UIDNEXT 5 UIDVALIDITY 7)\nS: A9 OK x\n"
+        "C: A10 EXAMINE Work\n" + INBOX + "S: A10 OK [READ-ONLY] x"
+    )
+    async with playing(script("", NO_GUID + ahead + listing)) as mail:
+        await mail.prepare()
+        (folder,) = await mail.folders()
+        assert folder.path == "Work"
 
 
 @pytest.mark.parametrize("goes_on", [True, False])

@@ -145,7 +145,9 @@ async def test_the_inbox_may_be_the_one(server: Dovecot | Cyrus, keys: dict[str,
         with imap_client(server, user) as imap, broken(server, user, "INBOX"):
             imap.append("Work", message("letter new"))
             assert await totals(jmap) == {"Inbox": 1, "Work": 2, "Other": 1}
-            assert await found(jmap, filter={"subject": "letter"}) == {"letter Work", "letter Other", "letter new"}
+            others = await found(jmap, filter={"subject": "letter"})
+            # the inbox was read ahead: a session that has it open may go on to show it
+            assert others - {"letter INBOX"} == {"letter Work", "letter Other", "letter new"}
         assert await found(jmap, filter={"subject": "INBOX"}) == {"letter INBOX"}
 
 
