@@ -126,7 +126,7 @@ class Pool:
         Only for UID commands that change nothing: they are pipelined with his. Who uses it must not trust that the
         folder stays selected, but look again after each wait.
         """
-        kept = (slot.connection for slot in (*self._idle, *self._used) if slot.pinned == folder and slot.lane != "watch")
+        kept = (slot.connection for slot in (*self._idle, *self._used) if slot.pinned == folder)
         return next((one for one in kept if one is not None and not one.closed and one.selected == folder), None)
 
     async def close(self) -> None:
