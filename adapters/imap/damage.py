@@ -44,7 +44,7 @@ class Damages:
         runs: list[Sequence[int]] = [[uid for uid in uids if uid not in resting]]
         results: list[Result] = []
         damaged: list[int] = []
-        failures, patience = 0, len(uids).bit_length() + 1
+        failures, patience = 0, len(uids).bit_length() + 3  # enough where the first three are damaged and no others
         while runs:
             if not (run := runs.pop()):
                 continue

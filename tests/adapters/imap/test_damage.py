@@ -42,6 +42,13 @@ async def test_all_others_are_read_in_their_order(count: int, data: st.DataObjec
     assert damages.among(*FOLDER) == sorted(bad)
 
 
+@pytest.mark.parametrize("count", [4, 5, 8, 600])
+async def test_the_first_three_are_damaged(count: int) -> None:
+    reader = Reader(1, 2, 3)
+    runs = await Damages().passing_over(*FOLDER, range(1, count + 1), reader)
+    assert [uid for run in runs for uid in run] == list(range(4, count + 1))
+
+
 async def test_it_is_left_alone_for_a_while() -> None:
     clock, reader = Clock(), Reader(3)
     damages = Damages(clock)
@@ -62,7 +69,7 @@ async def test_a_folder_that_is_broken_as_a_whole_is_soon_given_up(count: int) -
     damages, reader = Damages(), Reader(*range(1, count + 1))
     with pytest.raises(Damaged):
         await damages.passing_over(*FOLDER, range(1, count + 1), reader)
-    assert len(reader.runs) <= count.bit_length() + 2
+    assert len(reader.runs) <= count.bit_length() + 4
     assert damages.among(*FOLDER) == []
 
 
