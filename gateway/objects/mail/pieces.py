@@ -107,6 +107,7 @@ def from_pieces(email_id: str, data: MessageData, pieces: Pieces, wanted: Wanted
     fields = header_fields(data.header or b"")
     blob_id_of = blob_ids.of_parts(blob_ids.of_email(email_id))
     properties = properties_from(root, fields, source, wanted.properties, wanted.options, blob_id_of=blob_id_of)
-    if data.preview and "preview" in properties:
+    has_text = data.structure is None or preview_parts(data.structure)  # Dovecot looks into attachments too
+    if data.preview and has_text and "preview" in properties:
         properties["preview"] = data.preview[:256]
     return properties

@@ -58,6 +58,13 @@ async def test_a_preview_of_html_beside_plain_text_that_is_blank(jmap: JmapClien
         assert (await only(jmap, properties=["preview", *others]))["preview"] == "What it says"
 
 
+async def test_an_attachment_has_no_preview(jmap: JmapClient, imap: ImapClient) -> None:
+    head = {"MIME-Version": "1.0", "Content-Type": "text/calendar; method=REQUEST"}
+    imap.append("INBOX", message(headers=head, body="BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"))
+    for others in (["subject"], ["bodyValues"]):
+        assert (await only(jmap, properties=["preview", *others]))["preview"] == ""
+
+
 async def test_header_properties_and_forms(jmap: JmapClient, imap: ImapClient) -> None:
     headers = {
         "Reply-To": "=?utf-8?q?J=C3=B6rg?= <joerg@example.org>",
