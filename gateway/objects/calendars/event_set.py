@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+import orjson
+
 from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError, set_error
@@ -26,6 +28,7 @@ from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
 from gateway.sync.calendars.index import Event, Held, Index, Place, is_of_others
 from gateway.sync.calendars.zones import zone_of
+from gateway.sync.pace import aside
 
 Values = dict[str, Any]
 
@@ -87,13 +90,14 @@ class Writer:
         event = rules.completed(values, self._own)
         if record.get("isDraft"):
             event["isDraft"] = True
-        self._check(event, {}, places, event.get("recurrenceOverrides") or ())
+        size = len(orjson.dumps(event))
+        await aside(size, partial(self._check, event, {}, places, event.get("recurrenceOverrides") or ()))
         event_id = self._calendars.ids.event(event["uid"], event.get("recurrenceId"))
         instances = self._placing.given_way(event, doomed)
         for calendar_id in {calendar_id for instance in instances for calendar_id in instance.calendar_ids}:
             self._writable(calendar_id)
         self._placing.check_uid(event, {instance.id for instance in instances})
-        self._scheduling.plan(None, event)
+        await aside(size, partial(self._scheduling.plan, None, event))
         await self._scheduling.prepare()
         await self._placing.store(event_id, self._per_user.new(event_id, event, record["calendarIds"]), places)
         await self._storing.finish()

@@ -103,7 +103,7 @@ def _hide_kept(shown: dict[str, Any]) -> None:
             if isinstance(part, dict):
                 part.pop(KEPT, None)
     for patch in (shown.get("recurrenceOverrides") or {}).values():
-        for pointer in [pointer for pointer in patch if KEPT in tokens(pointer)]:
+        for pointer in [pointer for pointer in patch if KEPT in pointer and KEPT in tokens(pointer)]:
             del patch[pointer]
         for value in patch.values():
             _hide_in(value)

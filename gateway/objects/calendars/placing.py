@@ -3,7 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import orjson
 
 from adapters.errors import AdapterError, Conflict, NotFound
 from adapters.formats.jscalendar.patch import add_entries
@@ -14,6 +17,7 @@ from gateway.objects.calendars import event_rules as rules
 from gateway.objects.calendars.storing import Storing
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Event, Held, Place
+from gateway.sync.pace import aside
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Placing:
         What is there of its uid are instances that stand alone: one more joins them, their series takes their place.
         """
         try:
-            text = write_text(event)
+            text = await aside(len(orjson.dumps(event)), partial(write_text, event))
         except ValueError as error:
             raise rules.invalid(f"The event cannot be written: {error}"[:300]) from error
         joins = event.get("recurrenceId") is not None

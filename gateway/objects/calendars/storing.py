@@ -45,7 +45,7 @@ class Storing:
 
     async def create(self, place: Place, text: str) -> None:
         """Store a new resource. Raises Conflict where the name or the UID is taken, SetError."""
-        text = self._silenced(with_time_zones(text), None)
+        text = await aside(len(text), lambda: self._silenced(with_time_zones(text), None))
         await self._announce(None)
         stored = await self.calendars.port.create(self._path(place), place.name, text.encode(), schedule=self.schedule)
         await self._note(place, stored, text)

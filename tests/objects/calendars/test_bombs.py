@@ -13,7 +13,10 @@ import pytest
 
 from adapters.formats.jscalendar.patch import change_entry
 from adapters.formats.jscalendar.read import read_stream
+from adapters.formats.jscalendar.vtimezone import with_time_zones
+from adapters.formats.jscalendar.write import write_text
 from gateway.demo.radicale import Radicale
+from gateway.objects.calendars import event_rules as rules
 from gateway.sync.pace import LARGE
 from tests.client import jmap_client
 from tests.gateway import running_gateway
@@ -99,6 +102,14 @@ async def test_bombs(radicale_place: Place, name: str) -> None:
     assert len((await place.call("CalendarEvent/query", filter={"title": "neighbour"}))["ids"]) == 1
 
 
+USED_IN = {
+    rules.check: "event_set.rules.check",
+    write_text: "placing.write_text",
+    with_time_zones: "storing.with_time_zones",
+}
+"""What is done when an event is created, by where it is called."""
+
+
 async def test_a_large_event_is_worked_on_beside_the_loop(
     radicale_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +133,12 @@ async def test_a_large_event_is_worked_on_beside_the_loop(
         answered.set()
         return await call
 
-    event = await place.create(title="large", start="2026-01-05T10:00:00", description="x" * LARGE)
+    large = {"title": "large", "start": "2026-01-05T10:00:00", "description": "x" * LARGE}
+    for work in (rules.check, write_text, with_time_zones):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"gateway.objects.calendars.{USED_IN[work]}", when_answered(work))
+            created = await beside("CalendarEvent/set", create={"k": large | {"calendarIds": {place.id: True}}})
+        event = created["created"]["k"]
     blob = (await place.jmap.upload(io.BytesIO(calendar(START, "DESCRIPTION:" + "x" * LARGE))))["blobId"]
     monkeypatch.setattr("gateway.objects.calendars.storing.change_entry", when_answered(change_entry))
     changed = await beside("CalendarEvent/set", update={event["id"]: {"title": "larger"}})
