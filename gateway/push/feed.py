@@ -13,8 +13,8 @@ import itertools
 import math
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import orjson
 
@@ -71,47 +71,99 @@ Source = _Source | Ledger
 """Whatever has states; what a ledger holds needs no looking for."""
 
 
+class _Bell:
+    """Rung before somebody waits for it, or while one does. There is one for each listener, all day long: an
+    asyncio.Event and a timeout take most of a kilobyte more."""
+
+    __slots__ = ("_rung", "_waiting")
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiting: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Let go on who waits, or whoever is the next to wait."""
+        self._rung = True
+        if self._waiting is not None:
+            _let_go(self._waiting)
+
+    async def wait(self, seconds: float) -> None:
+        """Until it is rung, or for some seconds; it is silent afterwards."""
+        if not self._rung:
+            loop = asyncio.get_running_loop()
+            waiting = self._waiting = loop.create_future()
+            timer = loop.call_later(max(0.0, seconds), _let_go, waiting)
+            try:
+                await waiting
+            finally:
+                timer.cancel()
+                self._waiting = None
+        self._rung = False
+
+
+def _let_go(waiting: "asyncio.Future[None]") -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
 class Feed:
     """The newest states of some accounts that have not been told; however many passes, at most one per type.
 
-    seen: all that the listener has been told, what it gave itself when it came included. told_until: up to when it was
-    told of alerts (seconds since 1970).
+    It hears of them while its context lasts. seen: all that the listener has been told, what it gave itself when it
+    came included. told_until: up to when it was told of alerts (seconds since 1970).
     """
 
-    def __init__(self, login: Login, types: Types, seen: States) -> None:
+    __slots__ = (
+        "_accounts",
+        "_alerts",
+        "_bell",
+        "_changed",
+        "_held",
+        "_login",
+        "_missed",
+        "_since",
+        "_store",
+        "_types",
+        "seen",
+        "told_until",
+    )
+
+    def __init__(self, store: Store, login: Login, types: Types, seen: States, told_until: float = math.inf) -> None:
+        """login: has to be kept open as long.
+
+        told_until: of a returning listener, who is told what it missed, unless that is too long ago.
+        """
         self.seen = seen
         self.told_until = time.time()
+        self._since = min(told_until, self.told_until)
+        self._store = store
+        self._held = contextlib.AsyncExitStack()
         self._login = login
         self._accounts = _ids(login)
         self._missed = False
         self._types = types
         self._changed: States = {}
         self._alerts: list[Alert] = []
-        self._event = asyncio.Event()
-        self.wake = self._event.set
+        self._bell = _Bell()
 
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open(
-        cls, store: Store, login: Login, types: Types, seen: States, told_until: float = math.inf
-    ) -> "AsyncIterator[Feed]":
-        """A feed of all accounts of a login, which has to be kept open as long. Raises StoreUnavailable.
-
-        told_until: of a returning listener, who is told what it missed, unless that is too long ago.
-        """
-        feed = cls(login, types, seen)
+    async def __aenter__(self) -> Self:
+        """Hear of all accounts of the login. Raises StoreUnavailable."""
         async with contextlib.AsyncExitStack() as stack:
-            for account in login.listed:
-                hear = functools.partial(feed._hear, account.id)
-                await stack.enter_async_context(store.subscribe(channel(account.key), hear))
-            await feed._catch_up()
-            for account in login.listed:
-                for watch in feed._watches(account):
+            for account in self._login.listed:
+                hear = functools.partial(self._hear, account.id)
+                await stack.enter_async_context(self._store.subscribe(channel(account.key), hear))
+            await self._catch_up()
+            for account in self._login.listed:
+                for watch in self._watches(account):
                     stack.enter_context(watch.listening())
-                if account.alerts is not None and feed._wants(ALERT):
-                    since = min(told_until, feed.told_until)
-                    stack.enter_context(account.alerts.listening(feed._alert, since))
-            yield feed
+                if account.alerts is not None and self._wants(ALERT):
+                    stack.enter_context(account.alerts.listening(self._alert, self._since))
+            self._held = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hear no more."""
+        await self._held.aclose()
 
     def covers(self, login: Login) -> bool:
         """Whether these are the accounts of a login that was proven again: others may share more by now, or less."""
@@ -158,13 +210,13 @@ class Feed:
             return encode(self.seen)
         return encode({_TOLD: {ALERT: f"{self.told_until:.6f}"}, **self.seen})
 
+    def wake(self) -> None:
+        """Let `next` return, though there may be no news."""
+        self._bell.ring()
+
     async def next(self, seconds: float) -> News:
         """What is new, at once or within `seconds`; empty where nothing is. What is given counts as told."""
-        if not self._event.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, seconds)):
-                    await self._event.wait()
-        self._event.clear()
+        await self._bell.wait(seconds)
         if self._missed:
             self._missed = False
             await self._catch_up()
@@ -189,18 +241,18 @@ class Feed:
             clock.heard(states)
         if message == MISSED:
             self._missed = True
-            self._event.set()
+            self._bell.ring()
             return
         self._note(account, {name: state for name, state in states.items() if self._wants(name)})
 
     def _alert(self, alert: Alert) -> None:
         self._alerts.append(alert)
-        self._event.set()
+        self._bell.ring()
 
     def _note(self, account: str, states: dict[str, str]) -> None:
         if states:
             self._changed.setdefault(account, {}).update(states)
-            self._event.set()
+            self._bell.ring()
 
 
 def _ids(login: Login) -> frozenset[str]:

@@ -113,7 +113,7 @@ class Pusher:
         store = self._tools.store
         async with (
             self.access.use() as login,
-            Feed.open(store, login, types, start, -math.inf) as news,
+            Feed(store, login, types, start, -math.inf) as news,
             _Couriers(self._courier_of(login)) as couriers,
         ):
             changed = asyncio.Event()

@@ -7,14 +7,13 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
-from gateway.store.channels import Channels, Hear
+from gateway.store.channels import Channels, Hear, Subscription
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -71,11 +70,9 @@ class SqliteStore:
         """See Store.publish."""
         self._channels.deliver(channel, message)
 
-    @asynccontextmanager
-    async def subscribe(self, channel: str, hear: Hear) -> AsyncIterator[None]:
+    def subscribe(self, channel: str, hear: Hear) -> Subscription:
         """See Store.subscribe."""
-        with self._channels.subscribed(channel, hear):
-            yield
+        return self._channels.subscribed(channel, hear)
 
     async def ping(self) -> None:
         """See Store.ping."""

@@ -39,7 +39,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     # The login is held as long as the stream is open: its credentials are what the accounts are watched with.
     async with found.authenticator.login(request) as login:
         with found.stream_slots.take(login.username), found.meters.streams.track_inprogress():
-            async with Feed.open(found.store, login, types, seen, told_until) as news:
+            async with Feed(found.store, login, types, seen, told_until) as news:
                 with found.drain.waking(news.wake):
                     return await _serve(request, news, close_after_state, ping)
 

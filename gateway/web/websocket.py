@@ -100,7 +100,11 @@ class _Conversation:
         """Until the client goes, its credentials are refused, or the gateway drains; what has begun is answered."""
         async with asyncio.TaskGroup() as tasks:
             with self._found.drain.waking(lambda: self._leave(tasks)):
-                await self._read(tasks)
+                async for message in self._socket:
+                    if message.type is not WSMsgType.TEXT:
+                        await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA)  # RFC 8887 §4.3.1
+                        break
+                    await self._take(message.data, tasks)
             self._disable()
         await self._socket.close()
 
@@ -112,13 +116,6 @@ class _Conversation:
         for _ in range(self._most):
             await self._room.acquire()
         await self._socket.close(code=WSCloseCode.GOING_AWAY)
-
-    async def _read(self, tasks: asyncio.TaskGroup) -> None:
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA)  # RFC 8887 §4.3.1
-                return
-            await self._take(message.data, tasks)
 
     async def _take(self, text: str, tasks: asyncio.TaskGroup) -> None:
         value: dict[str, Any] = {}
@@ -194,25 +191,22 @@ class _Conversation:
             self._push = None
 
     async def _report(self, types: feed.Types, seen: feed.States) -> None:
+        """For as long as the credentials are good."""
         logs.request_id.set(logs.new_id())
+        told_until = math.inf
         try:
-            await self._report_forever(types, seen)
+            while True:
+                told_until = await self._report_on_accounts(types, seen, told_until)
         except Exception as error:  # noqa: BLE001 - a fault ends the connection, not the process
             problem_of(error)  # tells the log
             await self._end()
-
-    async def _report_forever(self, types: feed.Types, seen: feed.States) -> None:
-        """Raises Refusal when the credentials are no longer good."""
-        told_until = math.inf
-        while True:
-            told_until = await self._report_on_accounts(types, seen, told_until)
 
     async def _report_on_accounts(self, types: feed.Types, seen: feed.States, told_until: float) -> float:
         """Until a proof of the credentials finds that the login has other accounts; up to when alerts were told."""
         login_as = self._found.authenticator.login_as
         async with (
             login_as(self._request, self._credentials) as login,
-            Feed.open(self._found.store, login, types, seen, told_until) as news,
+            Feed(self._found.store, login, types, seen, told_until) as news,
         ):
             proven = time.monotonic()
             while True:
