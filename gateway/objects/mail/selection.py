@@ -91,7 +91,8 @@ def _fetches(node: Node) -> bool:
 
 
 async def _search(account: MailAccount, asked: Criterion, scope: str | None) -> Found:
-    boxes = [box for box in account.mailboxes.values() if box.readable and scope in (None, box.id)]
+    # One of which nothing could be read yet has no UIDVALIDITY, and no Email that is known.
+    boxes = [b for b in account.mailboxes.values() if b.readable and b.uid_validity and scope in (None, b.id)]
     found: dict[str, array[int]] = {}
     faults: dict[str, Broken] = {}
     for box in boxes:

@@ -117,3 +117,15 @@ async def test_another_copy_is_read(server: Dovecot | Cyrus, user: User) -> None
             for properties in PAGES:
                 got = await jmap.call("Email/get", ids=ids, properties=properties, fetchAllBodyValues=True)
                 assert len(got["list"]) == 7
+
+
+async def test_where_ids_are_made_of_headers_it_costs_its_mailbox(server: Dovecot | Cyrus, user: User) -> None:
+    """Nothing of that is known yet; the others are shown, and searched."""
+    keys = {"backends__default__imap__id_source": "fingerprint"}
+    async with running_gateway(server, **keys) as url, jmap_client(url, *user) as jmap:
+        with damaged(server, user, 3):
+            ids = (await jmap.call("Email/query"))["ids"]
+            for condition in ({"text": "Hello"}, {"subject": "letter"}, {"hasAttachment": False}):
+                assert (await jmap.call("Email/query", filter=condition))["ids"] == ids
+            (email,) = (await jmap.call("Email/get", ids=ids, properties=["subject"]))["list"]
+            assert email["subject"] == "letter other"
