@@ -116,7 +116,7 @@ class Threaded:
     """The thread index after a pass.
 
     While it is being built nothing is said about Threads: no Thread was shown yet, and completing it voids all
-    earlier Thread states.
+    earlier Thread states. It is being built again where a new Email's headers are not known: its Thread is for good.
     """
 
     def __init__(self, base: Snapshot, stage: Stage, outcome: Outcome, said: dict[bytes, Facts]) -> None:
@@ -136,8 +136,10 @@ class Threaded:
             return threads
         threads = threads.fork()
         # the oldest first: a Thread is then named after its root where several of its messages come at once
-        eldest = stage.emails.sorted(rows)
-        threads.assign(eldest, [said.get(stage.emails.digest(row), []) for row in eldest], stage.emails.digest)
+        eldest = [row for row in stage.emails.sorted(rows) if stage.emails.digest(row) in said]
+        threads.assign(eldest, [said[stage.emails.digest(row)] for row in eldest], stage.emails.digest)
+        if len(eldest) < len(rows):  # moved by others before they were read, or the build ended while they came
+            threads.complete = self._complete = False
         return threads
 
     def _number(self, row: int) -> int | None:

@@ -79,17 +79,13 @@ class Threads:
         Raises adapters.errors.* if their headers cannot be fetched.
         """
         digests = [(emails or self._host.snapshot.emails).digest(row) for row in rows]
-        while True:
-            found = self._known(digests)
-            missing = [digest for digest, number in zip(digests, found, strict=True) if number is None]
-            if not missing:
-                break
-            partial = self._host.snapshot.partial is not None
-            await self._assign_now(missing)
-            found = self._known(digests)
-            if None not in found or not partial:
-                break
-            await self._host.refresh()  # it is not among the newest any more: wait for all
+        found = self._known(digests)
+        for last in (False, True):
+            if missing := [digest for digest, number in zip(digests, found, strict=True) if number is None]:
+                if last:
+                    await self._host.refresh()  # not among the newest any more, or moved just now: see where it is
+                await self._assign_now(missing, alone=last)
+                found = self._known(digests)
         threads = self._host.snapshot.threads
         # an Email that went away meanwhile gets what it would have had without headers
         return [
@@ -149,15 +145,15 @@ class Threads:
         rows = [snapshot.emails.find(digest) for digest in digests]
         return [None if row is None else snapshot.threads.of_row(row) for row in rows]
 
-    async def _assign_now(self, digests: Collection[bytes]) -> None:
-        """Fetch headers of a few Emails and give them their threads, durably."""
+    async def _assign_now(self, digests: Collection[bytes], *, alone: bool) -> None:
+        """Fetch headers of a few Emails and give them their threads, durably. alone: also if they have no headers."""
         wanted: dict[int, list[int]] = {}
         emails = self._host.snapshot.emails
         rows = [row for row in map(emails.find, digests) if row is not None and emails.is_alive(row)]
         for row in rows:
             box, uid = next(emails.places(row))
             wanted.setdefault(box, []).append(uid)
-        said: dict[bytes, Facts] = {emails.digest(row): [] for row in rows}
+        said: dict[bytes, Facts] = {emails.digest(row): [] for row in rows if alone}
         for box, uids in wanted.items():
             said.update(await self._facts(emails, box, uids))
         async with self._host.writing:

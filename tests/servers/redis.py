@@ -115,7 +115,7 @@ def running_guarded(*, tls: bool = False) -> Iterator[Guarded]:
         settings = (
             f"sentinel monitor {SERVICE} {master.host} {master.port} 1",
             f"sentinel auth-pass {SERVICE} {Guarded.password}",
-            f"sentinel down-after-milliseconds {SERVICE} 1500",
+            f"sentinel down-after-milliseconds {SERVICE} 2500",
             f"sentinel failover-timeout {SERVICE} 10000",
             f"requirepass {Guarded.sentinel_password}",
         )

@@ -1,7 +1,9 @@
 """Restart, flush, eviction, damage: the store says so, and nothing half-written is left."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import redis
@@ -15,6 +17,8 @@ from tests.faults.proxy import After, Delay, FaultProxy, Rule
 from tests.servers.redis import Redis, running_guarded, running_redis
 from tests.store.conftest import sentinels
 from tests.waiting import until
+
+T = TypeVar("T")
 
 KEY = Key("a", "s", "n")
 KEY_OF_B = Key("b", "s", "n")
@@ -184,28 +188,28 @@ async def test_a_master_that_comes_back() -> None:
             client.execute_command("ACL", "SETUSER", "default", "-slaveof")
         guarded = sentinels(servers)
         one, other = (RedisStore(servers.url, sentinels=guarded, replicas=1, timeout=1.0) for _ in range(2))
-        lease = await other.lease("b")
-        await one.commit("a", [Put(KEY, b"old")])
+        lease = await as_soon_as_taken(lambda: other.lease("b"))
+        await as_soon_as_taken(lambda: one.commit("a", [Put(KEY, b"old")]))
         assert await asyncio.gather(*(one.read([KEY]) for _ in range(8))) == [[b"old"]] * 8  # over many connections
         with servers.paused_master():
-            await until_taken(one, b"new")
+            await as_soon_as_taken(lambda: one.commit("a", [Put(KEY, b"new")]))
         # whoever did anything meanwhile has no connection to it any more
         assert await asyncio.gather(*(one.read([KEY]) for _ in range(8))) == [[b"new"]] * 8
         # and whoever did nothing can write nothing there that counts
         with pytest.raises((LeaseLost, StoreUnavailable)):
             await other.commit("b", [Put(KEY_OF_B, b"lost")], lease)
-        await until_taken(other, b"newer")
+        await as_soon_as_taken(lambda: other.commit("a", [Put(KEY, b"newer")]))
         assert await one.read([KEY, KEY_OF_B]) == [b"newer", None]
         await one.close()
         await other.close()
 
 
-async def until_taken(store: RedisStore, value: bytes) -> None:
-    """Write it as soon as a master takes it."""
+async def as_soon_as_taken(write: Callable[[], Awaitable[T]]) -> T:
+    """Write when there is a master that takes it, and the replica confirms it."""
     async with asyncio.timeout(20):
         while True:
             try:
-                return await store.commit("a", [Put(KEY, value)])
+                return await write()
             except StoreUnavailable:
                 await asyncio.sleep(0.1)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.errors import Forbidden, Unavailable
+from adapters.ports.mail import FolderDelta, FolderStatus, KnownMessages
 from gateway.sync.account import MailAccount
 from gateway.sync.committer import Superseded
 from gateway.sync.journal import COUNTS, PUSHED, CannotCalculateChanges
@@ -233,6 +234,66 @@ async def test_thread_ids_before_the_index_is_built(account: MailAccount, server
         account.emails.received_at[row] for row in members
     )
     assert len(await view(account, "Thread")) == 3
+
+
+def move_once(port: ModelPort, call: str, uid: int, path: str, target: str) -> None:
+    """Move a message right before the first such call."""
+    calls = iter([call])
+
+    def meddle(name: str) -> None:
+        if name == call and next(calls, None):
+            port.server.move(path, uid, target)
+
+    port.meddle = meddle
+
+
+REPLY = ("<b@x>", "", "<a@x>", "Re: Plan")
+
+
+async def test_a_reply_that_is_moved_before_its_headers_are_read(
+    account: MailAccount, server: ModelServer, port: ModelPort
+) -> None:
+    """As a client does that stores a draft, sends it, and files it: its Thread is for good (RFC 8621 §3)."""
+    server.create("Drafts")
+    server.create("Sent")
+    server.append("INBOX", headers=("<a@x>", "", "", "Plan"))
+    await account.refresh()
+    await account.threads.ready()
+    move_once(port, "headers Drafts", server.append("Drafts", headers=REPLY), "Drafts", "Sent")
+    await account.refresh()
+    await account.refresh()
+    assert len(await view(account, "Thread")) == 1
+
+
+async def test_a_thread_id_that_is_asked_for_while_the_email_is_moved(
+    account: MailAccount, server: ModelServer, port: ModelPort
+) -> None:
+    server.create("Sent")
+    server.append("INBOX", headers=("<a@x>", "", "", "Plan"))
+    uid = server.append("INBOX", headers=REPLY)
+    await account.refresh()
+    move_once(port, "headers INBOX", uid, "INBOX", "Sent")
+    early = await account.threads.thread_ids(account.emails.all_rows()[-1:])
+    await account.threads.ready()
+    assert early == list(await view(account, "Thread"))
+
+
+async def test_threads_that_are_complete_when_a_pass_is_half_done(server: ModelServer, store: ShakyStore) -> None:
+    """The pass began when threading was not its business."""
+
+    class Waiting(ModelPort):
+        async def changes(self, path: str, since: FolderStatus | None, known: KnownMessages) -> FolderDelta:
+            await account.threads.ready()
+            return await super().changes(path, since, known)
+
+    account = open_account(Waiting(server), store)
+    server.append("INBOX", headers=("<a@x>", "", "", "Plan"))
+    await account.refresh()
+    assert not account.snapshot.threads.complete
+    server.append("INBOX", headers=REPLY)
+    await account.refresh()
+    assert len(await view(account, "Thread")) == 1
+    await account.close()
 
 
 async def test_native_threads(server: ModelServer, store: ShakyStore) -> None:
