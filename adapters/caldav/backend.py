@@ -23,15 +23,13 @@ from adapters.errors import Conflict, Forbidden, NotFound, Unavailable, Unsuppor
 from adapters.ports.calendars import (
     Calendar,
     CalendarChanges,
-    CalendarCursor,
     CalendarDelta,
     CalendarFacts,
     CalendarResource,
-    Names,
     Property,
-    Stored,
     TimeRange,
 )
+from adapters.ports.collections import Cursor, Names, Stored
 
 HOME_SET: Final = caldav("calendar-home-set")
 ADDRESSES: Final = caldav("calendar-user-address-set")
@@ -61,7 +59,7 @@ class CalDavHome:
         self._scales: tuple[str, ...] | None = None
         self._reports: dict[str, frozenset[str]] = {}
         self._heard: dict[str, tuple[bytes, list[Calendar]]] = {}
-        self._cursors: dict[str, tuple[bytes, dict[str, CalendarCursor]]] = {}
+        self._cursors: dict[str, tuple[bytes, dict[str, Cursor]]] = {}
         self._listing: tuple[Calendar, ...] = ()
 
     async def open(self) -> CalendarFacts:
@@ -115,9 +113,9 @@ class CalDavHome:
         """See CalendarPort.heard."""
         return self._listing
 
-    async def cursors(self) -> Mapping[str, CalendarCursor]:
+    async def cursors(self) -> Mapping[str, Cursor]:
         """See CalendarPort.cursors."""
-        found: dict[str, CalendarCursor] = {}
+        found: dict[str, Cursor] = {}
         for home in self._homes:
             answer = await self._depth_one(home, listing.cursor_names(self.quirks))
             heard, cursors = self._cursors.get(home, (b"", {}))
@@ -133,14 +131,14 @@ class CalDavHome:
                 found[below(path, self.home)] = listing.read_cursor(entry)
         return found
 
-    async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
+    async def changes(self, calendar: Calendar, since: Cursor | None, known: Names) -> CalendarDelta:
         """See CalendarPort.changes."""
         path = self.path(calendar.path)
         trusted = not self.quirks.settles and "sync-collection" in self._reports.get(path, ())
         token = None if since is None else since.token
         found = await delta(self.connection, path, token, known, reports=trusted, along=bodies.DATA)
         # The ctag is the listing's, which is older than the report: what came in between is found again, not lost.
-        cursor = CalendarCursor(found.token, calendar.cursor.ctag)
+        cursor = Cursor(found.token, calendar.cursor.ctag)
         resources = {
             name: CalendarResource(found.changed[name], undressed(text.encode(), self.quirks))
             for name, text in found.along.items()
@@ -300,12 +298,12 @@ class CalDavHome:
         self._reports[self.path(calendar.path)] = listing.reports(entry)
         return calendar
 
-    def _settled(self, cursor: CalendarCursor, now: float | None) -> CalendarCursor:
+    def _settled(self, cursor: Cursor, now: float | None) -> Cursor:
         """A ctag that counts seconds says nothing of changes that may follow within its own second."""
         if not self.quirks.settles or cursor.ctag is None or not cursor.ctag.isdigit():
             return cursor
         young = now is None or now - int(cursor.ctag) < self.quirks.settles
-        return CalendarCursor(None, None) if young else cursor
+        return Cursor(None, None) if young else cursor
 
     async def _exists(self, path: str) -> bool:
         try:

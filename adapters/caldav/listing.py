@@ -10,7 +10,8 @@ from adapters.dav.multistatus import Entry
 from adapters.dav.names import apple, caldav, calendarserver, dav, local
 from adapters.dav.privileges import grants, privileges
 from adapters.dav.quirks import Quirks
-from adapters.ports.calendars import Calendar, CalendarChanges, CalendarCursor, CalendarProperties, Privilege, Property
+from adapters.ports.calendars import Calendar, CalendarChanges, CalendarProperties, Property
+from adapters.ports.collections import Cursor, Privilege
 
 TYPE: Final = dav("resourcetype")
 PRIVILEGES: Final = dav("current-user-privilege-set")
@@ -77,9 +78,9 @@ def cursor_names(quirks: Quirks) -> list[str]:
     return [TYPE, *(names[name] for name in quirks.cursor)]
 
 
-def read_cursor(entry: Entry) -> CalendarCursor:
+def read_cursor(entry: Entry) -> Cursor:
     """Where a calendar stands."""
-    return CalendarCursor(entry.text(TOKEN), entry.text(CTAG))
+    return Cursor(entry.text(TOKEN), entry.text(CTAG))
 
 
 def is_calendar(entry: Entry) -> bool:

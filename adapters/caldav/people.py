@@ -13,7 +13,7 @@ from adapters.dav.multistatus import Entry, document
 from adapters.dav.names import caldav, dav
 from adapters.errors import Forbidden, NotFound, Unsupported
 from adapters.ports.calendar_people import CalendarPrincipal, FreeBusyReply, PrincipalKind
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 
 _KIND: Final = caldav("calendar-user-type")
 _COLLECTIONS: Final = dav("principal-collection-set")

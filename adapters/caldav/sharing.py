@@ -12,7 +12,7 @@ from adapters.dav.privileges import regranted
 from adapters.dav.quirks import Quirks
 from adapters.errors import InvalidData, Unsupported
 from adapters.ports.calendar_people import CalendarPrincipal
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 
 Access = Mapping[CalendarPrincipal, frozenset[Privilege]]
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 
 PrincipalKind = Literal["individual", "group", "resource", "location", "other"]
 """CALENDAR-USER-TYPE of a principal (RFC 6638 §2.4.2): ROOM is "location", UNKNOWN "other"."""

@@ -14,28 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypedDict
 
-Names = Mapping[str, str]
-"""Resources of one calendar: name -> ETag, as the backend writes it (with quotes)."""
-
-Privilege = Literal[
-    "read",
-    "read-free-busy",
-    "write-content",
-    "write-properties",
-    "bind",
-    "unbind",
-    "read-acl",
-    "write-acl",
-    "share",
-    "unlock",
-    "schedule-send",
-    "schedule-deliver",
-    "read-current-user-privilege-set",
-]
-"""RFC 3744 §3, RFC 4791 §6.1.1, RFC 6638 §6, draft-pot-webdav-resource-sharing ("share").
-
-Aggregates ("all", "write") arrive as what they contain.
-"""
+from adapters.ports.collections import Cursor, Names, Privilege, Stored
 
 Property = Literal["name", "color", "order", "description", "time_zone", "transparent"]
 """What of a calendar may be written; see `CalendarProperties`."""
@@ -79,22 +58,6 @@ class CalendarFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class CalendarCursor:
-    """Where a calendar stands: its sync-token (RFC 6578 §4) and its ctag; a listing may tell only one of them."""
-
-    token: str | None
-    ctag: str | None
-
-    def moved_from(self, before: "CalendarCursor | None") -> bool:
-        """Whether `CalendarPort.changes` must look; true also where the two cannot be compared."""
-        if before is None:
-            return True
-        if self.ctag is not None and before.ctag is not None:
-            return self.ctag != before.ctag
-        return self.token is None or self.token != before.token
-
-
-@dataclass(frozen=True, slots=True)
 class CalendarProperties:
     """The properties of a calendar; None where the backend has none.
 
@@ -131,7 +94,7 @@ class Calendar:
     owner: str | None
     default: bool
     max_size: int | None
-    cursor: CalendarCursor
+    cursor: Cursor
     offered: bool = False
     grants: Mapping[str, frozenset[Privilege]] | None = None
 
@@ -156,7 +119,7 @@ class CalendarDelta:
     of the changed ones that came along with the answer; the others must be fetched.
     """
 
-    cursor: CalendarCursor
+    cursor: Cursor
     changed: Names
     removed: frozenset[str]
     resources: Mapping[str, "CalendarResource"] = field(default_factory=dict)
@@ -168,14 +131,6 @@ class CalendarResource:
 
     etag: str
     data: bytes
-    schedule_tag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """After a write. etag: None where the server gave none or altered what it was given; then fetch before use."""
-
-    etag: str | None
     schedule_tag: str | None = None
 
 
@@ -205,11 +160,11 @@ class CalendarPort(Protocol):
         """What `calendars` said last, in `open` at the latest: some may be gone by now."""
         ...
 
-    async def cursors(self) -> Mapping[str, CalendarCursor]:
+    async def cursors(self) -> Mapping[str, Cursor]:
         """Where all calendars of the home stand, by path: a listing without the properties, which costs less."""
         ...
 
-    async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
+    async def changes(self, calendar: Calendar, since: Cursor | None, known: Names) -> CalendarDelta:
         """What happened in one calendar to the names that are known. None: nothing is known, everything is changed.
 
         calendar: from a listing; its cursor says what the delta is at least as new as. A cursor that the server no

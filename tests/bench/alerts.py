@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.ports.calendars import Calendar, CalendarCursor, CalendarProperties
+from adapters.ports.calendars import Calendar, CalendarProperties
+from adapters.ports.collections import Cursor
 from gateway.sync.calendars.alert_clock import GRACE_SECONDS, STRETCH_SECONDS
 from gateway.sync.calendars.alerts import Plan
 from gateway.sync.calendars.edit import Edit
@@ -29,7 +30,7 @@ def resource(number: int, room: str = "Room 3") -> Resource:
 
 def index_of(events: int) -> tuple[Index, Ids, Place]:
     """The index of a calendar of so many, and where the first one lies."""
-    ids, cursor = Ids("bench"), CalendarCursor("t", None)
+    ids, cursor = Ids("bench"), Cursor("t", None)
     info = Calendar("work/", CalendarProperties(name="Work"), frozenset(), None, None, False, None, cursor)
     edit = Edit(Index(), ids)
     edit.put_calendar(info, cursor)

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from adapters.errors import Unsupported
 from adapters.ports.calendar_people import CalendarPrincipal, SharingPort
-from adapters.ports.calendars import Calendar, Privilege
+from adapters.ports.calendars import Calendar
+from adapters.ports.collections import Privilege
 from gateway.context import Account
 from gateway.jmap.checks import boolean, record
 from gateway.jmap.errors import SetError

@@ -9,7 +9,8 @@ from adapters.errors import Conflict, NotFound
 from adapters.formats.content_lines import ContentLineError, NotWritable
 from adapters.formats.jscalendar.patch import change_entry, remove_entry
 from adapters.formats.jscalendar.vtimezone import with_time_zones
-from adapters.ports.calendars import CalendarResource, Stored
+from adapters.ports.calendars import CalendarResource
+from adapters.ports.collections import Stored
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars import quiet
 from gateway.objects.calendars.addresses import Addresses

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts
+from adapters.ports.calendars import Calendar, CalendarFacts
+from adapters.ports.collections import Cursor
 from gateway.sync.calendars.entries import Entry
 from gateway.sync.calendars.index import (
     CALENDAR,
@@ -41,7 +42,7 @@ class Edit:
         self.moved: set[str] = set()
         """Ids of calendars whose head differs: properties, cursor, or that came or went."""
 
-    def put_calendar(self, info: Calendar, cursor: CalendarCursor | None) -> None:
+    def put_calendar(self, info: Calendar, cursor: Cursor | None) -> None:
         """Enter a calendar, or what is new about one."""
         calendar_id = self._ids.calendar(info.path)
         held = self._calendars.get(calendar_id)

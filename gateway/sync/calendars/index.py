@@ -8,7 +8,8 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts, Names
+from adapters.ports.calendars import Calendar, CalendarFacts
+from adapters.ports.collections import Cursor, Names
 from gateway.sync.calendars.entries import Entry
 from gateway.sync.calendars.personal import PER_USER, Personal
 from gateway.sync.ids import Digester, to_text
@@ -48,7 +49,7 @@ class Held:
 
     id: str
     info: Calendar
-    cursor: CalendarCursor | None
+    cursor: Cursor | None
     resources: Mapping[str, Resource]
 
     @property

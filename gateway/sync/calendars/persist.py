@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.ports.calendars import Calendar, CalendarCursor, CalendarFacts, CalendarProperties
+from adapters.ports.calendars import Calendar, CalendarFacts, CalendarProperties
+from adapters.ports.collections import Cursor
 from gateway.store.base import Delete, DeleteRange, Key, Put, Store, Write
 from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import Entry
@@ -165,7 +166,7 @@ def _index(
     sizes: dict[str, int] = {}
     for stored in document["calendars"]:
         info = _info(stored["info"])
-        cursor = None if stored["cursor"] is None else CalendarCursor(**stored["cursor"])
+        cursor = None if stored["cursor"] is None else Cursor(**stored["cursor"])
         edit.put_calendar(info, cursor)
         sizes[ids.calendar(info.path)] = stored["size"]
     for key, value in rows:
@@ -200,7 +201,7 @@ def _info(value: dict[str, Any]) -> Calendar:
             "properties": CalendarProperties(**value["properties"]),
             "components": frozenset(value["components"]),
             "privileges": None if privileges is None else frozenset(privileges),
-            "cursor": CalendarCursor(**value["cursor"]),
+            "cursor": Cursor(**value["cursor"]),
             "grants": None if grants is None else {path: frozenset(granted) for path, granted in grants.items()},
         }
     )

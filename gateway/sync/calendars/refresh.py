@@ -8,7 +8,8 @@ from functools import partial
 from typing import Final, Self
 
 from adapters.errors import Forbidden, NotFound
-from adapters.ports.calendars import Calendar, CalendarCursor, CalendarPort, CalendarResource, TimeRange
+from adapters.ports.calendars import Calendar, CalendarPort, CalendarResource, TimeRange
+from adapters.ports.collections import Cursor
 from gateway.sync.calendars.edit import Edit
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Held, Ids, Index, Place, Resource
@@ -36,7 +37,7 @@ async def look(base: Index, port: CalendarPort, ids: Ids, shows: Shows, *, whole
         seen = [info for info in infos if is_shown(info)]
         listed = {ids.calendar(info.path): info for info in seen if shows(info)}
         edit.passed_over = frozenset(info.path for info in infos) - {info.path for info in listed.values()}
-        nowhere = CalendarCursor(None, None)
+        nowhere = Cursor(None, None)
         edit.foreign = {info.path: replace(info, cursor=nowhere) for info in seen if info.owner is not None}
     for calendar_id in base.calendars.keys() - listed.keys():
         edit.drop_calendar(calendar_id)

@@ -11,7 +11,8 @@ from adapters.dav.connection import Credentials, Endpoint
 from adapters.dav.sync import delta
 from adapters.errors import InvalidData, NotFound
 from adapters.ports.calendar_people import CalendarPrincipal
-from adapters.ports.calendars import Privilege, TimeRange
+from adapters.ports.calendars import TimeRange
+from adapters.ports.collections import Privilege
 from tests.adapters.caldav.conftest import login
 from tests.servers.dav import DavServer
 

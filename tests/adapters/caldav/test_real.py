@@ -8,14 +8,8 @@ import pytest
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from adapters.errors import AuthFailed, Conflict, InvalidData, NotFound, Unsupported
-from adapters.ports.calendars import (
-    Calendar,
-    CalendarChanges,
-    CalendarCursor,
-    CalendarFacts,
-    CalendarResource,
-    TimeRange,
-)
+from adapters.ports.calendars import Calendar, CalendarChanges, CalendarFacts, CalendarResource, TimeRange
+from adapters.ports.collections import Cursor
 from tests.servers.dav import DavServer
 
 Event = Callable[..., bytes]
@@ -158,7 +152,7 @@ async def test_changes_by_others(
 
 async def test_a_token_that_is_not_honoured(port: CalDav, calendar: str, event: Event) -> None:
     await port.create(calendar, "a.ics", event("a"))
-    found = await port.changes(await listed(port, calendar), CalendarCursor("data:,junk", None), {"ghost.ics": '"1"'})
+    found = await port.changes(await listed(port, calendar), Cursor("data:,junk", None), {"ghost.ics": '"1"'})
     assert set(found.changed) == {"a.ics"}
     assert found.removed == {"ghost.ics"}
 

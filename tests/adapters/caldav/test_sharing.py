@@ -8,7 +8,7 @@ import pytest
 from adapters.dav.multistatus import document
 from adapters.dav.privileges import ALL, grants
 from adapters.errors import InvalidData, NotFound, Unsupported
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 from tests.adapters.caldav.test_scripted import BOB, CALENDAR, PLAIN, Table, opened, server
 from tests.wire.dav import Reply, error, found, multistatus
 

@@ -6,7 +6,8 @@ import pytest
 
 from adapters.errors import Conflict, Forbidden, NotFound, Unavailable
 from adapters.formats.jscalendar.series import override_object
-from adapters.ports.calendars import CalendarResource, Stored
+from adapters.ports.calendars import CalendarResource
+from adapters.ports.collections import Stored
 from gateway.objects.calendars.instances import find
 from tests.objects.calendars.harness import Client
 from tests.sync.calendars.model import Home, ModelPort, event

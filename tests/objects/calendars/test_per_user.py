@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from adapters.errors import Forbidden
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.difference import Change
 from gateway.objects.calendars.rsvp import is_rsvp

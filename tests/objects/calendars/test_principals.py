@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 from tests.objects.calendars.harness import Client
 from tests.objects.calendars.test_availability import PeoplePort
 from tests.sync.calendars.model import Home

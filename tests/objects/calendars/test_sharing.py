@@ -8,7 +8,7 @@ import pytest
 
 from adapters.errors import InvalidData, NotFound
 from adapters.ports.calendar_people import CalendarPrincipal
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 from tests.objects.calendars.harness import Client
 from tests.objects.calendars.test_availability import BOB, PeoplePort
 from tests.sync.calendars.model import FACTS, Home

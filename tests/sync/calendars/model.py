@@ -10,16 +10,14 @@ from adapters.formats.content_lines import parse
 from adapters.ports.calendars import (
     Calendar,
     CalendarChanges,
-    CalendarCursor,
     CalendarDelta,
     CalendarFacts,
     CalendarProperties,
     CalendarResource,
-    Names,
     Property,
-    Stored,
     TimeRange,
 )
+from adapters.ports.collections import Cursor, Names, Stored
 
 FACTS = CalendarFacts(
     server="model",
@@ -49,8 +47,8 @@ class Shelf:
     log: list[str] = field(default_factory=list)
 
     @property
-    def cursor(self) -> CalendarCursor:
-        return CalendarCursor(f"t{self.life}-{len(self.log)}", None)
+    def cursor(self) -> Cursor:
+        return Cursor(f"t{self.life}-{len(self.log)}", None)
 
 
 class Home:
@@ -75,7 +73,7 @@ class Home:
             owner=None,
             default=False,
             max_size=None,
-            cursor=CalendarCursor("t0", None),
+            cursor=Cursor("t0", None),
         )
         self.shelves[path] = Shelf(info)
         return self.shelves[path]
@@ -124,11 +122,11 @@ class ModelPort:
         self._enter("calendars")
         return [replace(shelf.info, cursor=shelf.cursor) for shelf in self.home.shelves.values()]
 
-    async def cursors(self) -> Mapping[str, CalendarCursor]:
+    async def cursors(self) -> Mapping[str, Cursor]:
         self._enter("cursors")
         return {path: shelf.cursor for path, shelf in self.home.shelves.items()}
 
-    async def changes(self, calendar: Calendar, since: CalendarCursor | None, known: Names) -> CalendarDelta:
+    async def changes(self, calendar: Calendar, since: Cursor | None, known: Names) -> CalendarDelta:
         self._enter("changes", calendar.path)
         shelf = self._shelf(calendar.path)
         present = {name: resource.etag for name, resource in shelf.resources.items()}

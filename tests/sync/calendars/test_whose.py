@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.ports.calendars import Privilege
+from adapters.ports.collections import Privilege
 from gateway.calendar_backends import login_of
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.shares import SHARE
