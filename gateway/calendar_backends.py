@@ -1,20 +1,16 @@
 """Opening the calendars of a login that its mail server has proven; logins of one owner share them."""
 
 import logging
-import math
-import ssl
-import time
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 from urllib.parse import unquote
 
 from adapters.caldav.people import CalDav
-from adapters.dav.connection import Credentials, Endpoint
-from adapters.errors import AdapterError, NotFound
+from adapters.dav.connection import Credentials
+from adapters.errors import AdapterError
 from adapters.formats.jscalendar.timezones import iana_names
-from gateway.config import CalDavConfig, Config
-from gateway.config_reader import ConfigError
+from gateway.config import Config
+from gateway.dav_logins import DavLogin, dav_endpoint
 from gateway.store.base import Store
 from gateway.sync import ids
 from gateway.sync.calendars.account import CalendarAccount
@@ -25,26 +21,25 @@ from gateway.sync.watch import Turns, Watch
 
 log = logging.getLogger(__name__)
 
-FACTS_SECONDS: Final = 3600.0
-RETRY_SECONDS: Final = 60.0
-"""How long the answer of a CalDAV server, or its silence, is believed."""
-
 
 @dataclass(slots=True, eq=False)
 class _Shared:
     """The calendars of one owner, for all logins that have proven themselves."""
 
-    credentials: Credentials
+    login: DavLogin
     port: CalDav
     calendars: CalendarAccount
     watch: Watch
     alerts: AlertClock
     others: dict[str, "OthersCalendars"] = field(default_factory=dict)
     gone: list["OthersCalendars"] = field(default_factory=list)
-    answered: bool = False
-    asked_at: float = -math.inf
-    proven_at: float = -math.inf
-    holders: list[Credentials] = field(default_factory=list)
+
+    async def connect(self, port: CalDav) -> None:
+        """The connections are others from now on."""
+        old, self.port = self.port, port
+        for calendars in (self.calendars, *(others.calendars for others in self.others.values())):
+            calendars.port = port
+        await old.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,7 @@ class CalendarBackends:
         self._poll_seconds = config.push.poll_seconds
         self._stale = 2 * config.auth.cache_seconds
         self._endpoints = {
-            name: dav_endpoint(name, backend.caldav)
+            name: dav_endpoint(f"backends.{name}.caldav", backend.caldav)
             for name, backend in config.backends.items()
             if backend.caldav is not None
         }
@@ -109,10 +104,13 @@ class CalendarBackends:
             calendars = CalendarAccount(account_id, account_id, port, self._store, whose=whose)
             watch = self._watch(account_id, calendars)
             alerts = AlertClock(calendars, self._poll_seconds)
-            shared = self._shared[account_id] = _Shared(credentials, port, calendars, watch, alerts)
-        shared.holders.append(credentials)
-        is_listed = await self._prove(endpoint, shared, credentials)
-        if not shared.answered:
+            login = DavLogin("CalDAV", credentials, self._stale)
+            shared = self._shared[account_id] = _Shared(login, port, calendars, watch, alerts)
+        shared.login.holders.append(credentials)
+        is_listed = await shared.login.prove(
+            credentials, lambda found: shared.connect(CalDav(endpoint, found)), shared.calendars.learn
+        )
+        if not shared.login.answered:
             return None
         if shared.calendars.facts.lends:
             await self._look_for_others(name, user, shared, is_listed=is_listed)
@@ -152,47 +150,13 @@ class CalendarBackends:
     async def release(self, account_id: str, credentials: Credentials) -> None:
         """Let one login go."""
         shared = self._shared.get(account_id)
-        if shared is None or credentials not in shared.holders:
-            return
-        shared.holders.remove(credentials)
-        if shared.holders:
-            if shared.credentials not in shared.holders:
-                shared.proven_at = -math.inf  # may have been refused: whoever comes next brings others
+        if shared is None or not shared.login.let_go(credentials):
             return
         del self._shared[account_id]
         for others in (*shared.others.values(), *shared.gone):
             await others.calendars.close()
         await shared.calendars.close()
         await shared.port.close()
-
-    async def _prove(self, endpoint: Endpoint, shared: _Shared, credentials: Credentials) -> bool:
-        """Ask the server once in a while, and by new credentials where the old may not be good any more.
-
-        Answers whether it was asked, which lists the calendars.
-        """
-        now = time.monotonic()
-        if shared.credentials == credentials:
-            shared.proven_at = now
-        elif now - shared.proven_at > self._stale:
-            old, shared.port = shared.port, CalDav(endpoint, credentials)
-            shared.credentials = credentials
-            for calendars in (shared.calendars, *(others.calendars for others in shared.others.values())):
-                calendars.port = shared.port
-            shared.proven_at, shared.asked_at = now, -math.inf
-            await old.close()
-        if now - shared.asked_at <= (FACTS_SECONDS if shared.answered else RETRY_SECONDS):
-            return False
-        shared.asked_at = now
-        try:
-            await shared.calendars.learn()
-            shared.answered = True
-        except NotFound:
-            shared.answered = False
-            log.info("a login has no calendars at the CalDAV server")
-        except AdapterError as error:
-            shared.answered = False
-            log.warning("the CalDAV server cannot be used for now: %s: %s", type(error).__name__, error)
-        return True
 
 
 def _account_of(backend: str, user: str, port: CalDav, owner: str) -> str:
@@ -208,21 +172,3 @@ def login_of(owner: str, user: str, principal: str | None) -> str:
     above, _, own = (principal or "").rstrip("/").rpartition("/")
     parent, _, name = owner.rstrip("/").rpartition("/")
     return unquote(name) if parent == above and unquote(own) == user else owner
-
-
-def dav_endpoint(name: str, dav: CalDavConfig) -> Endpoint:
-    """How a CalDAV server is reached. Raises ConfigError where the CA file cannot be used."""
-    context = None
-    if dav.url.startswith("https:"):
-        try:
-            context = ssl.create_default_context(cafile=None if dav.ca_file is None else str(dav.ca_file))
-        except OSError as error:  # SSLError is one
-            raise ConfigError([f"backends.{name}.caldav.ca_file: {error}"]) from error
-    return Endpoint(
-        url=dav.url,
-        ssl_context=context,
-        connect_timeout=dav.connect_seconds,
-        read_timeout=dav.read_seconds,
-        total_timeout=dav.answer_seconds,
-        connections=dav.max_connections,
-    )

@@ -124,8 +124,8 @@ class ManageSieveConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class CalDavConfig:
-    """[backends.NAME.caldav]: the calendar server (RFC 4791). Without it there are no calendars."""
+class DavConfig:
+    """A DAV server. [backends.NAME.carddav]: that of the contacts (RFC 6352). Without it there are none."""
 
     url: str
     ca_file: Path | None = None
@@ -134,6 +134,12 @@ class CalDavConfig:
     connect_seconds: float = number(10.0, 0.1, 300)
     read_seconds: float = number(60.0, 0.1, 3600)
     answer_seconds: float = number(300.0, 1, 3600)
+
+
+@dataclass(frozen=True, slots=True)
+class CalDavConfig(DavConfig):
+    """[backends.NAME.caldav]: the calendar server (RFC 4791). Without it there are no calendars."""
+
     email_alerts: Literal["auto", "on", "off"] = "auto"
 
 
@@ -147,6 +153,7 @@ class Backend:
     submission: SubmissionConfig | None = None
     managesieve: ManageSieveConfig | None = None
     caldav: CalDavConfig | None = None
+    carddav: DavConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)

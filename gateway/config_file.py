@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.config import Auth, CalDavConfig, Config, ImapConfig, ManageSieveConfig, StoreConfig, SubmissionConfig
+from gateway.config import Auth, Config, DavConfig, ImapConfig, ManageSieveConfig, StoreConfig, SubmissionConfig
 from gateway.config_environment import misspelt, overlay_environment
 from gateway.config_reader import ConfigError, Reader
 
@@ -79,12 +79,12 @@ def _backend_problems(config: Config) -> list[str]:
                     f'backends.{name}.{section}.tls: "none" sends passwords readable over the network; '
                     "allowed to this machine only, unless allow_plaintext = true"
                 )
-        if backend.caldav is not None:
-            problems += _dav_problems(f"backends.{name}.caldav", backend.caldav)
+        for section, dav in (("caldav", backend.caldav), ("carddav", backend.carddav)):
+            problems += [] if dav is None else _dav_problems(f"backends.{name}.{section}", dav)
     return problems
 
 
-def _dav_problems(section: str, server: CalDavConfig) -> list[str]:
+def _dav_problems(section: str, server: DavConfig) -> list[str]:
     url = urlsplit(server.url)
     problems = []
     if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:

@@ -11,8 +11,8 @@ from adapters.dav.probe import offer
 from adapters.errors import AdapterError
 from adapters.managesieve.connection import Connection as SieveConnection
 from gateway.app import open_store
-from gateway.calendar_backends import dav_endpoint
-from gateway.config import CalDavConfig, Config, ImapConfig, ManageSieveConfig, SubmissionConfig
+from gateway.config import Config, DavConfig, ImapConfig, ManageSieveConfig, SubmissionConfig
+from gateway.dav_logins import dav_endpoint
 from gateway.endpoints import sieve_endpoint, tls_context
 from gateway.store.base import StoreUnavailable
 
@@ -31,7 +31,9 @@ def probe(config: Config) -> Iterator[Finding]:
         if backend.managesieve is not None:
             yield _managesieve(name, backend.managesieve)
         if backend.caldav is not None:
-            yield _caldav(name, backend.caldav)
+            yield _dav(name, "caldav", backend.caldav)
+        if backend.carddav is not None:
+            yield _dav(name, "carddav", backend.carddav)
     yield asyncio.run(_store(config))
 
 
@@ -80,12 +82,13 @@ def _managesieve(name: str, server: ManageSieveConfig) -> Finding:
     return True, f"{place}: {', '.join(filter(None, said))}"
 
 
-def _caldav(name: str, dav: CalDavConfig) -> Finding:
+def _dav(name: str, section: str, dav: DavConfig) -> Finding:
     """What the server is, as far as strangers are told, and what login it wants."""
-    place = f"{name}: caldav {dav.url}"
+    place = f"{name}: {section} {dav.url}"
     path = urlsplit(dav.url).path
     try:
-        found = asyncio.run(offer(dav_endpoint(name, dav), path if path.strip("/") else "/.well-known/caldav"))
+        endpoint = dav_endpoint(f"backends.{name}.{section}", dav)
+        found = asyncio.run(offer(endpoint, path if path.strip("/") else f"/.well-known/{section}"))
     except AdapterError as error:
         return False, f"{place}: {error}"
     classes = " ".join(found.classes) or "tells strangers nothing"

@@ -19,6 +19,7 @@ OPTIONAL = {  # what else is required once an optional section is there
     "JMAPGW__BACKENDS__DEFAULT__SUBMISSION__HOST": "smtp.example.org",
     "JMAPGW__BACKENDS__DEFAULT__MANAGESIEVE__HOST": "imap.example.org",
     "JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": "https://dav.example.org/",
+    "JMAPGW__BACKENDS__DEFAULT__CARDDAV__URL": "https://dav.example.org/",
 }
 SECRET_KEYS = {"auth.credentials_key", "auth.master_password", "push.vapid_key", "store.url"}
 
@@ -286,8 +287,9 @@ def test_backend_user_without_domain() -> None:
         ("http://dav.example.org/", "sends passwords readable"),
     ],
 )
-def test_where_calendars_are(url: str, message: str) -> None:
-    (problem,) = problems({"JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": url})
-    assert problem.startswith("backends.default.caldav.url: ")
+@pytest.mark.parametrize("section", ["caldav", "carddav"])
+def test_where_calendars_and_contacts_are(section: str, url: str, message: str) -> None:
+    (problem,) = problems({f"JMAPGW__BACKENDS__DEFAULT__{section.upper()}__URL": url})
+    assert problem.startswith(f"backends.default.{section}.url: ")
     assert message in problem
-    load(None, MINIMAL | {"JMAPGW__BACKENDS__DEFAULT__CALDAV__URL": "http://127.0.0.1:5232/"})
+    load(None, MINIMAL | {f"JMAPGW__BACKENDS__DEFAULT__{section.upper()}__URL": "http://127.0.0.1:5232/"})

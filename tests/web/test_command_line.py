@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from gateway.demo.dovecot import Dovecot
 from gateway.demo.radicale import Radicale
@@ -200,21 +201,22 @@ async def test_check_config() -> None:
         assert (await command("check-config", "--probe", **keys | {"backends__default__imap__port": "1"}))[0] == 1
 
 
-async def test_check_config_looks_at_the_calendar_server(radicale: Radicale) -> None:
+@pytest.mark.parametrize("section", ["caldav", "carddav"])
+async def test_check_config_looks_at_the_dav_servers(radicale: Radicale, section: str) -> None:
     async with imap_server(PASSWORD) as imap:
         keys = {
             "store__kind": "memory",
             "backends__default__imap__host": "127.0.0.1",
             "backends__default__imap__port": str(imap.port),
             "backends__default__imap__tls": "none",
-            "backends__default__caldav__url": radicale.url,
+            f"backends__default__{section}__url": radicale.url,
         }
         code, out, _ = await command("check-config", "--probe", **keys)
         assert code == 0
-        assert f"caldav {radicale.url}: 200 at /, radicale, 1 2 3 calendar-access" in out
-        code, out, _ = await command("check-config", "--probe", **keys | {"backends__default__caldav__url": DEAD})
+        assert f"{section} {radicale.url}: 200 at /, radicale, 1 2 3 calendar-access" in out
+        code, out, _ = await command("check-config", "--probe", **keys | {f"backends__default__{section}__url": DEAD})
         assert code == 1
-        assert f"caldav {DEAD}: OPTIONS" in out
+        assert f"{section} {DEAD}: OPTIONS" in out
 
 
 async def test_check_config_looks_at_submission_and_managesieve(dovecot: Dovecot) -> None:

@@ -1,18 +1,13 @@
 """Links with a blobId in place of href: the blob goes into the event as a data: URL (-29 §5.3)."""
 
 import copy
-import re
-from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError
+from gateway.objects.embedding import data_uri, media_type, octets_of
 from gateway.store.blobs import OpenBlob
-
-_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")  # RFC 6838 §4.2
-MAX_EMBEDDED: Final = 5_000_000
-"""Octets of one blob: calendar servers take resources of about ten megabytes."""
 
 
 async def embedded(context: Context, account: Account, values: dict[str, Any]) -> dict[str, Any]:
@@ -33,17 +28,12 @@ async def embedded(context: Context, account: Account, values: dict[str, Any]) -
 
 
 async def _embed(link: dict[str, Any], blob: OpenBlob) -> None:
-    octets = bytearray()
-    async for piece in blob.read(0, None):
-        octets += piece
-        if len(octets) > MAX_EMBEDDED:
-            raise SetError("tooLarge", f"an attachment may have {MAX_EMBEDDED} octets", maxSize=MAX_EMBEDDED)
+    octets = await octets_of(blob)
     del link["blobId"]
-    given = link.get("contentType") or blob.type or ""
-    content_type = given if _MEDIA_TYPE.fullmatch(given) else "application/octet-stream"
+    content_type = media_type(link.get("contentType") or blob.type)
     link["contentType"] = content_type
     link["size"] = len(octets)
-    link["href"] = f"data:{content_type};base64,{b64encode(octets).decode()}"
+    link["href"] = data_uri(content_type, octets)
 
 
 def _links(value: Any) -> Iterator[dict[str, Any]]:

@@ -15,16 +15,9 @@ from gateway.objects.calendars.calendar_view import shown
 from gateway.objects.calendars.capability import CALENDARS, calendars_of, calendars_seen, own_addresses
 from gateway.objects.calendars.sharing import calendar_rights
 from gateway.objects.changes import changes_of
+from gateway.objects.collections import MAX_ORDER, collection_name
+from gateway.objects.json_types import enum
 from gateway.sync.calendars.index import CALENDAR
-
-MAX_NAME: Final = 255
-"""Octets of UTF-8 (-29 §4)."""
-
-
-def calendar_name(value: Any) -> str | None:
-    """A name that a calendar may have."""
-    fits = isinstance(value, str) and value.strip() and len(value.encode("utf-8", "replace")) <= MAX_NAME
-    return None if fits else f"must be a String of 1 to {MAX_NAME} octets"
 
 
 def default_alert(value: Any) -> str | None:
@@ -48,14 +41,14 @@ class CalendarType(Settable, Changeable):
     properties = PropertyTable(
         [
             ID,
-            Property("name", calendar_name),
+            Property("name", collection_name),
             Property("description", nullable(string), default=None),
             Property("color", nullable(js.color), default=None),
-            Property("sortOrder", integer(0, 2**31 - 1), default=0),
+            Property("sortOrder", integer(0, MAX_ORDER), default=0),
             Property("isSubscribed", boolean, default=True),
             Property("isVisible", boolean, default=True),
             Property("isDefault", anything, server_set=True),
-            Property("includeInAvailability", js.enum("all", "attending", "none"), default="all"),
+            Property("includeInAvailability", enum("all", "attending", "none"), default="all"),
             Property("defaultAlertsWithTime", ALERTS, default=None),
             Property("defaultAlertsWithoutTime", ALERTS, default=None),
             Property("timeZone", nullable(js.time_zone), default=None),

@@ -8,12 +8,13 @@ from adapters.errors import AdapterError, NotFound
 from adapters.formats.jscalendar.vtimezone import time_zone_text
 from adapters.ports.calendars import CalendarChanges
 from gateway.context import Account
-from gateway.jmap.errors import SetError, set_error
+from gateway.jmap.errors import SetError
 from gateway.jmap.properties import Update
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.calendar_view import KEPT_HERE, is_shared, rights_of, shown
 from gateway.objects.calendars.sharing import Access, Rights, Sharing
 from gateway.objects.calendars.storing import Storing
+from gateway.objects.collections import forget, keep, refusal
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Held, Place
 
@@ -63,7 +64,7 @@ async def _create(calendars: CalendarAccount, sharing: Sharing, record: Mapping[
     if access:
         await _share_or_remove(calendars, sharing, path, access, record["shareWith"])
     kept |= {_JMAP_NAMES[name]: record[_JMAP_NAMES[name]] for name in unstored}
-    await _keep(calendars, {calendar_id: kept})
+    await keep(calendars, {calendar_id: kept}, KEPT_HERE)
     await calendars.refresh()
     return calendar_id
 
@@ -129,7 +130,7 @@ async def _update(calendars: CalendarAccount, sharing: Sharing, change: Update) 
     elif changes:
         unstored = await calendars.port.update_calendar(held.info.path, _typed(changes))
         kept |= {_JMAP_NAMES[name]: values[_JMAP_NAMES[name]] for name in unstored}
-    await _keep(calendars, {change.id: kept})
+    await keep(calendars, {change.id: kept}, KEPT_HERE)
 
 
 def _is_own(held: Held) -> bool:
@@ -173,23 +174,6 @@ def _typed(changes: dict[str, Any]) -> CalendarChanges:
     return typed
 
 
-async def _keep(calendars: CalendarAccount, kept: Mapping[str, Values]) -> None:
-    """Write settings; what is None or as it is anyway is not kept. Raises Unavailable."""
-    if not any(kept.values()):
-        return
-
-    def edit(settings: dict[str, dict[str, Any]]) -> None:
-        for calendar_id, values in kept.items():
-            merged = settings.get(calendar_id, {}) | values
-            settings[calendar_id] = {
-                name: value
-                for name, value in merged.items()
-                if value is not None and (name not in KEPT_HERE or value != KEPT_HERE[name])
-            }
-
-    await calendars.set_settings(edit)
-
-
 async def destroy(
     calendars: CalendarAccount, own: Addresses, ids: Sequence[str], *, with_events: bool
 ) -> Mapping[str, SetError]:
@@ -218,11 +202,7 @@ async def _destroy(calendars: CalendarAccount, held: Held | None, own: Addresses
     except NotFound as error:
         raise SetError("notFound") from error
     if held.id in calendars.index.settings:
-
-        def forget(settings: dict[str, dict[str, Any]]) -> None:
-            settings.pop(held.id, None)
-
-        await calendars.set_settings(forget)
+        await forget(calendars, held.id)
 
 
 async def _remove_silently(calendars: CalendarAccount, held: Held, own: Addresses) -> None:
@@ -231,10 +211,3 @@ async def _remove_silently(calendars: CalendarAccount, held: Held, own: Addresse
     for name, resource in held.resources.items():
         if any(b'"organizerCalendarAddress"' in entry.json for entry in resource.entries):
             await storing.remove_resource(Place(held.id, name))
-
-
-def refusal(error: SetError | AdapterError) -> SetError:
-    """The SetError of whatever went wrong with one record."""
-    if isinstance(error, SetError):
-        return error
-    return set_error(error) or SetError("serverFail")

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 from typing import Any, Final
-from urllib.parse import unquote
 
 from adapters.ports.calendars import Calendar
 from gateway.objects.calendars.css_colors import from_stored
+from gateway.objects.collections import sort_order, titled
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Held, Index, is_default
 from gateway.sync.calendars.zones import zone_of
@@ -55,17 +55,7 @@ def is_shared(info: Calendar) -> bool:
 
 def name_of(info: Calendar) -> str:
     """The name; where the server has none, the last part of the path."""
-    return titled(info.properties.name, info.path)
-
-
-def titled(name: str | None, path: str) -> str:
-    """What to call the calendar with this name, if it has one, at this path."""
-    return (name or "").strip() or unquote(path.rstrip("/").rpartition("/")[2]) or "Calendar"
-
-
-def sort_order(order: int | None) -> int:
-    """A sortOrder within JMAP's range (-29 §4)."""
-    return min(max(order or 0, 0), 2**31 - 1)
+    return titled(info.properties.name, info.path, "Calendar")
 
 
 def rights_of(info: Calendar) -> dict[str, bool]:

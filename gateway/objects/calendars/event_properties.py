@@ -6,12 +6,20 @@ from gateway.jmap.checks import Check, anything, boolean, id_, integer, map_of, 
 from gateway.jmap.properties import ID, Property, PropertyTable, reference_ids
 from gateway.objects.calendars import jscalendar_checks as js
 from gateway.objects.calendars.capability import MAX_DATE_TIME, MAX_PARTICIPANTS, MIN_DATE_TIME
+from gateway.objects.json_types import address, enum, exactly, flags, uid, uri
 
 METADATA: Final = ("id", "baseEventId", "calendarIds", "isDraft", "isOrigin")
 """What is no property of the JSCalendar Event (-29 §5.13)."""
 COMPUTED: Final = ("utcStart", "utcEnd")
 ALWAYS: Final = ("id", "calendarIds", "isDraft", "isOrigin")
 """Returned where no properties are asked for (-29 §5.7)."""
+MAPS: Final = frozenset(
+    {
+        *("recurrenceOverrides", "participants", "locations", "virtualLocations", "links", "keywords", "categories"),
+        *("alerts", "relatedTo"),
+    }
+)
+"""Properties that are maps: an absent one is an empty one."""
 BASE_ONLY: Final = frozenset({"isDraft", "mayInviteSelf", "mayInviteOthers", "hideAttendees"})  # -29 §5, §5.1
 
 
@@ -40,17 +48,6 @@ def some_calendars(value: Any) -> str | None:
     return map_of(id_, true)(value) or (None if value else "must name a calendar")
 
 
-def exactly(wanted: str) -> Check:
-    """One value."""
-    return lambda value: None if value == wanted else f"must be {wanted!r}"
-
-
-def uid(value: Any) -> str | None:
-    """A uid that an iCalendar line can hold."""
-    fits = isinstance(value, str) and 0 < len(value.encode("utf-8", "replace")) <= 255 and value.isprintable()
-    return None if fits else "must be a String of at most 255 octets without control characters"
-
-
 EVENT: Final[dict[str, Check]] = {  # jscalendarbis-17 §3, §4.1
     "@type": exactly("Event"),
     "relatedTo": map_of(string, js.RELATION),
@@ -67,23 +64,23 @@ EVENT: Final[dict[str, Check]] = {  # jscalendarbis-17 §3, §4.1
     "virtualLocations": map_of(id_, js.VIRTUAL_LOCATION),
     "links": map_of(id_, js.link),
     "locale": string,
-    "keywords": js.flags(),
-    "categories": js.flags(js.uri),
+    "keywords": flags(),
+    "categories": flags(uri),
     "color": js.color,
     "recurrenceRule": js.recurrence_rule,
     "recurrenceOverrides": map_of(in_range, js.override),
     "priority": integer(0, 9),
-    "freeBusyStatus": js.enum("free", "busy"),
-    "privacy": js.enum("public", "private", "secret"),
-    "organizerCalendarAddress": js.uri,
-    "sentBy": js.address,
+    "freeBusyStatus": enum("free", "busy"),
+    "privacy": enum("public", "private", "secret"),
+    "organizerCalendarAddress": uri,
+    "sentBy": address,
     "participants": some_participants,
     "alerts": map_of(id_, js.ALERT),
     "timeZone": js.time_zone,
     "start": in_range,
     "duration": js.duration,
     "endTimeZone": js.time_zone,
-    "status": js.enum("confirmed", "cancelled", "tentative"),
+    "status": enum("confirmed", "cancelled", "tentative"),
     "useDefaultAlerts": boolean,
     "mayInviteSelf": boolean,
     "mayInviteOthers": boolean,

@@ -20,7 +20,8 @@ from gateway.jmap.checks import Check, boolean, id_, string
 from gateway.jmap.datatype import Query, QueryResult
 from gateway.jmap.errors import MethodError
 from gateway.jmap.filters import Comparator, Filter, evaluate
-from gateway.objects.calendars import text_match
+from gateway.objects import text_match
+from gateway.objects.calendars import event_texts
 from gateway.objects.calendars.capability import MAX_EXPANDED_DAYS
 from gateway.objects.calendars.instances import synthetic_id
 from gateway.objects.calendars.jscalendar_checks import local_date_time, time_zone
@@ -46,7 +47,7 @@ FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     "inCalendar": id_,
     "after": bound,
     "before": bound,
-    **dict.fromkeys(text_match.CONDITIONS, string),
+    **dict.fromkeys(event_texts.CONDITIONS, string),
     "uid": string,
 }
 SORTABLE: Final[Mapping[str, tuple[Argument, ...]]] = dict.fromkeys(
@@ -151,7 +152,7 @@ def _condition(event: Event, zone: str, condition: Filter) -> bool:
     window = _window(condition, zone)
     if window is not None and not window.touches(event.entry):
         return False
-    texts = [name for name in text_match.CONDITIONS if name in condition]
+    texts = [name for name in event_texts.CONDITIONS if name in condition]
     if texts and not _has_texts(event.entry, texts, condition):
         return False
     return window is None or _overlaps(event.entry, window)  # last: it may be that nobody can tell
@@ -175,9 +176,9 @@ def _overlaps(entry: Entry, window: _Window) -> bool:
 
 def _has_texts(entry: Entry, names: Iterable[str], condition: Filter) -> bool:
     event = entry.event()
-    variants = [event, *_instances(event, text_match.overridden(event))]
+    variants = [event, *_instances(event, event_texts.overridden(event))]
     return all(
-        any(text_match.has_all(text_match.texts_of(variant, name), condition[name]) for variant in variants)
+        any(text_match.has_all(event_texts.texts_of(variant, name), condition[name]) for variant in variants)
         for name in names
     )
 
@@ -205,7 +206,7 @@ def _expansion(checked: Filter | None, zone: str) -> _Window:
 
 def _expanded(index: Index, window: _Window, condition: Filter) -> Iterator[_Row]:
     """All conditions must match the same instance (-29 §5.11.1)."""
-    texts = [name for name in text_match.CONDITIONS if name in condition]
+    texts = [name for name in event_texts.CONDITIONS if name in condition]
     rest = {name: value for name, value in condition.items() if name not in {"after", "before"}}
     left = MAX_OCCURRENCES
     for event in index.events.values():
@@ -230,4 +231,4 @@ def _expanded(index: Index, window: _Window, condition: Filter) -> Iterator[_Row
 def _instance_has_texts(event: JsonObject, key: str | None, names: Iterable[str], condition: Filter) -> bool:
     patched = key is not None and bool((event.get("recurrenceOverrides") or {}).get(key))
     variant = next(_instances(event, [key]), event) if patched and key is not None else event
-    return all(text_match.has_all(text_match.texts_of(variant, name), condition[name]) for name in names)
+    return all(text_match.has_all(event_texts.texts_of(variant, name), condition[name]) for name in names)

@@ -6,16 +6,15 @@ from typing import Any, Final
 
 import orjson
 
-from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
+from adapters.errors import AdapterError, Conflict, Unsupported
 from gateway.context import Account, Context
-from gateway.jmap.errors import SetError, set_error
+from gateway.jmap.errors import SetError
 from gateway.jmap.properties import Update
 from gateway.objects.calendars import event_rules as rules
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.attachments import embedded
 from gateway.objects.calendars.calendar_view import is_shared, rights_of
-from gateway.objects.calendars.difference import Change, applied, difference
-from gateway.objects.calendars.event_properties import COMPUTED, METADATA
+from gateway.objects.calendars.event_properties import COMPUTED, MAPS, METADATA
 from gateway.objects.calendars.event_view import View
 from gateway.objects.calendars.instances import Target, find
 from gateway.objects.calendars.overrides import base_path, keep_whole, with_instance
@@ -24,6 +23,8 @@ from gateway.objects.calendars.placing import Placing
 from gateway.objects.calendars.rsvp import is_rsvp
 from gateway.objects.calendars.scheduling import Scheduling
 from gateway.objects.calendars.storing import Storing
+from gateway.objects.collections import refusal
+from gateway.objects.difference import Change, applied, difference
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
 from gateway.sync.calendars.index import Event, Held, Index, Place, is_of_others
@@ -176,7 +177,7 @@ class Writer:
             after = moved
             before = {name: value for name, value in content.items() if name in after} | before
             before = {name: value for name, value in before.items() if name not in COMPUTED}
-        changes = list(difference(before, await embedded(self._context, self._account, after)))
+        changes = list(difference(before, await embedded(self._context, self._account, after), MAPS))
         return [*changes, Change(("isDraft",), False)] if "isDraft" in change.changed else changes
 
     def _edited(
@@ -185,7 +186,7 @@ class Writer:
         """The stored event with the changes, as often as it takes (after a 412 to a newer version)."""
         seen = self._per_user.seen(target.event, stored)
         if target.recurrence_id is None:
-            event = applied(seen, changes)
+            event = applied(seen, changes, MAPS)
             keep_whole(event, seen)
             if event.get("isDraft") is False:
                 del event["isDraft"]
@@ -276,7 +277,7 @@ class Writer:
 
     async def _refused(self, error: SetError | AdapterError) -> SetError:
         await self._scheduling.failed(error)
-        return _refusal(error)
+        return refusal(error)
 
     async def _finish(self) -> None:
         await self._scheduling.finish()
@@ -324,11 +325,3 @@ def _common_zone(held: Iterable[Held]) -> str | None:
     """The time zone of all the calendars, if they have the same (-29 §5)."""
     zones = {zone_of(one.info.properties.time_zone) for one in held}
     return zones.pop() if len(zones) == 1 else None
-
-
-def _refusal(error: SetError | AdapterError) -> SetError:
-    if isinstance(error, SetError):
-        return error
-    if isinstance(error, NotFound):
-        return SetError("notFound")
-    return set_error(error) or SetError("serverFail")

@@ -9,8 +9,10 @@ from adapters.formats.jscalendar.recurrence import write_rule
 from adapters.formats.jscalendar.shape import kept_fault
 from adapters.formats.jscalendar.timezones import is_iana
 from adapters.formats.jscalendar.values import parse_duration
-from gateway.jmap.checks import Check, array_of, boolean, id_, integer, map_of, string, true, unsigned_int
+from gateway.jmap.checks import Check, array_of, boolean, id_, integer, map_of, string, unsigned_int
+from gateway.objects import json_types
 from gateway.objects.calendars.css_colors import is_color
+from gateway.objects.json_types import address, enum, flags, some, typed_object, uri
 
 _LOCAL: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}", re.ASCII)
 _DURATION: Final = re.compile(
@@ -18,11 +20,7 @@ _DURATION: Final = re.compile(
     r"|T(?:\d+H(?:\d+M(?:\d+S)?)?|\d+M(?:\d+S)?|\d+S))",
     re.ASCII,
 )
-_VENDOR: Final = re.compile(r'[^\W_](?:[\w.-]*[^\W_])?:[^\x00-\x1f"/~\x7f]+')
-_REGISTERED: Final = re.compile(r"[a-z][A-Za-z0-9]{0,254}", re.ASCII)
-_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\x00-\x1f\x7f]+")
 _MEDIA_TYPE: Final = re.compile(r"text/[A-Za-z0-9.+-]+(?:\s*;.*)?")
-_ADDRESS: Final = re.compile(r"[^\s<>\x00-\x1f\x7f]+@[^\s<>\x00-\x1f\x7f]+")
 
 OBSOLETE: Final = frozenset(  # jscalendarbis-17 §7.4.2.1, §A.2: names of RFC 8984 that 2.0 obsoletes or reserves
     {
@@ -36,27 +34,12 @@ OBSOLETE: Final = frozenset(  # jscalendarbis-17 §7.4.2.1, §A.2: names of RFC 
 
 def is_extension(name: str) -> bool:
     """Whether a name that is not known may stand in an object (§1.7.4, §1.8.1)."""
-    return _VENDOR.fullmatch(name) is not None or (_REGISTERED.fullmatch(name) is not None and name not in OBSOLETE)
+    return json_types.is_extension(name, OBSOLETE)
 
 
 def jsobject(type_name: str, members: Mapping[str, Check], required: frozenset[str] = frozenset()) -> Check:
-    """An object of a JSCalendar type: known members are checked, vendors' and unknown ones preserved (§1.7)."""
-    known = {"@type": lambda value: None if value == type_name else f"must be {type_name!r}", **members}
-    lower = {name.lower() for name in known}
-
-    def check(value: Any) -> str | None:
-        if not isinstance(value, dict):
-            return "must be an object"
-        for name, item in value.items():
-            if name in known:
-                if wrong := known[name](item):
-                    return f"/{name} {wrong}"
-            elif name.lower() in lower or not is_extension(name):  # §1.7.1
-                return f"has the unknown member {name[:60]!r}"
-        missing = required - value.keys()
-        return f"lacks {', '.join(sorted(missing))}" if missing else None
-
-    return check
+    """An object of a JSCalendar type."""
+    return typed_object(type_name, members, required, OBSOLETE)
 
 
 def local_date_time(value: Any) -> str | None:
@@ -104,16 +87,6 @@ def time_zone(value: Any) -> str | None:
     return None if isinstance(value, str) and is_iana(value) else "must be the name of an IANA time zone"
 
 
-def uri(value: Any) -> str | None:
-    """A URI (RFC 3986)."""
-    return None if isinstance(value, str) and _URI.fullmatch(value) else "must be a URI"
-
-
-def address(value: Any) -> str | None:
-    """An addr-spec (RFC 5322 §3.4.1)."""
-    return None if isinstance(value, str) and _ADDRESS.fullmatch(value) else "must be an e-mail address"
-
-
 def color(value: Any) -> str | None:
     """A CSS color name or six hexadecimal digits (§3.2.12)."""
     return None if isinstance(value, str) and is_color(value) else "must be a CSS color name or #RRGGBB"
@@ -122,26 +95,6 @@ def color(value: Any) -> str | None:
 def text_type(value: Any) -> str | None:
     """The media type of a description (§3.2.3)."""
     return None if isinstance(value, str) and _MEDIA_TYPE.fullmatch(value) else "must be a subtype of text"
-
-
-def enum(*values: str) -> Check:
-    """One of the registered values, or a vendor's (§1.7.5, §1.8.2)."""
-
-    def check(value: Any) -> str | None:
-        fits = isinstance(value, str) and (value in values or _VENDOR.fullmatch(value))
-        return None if fits else f"must be one of {', '.join(values)}"
-
-    return check
-
-
-def flags(keys: Check = string) -> Check:
-    """A set as an object whose values are true."""
-    return map_of(keys, true)
-
-
-def _some(check: Check) -> Check:
-    """At least one member."""
-    return lambda value: check(value) or (None if value else "must not be empty")
 
 
 RELATION: Final = jsobject("Relation", {"relation": flags(enum("first", "next", "child", "parent", "snooze"))})
@@ -173,14 +126,14 @@ def kept(value: Any) -> str | None:
     return _ICALENDAR(value) or kept_fault(value)
 
 
-LOCATION: Final = _some(
+LOCATION: Final = some(
     jsobject(
         "Location",
         {
             "name": string,
             "locationTypes": flags(),
             "coordinates": uri,
-            "links": _some(map_of(id_, link)),
+            "links": some(map_of(id_, link)),
             "timeZone": lambda _: "is a name of RFC 8984",
             "iCalendar": kept,
         },
@@ -212,8 +165,8 @@ _PARTICIPANT_OBJECT: Final = jsobject(
         "participationStatus": enum("needs-action", "accepted", "declined", "tentative", "delegated"),
         "expectReply": boolean,
         "sentBy": address,
-        **dict.fromkeys(("delegatedTo", "delegatedFrom", "memberOf"), _some(flags(uri))),
-        "links": _some(map_of(id_, link)),
+        **dict.fromkeys(("delegatedTo", "delegatedFrom", "memberOf"), some(flags(uri))),
+        "links": some(map_of(id_, link)),
         "scheduleSequence": unsigned_int,  # -29 §5.2
         "scheduleUpdated": utc_date_time,
         "iCalendar": kept,
@@ -272,10 +225,10 @@ _RULE_OBJECT: Final = jsobject(
         "rscale": string,
         "skip": string,
         "firstDayOfWeek": _DAY,
-        "byDay": _some(array_of(_NDAY)),
-        **dict.fromkeys(("byMonthDay", "byYearDay", "byWeekNo", "bySetPosition"), _some(array_of(integer(-366, 366)))),
-        **dict.fromkeys(("byHour", "byMinute", "bySecond"), _some(array_of(integer(0, 60)))),
-        "byMonth": _some(array_of(string)),
+        "byDay": some(array_of(_NDAY)),
+        **dict.fromkeys(("byMonthDay", "byYearDay", "byWeekNo", "bySetPosition"), some(array_of(integer(-366, 366)))),
+        **dict.fromkeys(("byHour", "byMinute", "bySecond"), some(array_of(integer(0, 60)))),
+        "byMonth": some(array_of(string)),
         "count": integer(1),
         "until": local_date_time,
     },

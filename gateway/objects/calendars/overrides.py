@@ -6,7 +6,8 @@ from typing import Any
 from adapters.errors import Conflict
 from adapters.formats.jscalendar.pointer import get_pointer, make_patch, tokens
 from adapters.formats.jscalendar.series import inherited, override_object
-from gateway.objects.calendars.difference import REMOVED, Change, applied
+from gateway.objects.calendars.event_properties import MAPS
+from gateway.objects.difference import REMOVED, Change, applied
 
 Values = dict[str, Any]
 
@@ -19,9 +20,9 @@ def with_instance(stored: Values, recurrence_id: str, changes: Sequence[Change])
         raise Conflict("the instance was removed")
     has_alerts = any(tokens(pointer)[0] == "alerts" for pointer in patch)
     to_base = [change for change in changes if not has_alerts and _acknowledges(change)]  # -29 §6.2, §6.3
-    base = applied(stored, to_base)
+    base = applied(stored, to_base, MAPS)
     rest = [change for change in changes if change not in to_base]
-    instance = applied(override_object(base, recurrence_id, patch), rest)
+    instance = applied(override_object(base, recurrence_id, patch), rest, MAPS)
     new = make_patch(inherited(base, recurrence_id), instance)
     for name in ("recurrenceId", "recurrenceIdTimeZone"):
         new.pop(name, None)

@@ -13,10 +13,10 @@ from gateway.jmap.checks import anything, string
 from gateway.jmap.datatype import Changeable, Changes, Fetched, Settable
 from gateway.jmap.errors import SetError
 from gateway.jmap.properties import ID, Property, PropertyTable, Update
-from gateway.objects.calendars import jscalendar_checks as js
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.capability import CALENDARS, calendars_open, own_addresses
 from gateway.objects.changes import ledger_changes
+from gateway.objects.json_types import uri
 from gateway.objects.results import fetched
 from gateway.sync import ids as id_texts
 from gateway.sync.calendars.account import CalendarAccount
@@ -76,7 +76,7 @@ class ParticipantIdentityType(Settable, Changeable):
         [
             ID,
             Property("name", string, default=""),
-            Property("calendarAddress", js.uri),
+            Property("calendarAddress", uri),
             Property("isDefault", anything, server_set=True),
         ]
     )

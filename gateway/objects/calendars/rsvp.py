@@ -12,7 +12,7 @@ from typing import Any, Final
 from adapters.formats.jscalendar.pointer import tokens
 from adapters.formats.jscalendar.series import override_object
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.calendars.difference import Change
+from gateway.objects.difference import Change
 from gateway.sync.calendars.personal import PER_USER
 
 _ANSWERS: Final = frozenset({"participationStatus", "expectReply", "scheduleSequence", "scheduleUpdated"})

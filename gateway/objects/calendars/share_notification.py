@@ -12,9 +12,10 @@ from gateway.jmap.checks import id_, nullable, string, utc_date
 from gateway.jmap.datatype import Fetched
 from gateway.jmap.filters import Filter
 from gateway.jmap.properties import ID, PropertyTable
-from gateway.objects.calendars.calendar_view import rights, titled
+from gateway.objects.calendars.calendar_view import rights
 from gateway.objects.calendars.capability import calendars_of, calendars_open
 from gateway.objects.calendars.notifications import NotificationType, told
+from gateway.objects.collections import titled
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.index import Ids
 from gateway.sync.calendars.people import people
@@ -86,7 +87,7 @@ def _shown(
             name: None if told is None else rights(told, shared=True, sharing=sharing)
             for name, told in (("oldRights", note["before"]), ("newRights", note["after"]))
         },
-        "name": titled(note["name"], note["path"]),
+        "name": titled(note["name"], note["path"], "Calendar"),
     }
 
 

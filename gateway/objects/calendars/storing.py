@@ -14,6 +14,7 @@ from adapters.ports.collections import Stored
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars import quiet
 from gateway.objects.calendars.addresses import Addresses
+from gateway.objects.collections import twice
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Event, Place, Resource
@@ -59,7 +60,7 @@ class Storing:
             before = resource.data.decode("utf-8", "replace")
             await self._replace(place, self._silenced(with_time_zones(edit(before)), before), resource.etag)
 
-        await _twice(attempt)
+        await twice(attempt)
 
     async def change(self, event: Event, place: Place, edit: Edit) -> None:
         """Change an event where it lies, everything else in the resource staying as it is. Raises SetError, Conflict.
@@ -74,7 +75,7 @@ class Storing:
             if text is not None:
                 await self._replace(place, text, resource.etag)
 
-        await _twice(attempt)
+        await twice(attempt)
 
     async def remove(self, event: Event, place: Place) -> None:
         """Delete an event from where it lies; what else the resource holds stays. Raises SetError, Conflict."""
@@ -87,7 +88,7 @@ class Storing:
             else:
                 await self._remove(event, place, resource)
 
-        await _twice(attempt)
+        await twice(attempt)
 
     async def remove_resource(self, place: Place) -> None:
         """Delete whatever lies at a place. Raises SetError, Conflict."""
@@ -164,11 +165,3 @@ class Storing:
         else:
             found = await fetch(self.calendars.port, self._path(place), [place.name])
             self.done[place] = found.get(place.name)
-
-
-async def _twice(attempt: Callable[[], Awaitable[None]]) -> None:
-    """Once more after a change by somebody else in between (412)."""
-    try:
-        await attempt()
-    except Conflict:
-        await attempt()

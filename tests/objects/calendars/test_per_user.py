@@ -8,8 +8,8 @@ import pytest
 from adapters.errors import Forbidden
 from adapters.ports.collections import Privilege
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.calendars.difference import Change
 from gateway.objects.calendars.rsvp import is_rsvp
+from gateway.objects.difference import Change
 from tests.objects.calendars.harness import Client
 from tests.sync.calendars.model import FACTS, Home, event
 
