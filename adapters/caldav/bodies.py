@@ -4,18 +4,14 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from adapters.dav.bodies import Element, element, hrefs, octets, prop
+from adapters.dav.bodies import Element, element, octets, prop
 from adapters.dav.names import caldav, dav
 from adapters.ports.calendars import TimeRange
 
+MULTIGET: Final = caldav("calendar-multiget")  # RFC 4791 §7.9
 DATA: Final = caldav("calendar-data")
 ETAG: Final = dav("getetag")
 SCHEDULE_TAG: Final = caldav("schedule-tag")
-
-
-def multiget(paths: Iterable[str], names: Iterable[str]) -> bytes:
-    """RFC 4791 §7.9."""
-    return octets(element(caldav("calendar-multiget"), prop(names), *hrefs(paths)))
 
 
 def query(component: str, window: TimeRange, names: Iterable[str]) -> bytes:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from adapters.caldav import sharing
-from adapters.caldav.backend import ADDRESSES, HOME_SET, NAME, CalDavHome, mail_addresses
+from adapters.caldav.backend import ADDRESSES, HOME_SET, CalDavHome, mail_addresses
 from adapters.dav.bodies import principal_search, propfind
 from adapters.dav.connection import Credentials, DavConnection, Endpoint
 from adapters.dav.discovery import properties
 from adapters.dav.hrefs import canonical, collection
+from adapters.dav.listing import NAME
 from adapters.dav.multistatus import Entry, document
 from adapters.dav.names import caldav, dav
 from adapters.errors import Forbidden, NotFound, Unsupported

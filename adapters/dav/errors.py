@@ -25,11 +25,14 @@ class Refusal(Exception):
         self.conditions = conditions
 
 
-# Preconditions of RFC 3744 §7.1.1 and §8.1.1, RFC 4331 §6, RFC 4791 §5.3, RFC 6352 §6.3, RFC 6638 §3.2 and §9.
+# Preconditions of RFC 3744 §7.1.1 and §8.1.1, RFC 4331 §6, RFC 4791 §5.3, RFC 5689 §3.3, RFC 6352 §6.3,
+# RFC 6638 §3.2 and §9.
 _BY_CONDITION: Final[dict[str, type[AdapterError]]] = {
     "no-uid-conflict": Conflict,
     "unique-scheduling-object-resource": Conflict,
     "calendar-collection-location-ok": Forbidden,
+    "addressbook-collection-location-ok": Forbidden,
+    "valid-resourcetype": Unsupported,
     "resource-must-be-null": Conflict,
     "need-privileges": Forbidden,
     "recognized-principal": InvalidData,

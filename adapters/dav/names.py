@@ -21,6 +21,11 @@ def caldav(name: str) -> str:
     return f"{{{CALDAV}}}{name}"
 
 
+def carddav(name: str) -> str:
+    """A name of RFC 6352."""
+    return f"{{{CARDDAV}}}{name}"
+
+
 def calendarserver(name: str) -> str:
     """A name of Apple's calendar server, which others took up."""
     return f"{{{CALENDARSERVER}}}{name}"

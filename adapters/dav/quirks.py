@@ -22,8 +22,10 @@ class Quirks:
     cursor: what a listing asks to see whether a collection moved; what costs the server least.
     settles: its tokens and ctags count seconds (and it lists everything for an unknown one): the token is not used,
     and a ctag is believed once it is so many seconds old.
-    overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting.
+    overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting;
+    moves_stale: nor from moving.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
+    alters_cards: the same of vCards.
     moves: MOVE between collections works.
     lends: the home may list calendars of others.
     invites: what others share is listed in the home only once it was taken up; a notification tells of it.
@@ -48,7 +50,9 @@ class Quirks:
     settles: int = 0
     overwrites: bool = False
     deletes_stale: bool = False
+    moves_stale: bool = False
     alters: bool = False
+    alters_cards: bool = False
     moves: bool = True
     lends: bool = True
     invites: bool = False
@@ -78,6 +82,7 @@ SERVERS: Final = (
         per_user=("alerts", "freeBusyStatus"),
         days_have_no_length=True,
         alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
+        alters_cards=True,
         drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),
         drops_components=frozenset({"VLOCATION", "PARTICIPANT", "VRESOURCE"}),
         silence=(("Scheduling-Enabled", "F"), ("Schedule-Reply", "F")),
@@ -87,6 +92,8 @@ SERVERS: Final = (
         "radicale",
         marks=(("dav", r"^1, ?2, ?3, ?calendar-access, ?addressbook, ?extended-mkcol$"),),
         lends=False,
+        moves_stale=True,
+        alters_cards=True,  # its vobject takes each value for one text, a name for five, an address for seven
         cursor=("ctag",),  # both make it read every item: 0.1 s for the ctag, 0.2 s for the token of 2,000 events
         loses=frozenset({caldav("schedule-calendar-transp")}),  # it keeps text, not elements
         mails_alerts=False,
@@ -132,6 +139,7 @@ SERVERS: Final = (
         overwrites=True,
         deletes_stale=True,
         alters=True,
+        alters_cards=True,
         all_or_nothing=True,
     ),
 )

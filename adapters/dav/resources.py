@@ -43,11 +43,7 @@ class Resources:
         """DELETE of what has this ETag. Raises Conflict, NotFound."""
         async with self._turn(path):
             if self.quirks.deletes_stale and etag is not None:
-                now = await self._etag(path)
-                if now is None:
-                    raise NotFound("the resource is gone")
-                if now != etag:
-                    raise Conflict("the resource was changed")
+                await self._unchanged(path, etag)
             condition = {} if etag is None else {"If-Match": etag}
             await self.connection.request("DELETE", path, headers={**condition, **(headers or {})})
 
@@ -58,15 +54,20 @@ class Resources:
         # RFC 4918 §9.9: Overwrite F refuses a target that is mapped.
         headers = {"Destination": self.connection.url(target), "Overwrite": "F", "If-Match": etag}
         async with self._turn(path):
+            if self.quirks.moves_stale:
+                await self._unchanged(path, etag)
             return await self.connection.request("MOVE", path, headers=headers)
-
-    def etag_after(self, answer: Answer) -> str | None:
-        """The ETag of what was stored, None where it must be fetched first."""
-        etag = answer.headers.get("etag")
-        return None if etag is None or self.quirks.alters else strong(etag)
 
     def _turn(self, path: str) -> asyncio.Lock:
         return _TURNS.setdefault(self.connection.url(path), asyncio.Lock())
+
+    async def _unchanged(self, path: str, etag: str) -> None:
+        """Raises NotFound, Conflict."""
+        now = await self._etag(path)
+        if now is None:
+            raise NotFound("the resource is gone")
+        if now != etag:
+            raise Conflict("the resource was changed")
 
     async def _etag(self, path: str) -> str | None:
         try:
@@ -74,3 +75,9 @@ class Resources:
         except NotFound:
             return None
         return None if found is None else strong(found)
+
+
+def etag_after(answer: Answer, *, altered: bool) -> str | None:
+    """The ETag of what was stored, None where it must be fetched first. altered: stored otherwise than it was given."""
+    etag = answer.headers.get("etag")
+    return None if etag is None or altered else strong(etag)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from adapters.dav.bodies import propfind, sync_collection
+from adapters.dav.bodies import Element, propfind, sync_collection
 from adapters.dav.connection import DavConnection
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import canonical, member
@@ -25,7 +25,7 @@ _TOKEN_REFUSED: Final = frozenset({400, 403, 405, 409, 410, 412, 415, 501})
 
 @dataclass(slots=True)
 class Delta:
-    """Names of one collection; see `adapters.ports.calendars.CalendarDelta`. token: None where there is none.
+    """Names of one collection, as `CalendarDelta` and `AddressBookDelta` have them. token: None where there is none.
 
     along: name -> text of the property that was asked for along with the ETags, as far as the server gave it.
     """
@@ -54,12 +54,12 @@ async def delta(
     known: Mapping[str, str],
     *,
     reports: bool,
-    along: str | None = None,
+    along: Element | None = None,
 ) -> Delta:
     """How the collection at `path` moved since `token`, or as compared with `known`.
 
-    reports: the server has sync-collection (RFC 6578) and its tokens can be relied on. along: a property (Clark name)
-    that is asked for too where only a part of the collection is expected; not every server gives it.
+    reports: the server has sync-collection (RFC 6578) and its tokens can be relied on. along: a property that is
+    asked for too where only a part of the collection is expected; not every server gives it.
     Raises NotFound, Forbidden, Unavailable, AuthFailed.
     """
     if reports:
@@ -76,7 +76,7 @@ def strong(etag: str) -> str:
 
 
 async def _since(
-    connection: DavConnection, path: str, token: str, known: Mapping[str, str], along: str | None
+    connection: DavConnection, path: str, token: str, known: Mapping[str, str], along: Element | None
 ) -> Delta | None:
     """The incremental answer; None where the token is not honoured, or the answer shows that it was not."""
     try:
@@ -128,7 +128,7 @@ def _compared(seen: _Seen, known: Mapping[str, str], token: str | None) -> Delta
 
 
 async def _report(
-    connection: DavConnection, path: str, token: str | None, along: str | None
+    connection: DavConnection, path: str, token: str | None, along: Element | None
 ) -> tuple[_Seen, str | None]:
     """sync-collection, page after page (RFC 6578 §3.6), and the token after it."""
     seen = _Seen()
@@ -138,7 +138,7 @@ async def _report(
         body = sync_collection(token, [_ETAG] if along is None else [_ETAG, along])
         async for entry in connection.multistatus("REPORT", path, body, depth="0", about=about):  # RFC 6578 §3.2
             truncated = truncated or (entry.status == 507 and canonical(entry.href) in {path, path.rstrip("/")})
-            _take(entry, path, seen, along)
+            _take(entry, path, seen, None if along is None else along.tag)
         if not truncated:
             return seen, about.sync_token
         if about.sync_token in {None, token}:

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from adapters.caldav.bodies import DATA, ETAG, multiget, query
-from adapters.dav.bodies import propfind, sync_collection
+from adapters.caldav.bodies import DATA, ETAG, MULTIGET, query
+from adapters.dav.bodies import multiget, propfind, sync_collection
 from adapters.dav.names import dav
 from adapters.ports.calendars import TimeRange
 from tests.bench.http_load import Call, Http, Target, target
@@ -176,7 +176,7 @@ def measure_floor(bench: Bench) -> dict[str, list[float]]:
         "calendars of the home (PROPFIND)": ("PROPFIND", HOME, propfind([dav("displayname"), dav("sync-token")]), "1"),
         MONTH_ROW: ("REPORT", CALENDAR, query("VEVENT", MONTH, [ETAG, DATA]), "1"),
         "names of a month (time-range REPORT)": ("REPORT", CALENDAR, query("VEVENT", MONTH, [ETAG]), "1"),
-        "50 events (multiget)": ("REPORT", CALENDAR, multiget(names, [ETAG, DATA]), "1"),
+        "50 events (multiget)": ("REPORT", CALENDAR, multiget(MULTIGET, [ETAG, DATA], names), "1"),
         "all ETags (PROPFIND)": ("PROPFIND", CALENDAR, propfind([dav("getetag")]), "1"),
         "all ETags (initial sync-collection)": ("REPORT", CALENDAR, sync_collection(None, [dav("getetag")]), "0"),
     }

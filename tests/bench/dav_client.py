@@ -18,11 +18,13 @@ from typing import Final
 import aiohttp
 from lxml import etree
 
-from adapters.caldav.bodies import DATA, ETAG, multiget
-from adapters.caldav.reading import by_name
-from adapters.dav.bodies import propfind, sync_collection
+from adapters.caldav.bodies import DATA, ETAG, MULTIGET
+from adapters.caldav.reading import WANTED, reader
+from adapters.dav.bodies import multiget, propfind, sync_collection
 from adapters.dav.connection import Credentials, DavConnection, Endpoint
+from adapters.dav.multiget import Multiget
 from adapters.dav.names import dav
+from adapters.dav.quirks import OTHER
 from adapters.dav.sync import delta
 from gateway.demo.process import LOOPBACK, free_port
 from tests.bench.table import Table
@@ -128,13 +130,14 @@ async def measure(url: str, rounds: int) -> dict[str, tuple[list[float], list[fl
         return len((await delta(connection, "/c/", None, {}, reports=True)).changed)
 
     async def fetching() -> int:
-        return sum([len(batch) async for batch in by_name(connection, "/c/", NAMES)])
+        events = Multiget(MULTIGET, WANTED, reader(OTHER))
+        return sum([len(batch) async for batch in events.by_name(connection, "/c/", NAMES)])
 
     ours = {"listing": listing, "sync": sync, "multiget": fetching}
     bodies = {
         "listing": propfind([dav("getetag"), dav("resourcetype")]),
         "sync": sync_collection(None, [dav("getetag")]),
-        "multiget": multiget([f"/c/{name}" for name in NAMES], [ETAG, DATA]),
+        "multiget": multiget(MULTIGET, [ETAG, DATA], [f"/c/{name}" for name in NAMES]),
     }
     taken: dict[str, tuple[list[float], list[float]]] = {what: ([], []) for what in ours}
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""The CalDAV servers of the tests under one roof, and another client to look behind the gateway's back."""
+"""The DAV servers of the tests under one roof, and another client to look behind the gateway's back."""
 
 import asyncio
 import imaplib
@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from gateway.demo.radicale import Radicale
+from tests.servers.cyrus import Cyrus
 from tests.servers.fixtures import require
+from tests.servers.users import fresh_user
+from tests.servers.xandikos import USER, Xandikos
+
+SERVERS = ("radicale", "xandikos", "cyrus")
 
 CLIENT = Path(__file__).parents[2] / ".venvs" / "caldav" / "bin" / "python"
 SCRIPT = Path(__file__).parents[1] / "clients" / "caldav_client.py"
@@ -15,7 +23,7 @@ SCRIPT = Path(__file__).parents[1] / "clients" / "caldav_client.py"
 
 @dataclass(frozen=True)
 class DavServer:
-    """A CalDAV server as one login sees it."""
+    """A CalDAV and CardDAV server as one login sees it."""
 
     name: str
     url: str
@@ -54,3 +62,22 @@ def wake(host: str, port: int, user: str, password: str) -> None:
     imap = imaplib.IMAP4(host, port)
     imap.login(user, password)
     imap.logout()
+
+
+def login(request: pytest.FixtureRequest, name: str) -> DavServer:
+    """A server by name, started if need be, and a user of its."""
+    server = request.getfixturevalue(name)
+    if isinstance(server, Cyrus):
+        user = fresh_user(server)
+        wake(server.host, server.imap, *user)
+        return DavServer(name, f"http://{server.host}:{server.http}", *user)
+    if isinstance(server, Xandikos):
+        return DavServer(name, server.url, USER, "unused")
+    assert isinstance(server, Radicale)
+    return DavServer(name, server.url, "alice", _password(server))
+
+
+def _password(server: Radicale) -> str:
+    """alice's, as the file of users has it."""
+    lines = (server.directory / "users").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)["alice"]

@@ -6,16 +6,17 @@ import urllib.request
 from tests.servers.users import User
 
 
-def http_request(url: str, method: str, user: User) -> bytes:
-    """The body of the answer.
+def http_request(url: str, method: str, user: User, body: bytes | None = None, **fields: str) -> bytes:
+    """The body of the answer. fields: of the header, underscores standing for hyphens.
 
     Raises:
         urllib.error.HTTPError: the status is not of success.
     """
     token = base64.b64encode(f"{user.name}:{user.password}".encode()).decode()
     headers = {"Authorization": f"Basic {token}", "Depth": "1"}
-    request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310
+    headers |= {name.replace("_", "-"): value for name, value in fields.items()}
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
     with urllib.request.urlopen(request) as answer:  # noqa: S310 - our own servers
-        body = answer.read()
-    assert isinstance(body, bytes)
-    return body
+        found = answer.read()
+    assert isinstance(found, bytes)
+    return found

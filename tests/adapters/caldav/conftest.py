@@ -8,33 +8,9 @@ import pytest
 from adapters.caldav.people import CalDav
 from adapters.dav.connection import Credentials, Endpoint
 from adapters.ports.calendars import CalendarChanges, CalendarFacts
-from gateway.demo.radicale import Radicale
-from tests.servers.cyrus import Cyrus
-from tests.servers.dav import DavServer, wake
-from tests.servers.users import fresh_user
-from tests.servers.xandikos import USER, Xandikos
+from tests.servers.dav import SERVERS, DavServer, login
 
-SERVERS = ("radicale", "xandikos", "cyrus")
 _NUMBERS = itertools.count(1)
-
-
-def login(request: pytest.FixtureRequest, name: str) -> DavServer:
-    """A server by name, started if need be, and a user of its."""
-    server = request.getfixturevalue(name)
-    if isinstance(server, Cyrus):
-        user = fresh_user(server)
-        wake(server.host, server.imap, *user)
-        return DavServer(name, f"http://{server.host}:{server.http}", *user)
-    if isinstance(server, Xandikos):
-        return DavServer(name, server.url, USER, "unused")
-    assert isinstance(server, Radicale)
-    return DavServer(name, server.url, "alice", server_password(server))
-
-
-def server_password(server: Radicale) -> str:
-    """alice's, as the file of users has it."""
-    lines = (server.directory / "users").read_text().splitlines()
-    return dict(line.split(":", 1) for line in lines)["alice"]
 
 
 @pytest.fixture(params=SERVERS)

@@ -13,8 +13,7 @@ from adapters.errors import InvalidData, NotFound
 from adapters.ports.calendar_people import CalendarPrincipal
 from adapters.ports.calendars import TimeRange
 from adapters.ports.collections import Privilege
-from tests.adapters.caldav.conftest import login
-from tests.servers.dav import DavServer
+from tests.servers.dav import DavServer, login
 
 Event = Callable[..., bytes]
 READ: frozenset[Privilege] = frozenset({"read", "read-free-busy"})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from adapters.dav.bodies import element
 from adapters.dav.connection import Credentials, DavConnection, Endpoint
 from adapters.dav.sync import Delta, delta
 from adapters.errors import AdapterError, Forbidden, NotFound, Unavailable
@@ -43,7 +44,7 @@ async def along(reports: list[Reply]) -> tuple[Delta, list[bytes]]:
     async with scripted_dav({("REPORT", "/c/"): reports, ("PROPFIND", "/c/"): LISTING}) as script:
         connection = DavConnection(Endpoint(script.url, read_timeout=0.5), Credentials("a", password="b"))
         try:
-            found = await delta(connection, "/c/", "old", KNOWN, reports=True, along=DATA)
+            found = await delta(connection, "/c/", "old", KNOWN, reports=True, along=element(DATA))
             return found, [request.body for request in script.heard]
         finally:
             await connection.close()

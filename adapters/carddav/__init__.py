@@ -1,0 +1,1 @@
+"""CardDAV (RFC 6352): implements the contacts port, on the WebDAV room."""
