@@ -10,7 +10,7 @@ from functools import lru_cache
 from adapters.dav.quirks import Quirks
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine, ContentLineError, parse
-from adapters.formats.jscalendar.values import read_text, write_text
+from adapters.formats.values import read_text, write_text
 
 _PREFIX = "X-"
 

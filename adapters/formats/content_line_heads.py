@@ -9,6 +9,10 @@ NO_PARAMETERS: Parameters = {}
 
 _NAME = re.compile(r"(?:([A-Za-z0-9-]+)\.)?([A-Za-z0-9_-]+)")
 _PARAMETER = re.compile(r';\s*([^=;:",\s]+)=("[^"]*"|[^";:,]*)((?:,(?:"[^"]*"|[^";:,]*))*)')
+_NAMELESS = {
+    **dict.fromkeys(("QUOTED-PRINTABLE", "BASE64", "8BIT", "7BIT"), "ENCODING"),
+    **dict.fromkeys(("URL", "CID", "CONTENT-ID", "INLINE"), "VALUE"),
+}
 _PARAMETER_VALUE = re.compile(r'"([^"]*)"|([^",]+)|(?<=,)(?=,|$)')
 _CARET = re.compile(r"\^([n^'])")
 _CARET_MEANING = {"n": "\n", "^": "^", "'": '"'}
@@ -65,7 +69,7 @@ def split_line(text: str) -> tuple[str | None, str, Parameters, str] | None:
     """Group, name, parameters and value of an unfolded line, read as leniently as real files need; None if it is none.
 
     Quotes protect colons; where they don't balance they are plain characters. Parameters without a value
-    (vCard 2.1 `TEL;HOME:`) read as values of TYPE; empty ones (`DTSTART;:`) are dropped.
+    (vCard 2.1 `TEL;HOME:`) read as values of TYPE, ENCODING or VALUE; empty ones (`DTSTART;:`) are dropped.
     """
     name_match = _NAME.match(text)
     if name_match is None or text[name_match.end() : name_match.end() + 1] not in {":", ";"}:
@@ -97,7 +101,7 @@ def _loose_parameters(text: str) -> dict[str, tuple[str, ...]]:
         name, equals, value = part.strip().partition("=")
         if not name:
             continue
-        key, value = (name.upper(), value.strip('"')) if equals else ("TYPE", name)
+        key, value = (name.upper(), value.strip('"')) if equals else (_NAMELESS.get(name.upper(), "TYPE"), name)
         found.setdefault(key, []).append(decode_parameter(value))
     return {name: tuple(values) for name, values in found.items()}
 

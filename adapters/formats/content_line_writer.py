@@ -10,11 +10,13 @@ from adapters.formats.content_lines import Component, ContentLine, NotWritable
 
 _NEEDS_QUOTES = re.compile(r"[:;,]")
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_ALWAYS_QUOTED = frozenset({"JSPTR", "JSCOMPS", "AUTHOR"})
+_WRITABLE_GROUP = re.compile(r"[A-Za-z0-9-]+")
 _WRITABLE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def encode_parameter(value: str) -> str:
-    """A parameter value as it stands in a line: RFC 6868 encoded, quoted where the grammar needs it.
+def encode_parameter(value: str, *, quoted: bool = False) -> str:
+    """A parameter value as it stands in a line: RFC 6868 encoded, quoted where the grammar or `quoted` says so.
 
     Raises `NotWritable` for control characters.
     """
@@ -22,19 +24,21 @@ def encode_parameter(value: str) -> str:
         value = value.replace("^", "^^").replace('"', "^'").replace("\n", "^n")
     if _UNWRITABLE.search(value):
         raise NotWritable("control character in a parameter value")
-    return f'"{value}"' if _NEEDS_QUOTES.search(value) else value
+    return f'"{value}"' if quoted or _NEEDS_QUOTES.search(value) else value
 
 
 def format_line(line: ContentLine) -> str:
     """The unfolded text of a property. Raises `NotWritable` for what no content line may hold."""
     head = f"{line.group}.{line.name}" if line.group else line.name
+    if line.group and not _WRITABLE_GROUP.fullmatch(line.group):
+        raise NotWritable(f"group {line.group[:60]!r}")
     if _UNWRITABLE.search(line.value) or not _WRITABLE_NAME.fullmatch(line.name):
         raise NotWritable(f"control character in {line.name!r}")
     for name, values in line.parameters.items():
         if not _WRITABLE_NAME.fullmatch(name):
             raise NotWritable(f"parameter name {name!r}")
-        encoded = ",".join(map(encode_parameter, values))
-        head += f';{name}="{encoded}"' if name == "JSPTR" and not encoded.startswith('"') else f";{name}={encoded}"
+        encoded = ",".join(encode_parameter(value, quoted=name in _ALWAYS_QUOTED) for value in values)
+        head += f";{name}={encoded}"
     return f"{head}:{line.value}"
 
 

@@ -229,9 +229,11 @@ class _Tokenizer:
         before = self.stack[-1].properties if self.stack else []
         number = self.number(index)
         if before and before[-1].name in _TEXT_LINES and not self.stack[-1].components:
-            before[-1].value += self.lines[index]
+            end = next((n for n in range(index + 1, len(self.lines)) if split_line(self.lines[n])), len(self.lines))
+            before[-1].value = "".join([before[-1].value, *(line for line in self.lines[index:end] if line.strip())])
             self.problems.append(Problem(number, f"no property: joined to the {before[-1].name} before it"))
-        elif self.stack:
+            return end
+        if self.stack:
             self.problems.append(Problem(number, f"no property: {self.lines[index][:60]!r} left out"))
         elif not self.roots:
             raise ContentLineError("does not begin with BEGIN:", number)
@@ -241,10 +243,12 @@ class _Tokenizer:
 
     def _soft_lines(self, index: int, value: str) -> tuple[int, str]:
         """Join the soft line breaks of quoted-printable values (vCalendar 1.0, vCard 2.1)."""
-        while value.endswith("=") and index + 1 < len(self.lines):
+        pieces = [value]
+        while pieces[-1].endswith("=") and index + 1 < len(self.lines):
             index += 1
-            value = value[:-1] + self.lines[index].lstrip()
-        return index, value
+            pieces[-1] = pieces[-1][:-1]
+            pieces.append(self.lines[index].lstrip())
+        return index, "".join(pieces)
 
 
 _IRREGULAR_NAMES = frozenset({"BEGIN", "END"})

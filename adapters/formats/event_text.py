@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from adapters.formats.jscalendar.times import add_duration
 from adapters.formats.jscalendar.timezones import from_utc, to_utc
-from adapters.formats.jscalendar.values import parse_duration, to_datetime
 from adapters.formats.preview import html_text
+from adapters.formats.values import parse_duration, to_datetime
 
 Lines = list[tuple[str, str]]
 """Label and value of each line."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from adapters.errors import Conflict
-from adapters.formats.jscalendar.pointer import copied
+from adapters.formats.pointer import copied
 
 REMOVED: Final = object()
 

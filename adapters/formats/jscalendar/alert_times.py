@@ -8,10 +8,10 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from adapters.formats.jscalendar.expand import length_of, occurrence_at
-from adapters.formats.jscalendar.pointer import apply_patch, tokens
 from adapters.formats.jscalendar.recurrence_set import ExpansionLimit, recurrence_set
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
-from adapters.formats.jscalendar.values import JsonObject, Span, from_datetime, parse_duration, to_datetime
+from adapters.formats.pointer import apply_patch, tokens
+from adapters.formats.values import JsonObject, Span, from_datetime, parse_duration, to_datetime
 
 MOST_ALERTS = 50
 """Alerts of one event, in their order; further ones never trigger."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar.keys import component_key
-from adapters.formats.jscalendar.pointer import escape
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import (
+from adapters.formats.keys import component_key
+from adapters.formats.pointer import escape
+from adapters.formats.values import (
     JsonObject,
     parse_duration,
     read_signed_duration,

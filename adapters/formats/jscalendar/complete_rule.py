@@ -5,7 +5,7 @@ from datetime import datetime, time
 from itertools import product
 
 from adapters.formats.jscalendar.recurrence import DAYS
-from adapters.formats.jscalendar.values import JsonObject
+from adapters.formats.values import JsonObject
 
 
 class UnsupportedRule(ValueError):

@@ -8,7 +8,7 @@ from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar.complete_rule import UnsupportedRule
 from adapters.formats.jscalendar.recurrence import read_rule
 from adapters.formats.jscalendar.recurrence_set import recurrence_set
-from adapters.formats.jscalendar.values import read_stamp, split_raw, to_datetime
+from adapters.formats.values import read_stamp, split_raw, to_datetime
 
 _HINT_PROPERTIES = frozenset({"X-LIC-LOCATION", "TZID-ALIAS-OF", "TZID", "X-TZINFO"})
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from adapters.formats.jscalendar.recurrence_set import ExpansionLimit, recurrence_set
 from adapters.formats.jscalendar.times import add_duration
 from adapters.formats.jscalendar.timezones import UTC_NAME, to_utc
-from adapters.formats.jscalendar.values import JsonObject, from_datetime, parse_duration, to_datetime
+from adapters.formats.values import JsonObject, from_datetime, parse_duration, to_datetime
 
 _ZONE_SPREAD = timedelta(hours=27)  # local times lie at most so far from UTC, daylight saving time included
 _OVERLAP_LIMIT = 10_000  # occurrences that are looked at around a window before one is found in it

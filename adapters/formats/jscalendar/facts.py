@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.participants import normal_address
 from adapters.formats.jscalendar.places import read_geo
 from adapters.formats.jscalendar.read import NO_DTSTAMP, OWN_PRODID, derived_uid

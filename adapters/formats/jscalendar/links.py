@@ -7,10 +7,10 @@ import html
 import re
 
 from adapters.formats.content_lines import ContentLine
-from adapters.formats.jscalendar.keys import property_key, value_key
-from adapters.formats.jscalendar.pointer import escape
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import JsonObject, read_text, write_text, write_verbatim
+from adapters.formats.keys import property_key, value_key
+from adapters.formats.pointer import escape
+from adapters.formats.values import JsonObject, read_text, write_text, write_verbatim
 
 # ------------------------------------------------------------------------------------------------------ links
 

@@ -4,7 +4,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.formats.jscalendar.values import Json
+from adapters.formats.values import Json
 
 KINDS = {"INDIVIDUAL": "individual", "GROUP": "group", "RESOURCE": "resource", "ROOM": "location"}
 _KIND_NAMES = {value: name for name, value in KINDS.items()}

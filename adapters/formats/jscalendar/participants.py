@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar.keys import component_key, is_id, property_key, value_key
 from adapters.formats.jscalendar.participant_parameters import BY_NAME, ORGANIZER_PARAMETERS, PARAMETERS
-from adapters.formats.jscalendar.pointer import escape
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import JsonObject, write_verbatim
+from adapters.formats.keys import component_key, is_id, property_key, value_key
+from adapters.formats.pointer import escape
+from adapters.formats.values import JsonObject, write_verbatim
 
 ROLES = {
     "CHAIR": "chair",

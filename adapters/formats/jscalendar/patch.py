@@ -8,15 +8,15 @@ what no converter understands, stays as it stands.
 from collections import Counter
 from collections.abc import Callable
 
+from adapters.formats import values as v
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine, ContentLineError, Limits, parse
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.facts import FORM_ONLY, Fact, component_label, facts, line_facts
-from adapters.formats.jscalendar.pointer import apply_patch
 from adapters.formats.jscalendar.read import ENTRY_TYPES, read_calendar
 from adapters.formats.jscalendar.timezones import Zones
-from adapters.formats.jscalendar.values import JsonObject
 from adapters.formats.jscalendar.write import write_group
+from adapters.formats.pointer import apply_patch
+from adapters.formats.values import JsonObject
 
 Change = Callable[[JsonObject], JsonObject | None]
 _SPLITTABLE = frozenset({"CATEGORIES", "RESOURCES", "EXDATE", "RDATE", "LOCATION-TYPE", "FREEBUSY"})

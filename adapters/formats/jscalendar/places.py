@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable
 
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar.keys import component_key, is_id, property_key, value_key
-from adapters.formats.jscalendar.pointer import escape
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import JsonObject, read_text, write_text
+from adapters.formats.keys import component_key, is_id, property_key, value_key
+from adapters.formats.pointer import escape
+from adapters.formats.values import JsonObject, read_text, write_text
 
 _GEO = re.compile(r"\s*\+?(-?\d+(?:\.\d+)?)\s*;\s*\+?(-?\d+(?:\.\d+)?)\s*")
 _PLAIN_GEO_URI = re.compile(r"geo:(-?\d+(?:\.\d+)?),(-?\d+(?:\.\d+)?)")

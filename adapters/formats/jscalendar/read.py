@@ -8,21 +8,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import Component, ContentLine, ContentLineError, Limits, Problem, parse
-from adapters.formats.jscalendar import values as v
+from adapters.formats.jcal import component_to_jcal
 from adapters.formats.jscalendar.alerts import read_alerts, read_trigger
-from adapters.formats.jscalendar.jcal import component_to_jcal
-from adapters.formats.jscalendar.keys import value_key
 from adapters.formats.jscalendar.links import read_conferences, read_description, read_links, read_relations
 from adapters.formats.jscalendar.participants import read_participants
 from adapters.formats.jscalendar.places import read_part_geo, read_places
-from adapters.formats.jscalendar.pointer import InvalidPatch, get_pointer, set_pointer
 from adapters.formats.jscalendar.series import inherited, keep_unpatchable, override_key, override_patch, read_series
 from adapters.formats.jscalendar.state import Reading
 from adapters.formats.jscalendar.tables import PRIVACY, read_rows
 from adapters.formats.jscalendar.times import inherit_duration, read_times
 from adapters.formats.jscalendar.timezones import Zones, is_iana
-from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.keys import value_key
+from adapters.formats.pointer import InvalidPatch, get_pointer, set_pointer
+from adapters.formats.values import Json, JsonObject
 
 OWN_PRODID = "-//jmap-gateway//JSCalendar//EN"  # written where there is no prodId, and then not read as one
 NO_DTSTAMP = "19700101T000000Z"  # the same for a missing `updated`

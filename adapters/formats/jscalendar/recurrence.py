@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from adapters.formats.jscalendar.values import (
+from adapters.formats.values import (
     Json,
     JsonObject,
     from_datetime,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 
 from adapters.formats.jscalendar.complete_rule import Rule, complete
-from adapters.formats.jscalendar.values import JsonObject, to_datetime
+from adapters.formats.values import JsonObject, to_datetime
 
 WORK = 400_000  # periods and ticks that one expansion may look at
 _DAY = timedelta(days=1)

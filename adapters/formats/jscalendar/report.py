@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from adapters.formats.content_lines import Component
 from adapters.formats.jscalendar.facts import Fact, facts
-from adapters.formats.jscalendar.pointer import escape, make_patch
 from adapters.formats.jscalendar.read import read_calendar
 from adapters.formats.jscalendar.timezones import Zones
-from adapters.formats.jscalendar.values import Json, JsonObject
 from adapters.formats.jscalendar.write import write_calendar
+from adapters.formats.pointer import escape, make_patch
+from adapters.formats.values import Json, JsonObject
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ reaches iCalendar as JSPROP), and is named in the notes.
 import copy
 from collections.abc import Callable
 
-from adapters.formats.jscalendar.pointer import InvalidPatch, make_patch
 from adapters.formats.jscalendar.series import inherited, override_object
-from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.pointer import InvalidPatch, make_patch
+from adapters.formats.values import Json, JsonObject
 
 OLD_NAMES = frozenset({"recurrenceRules", "excludedRecurrenceRules", "replyTo", "timeZones", "localizations"})
 _METHODS = {"mailto": "imip", "http": "web", "https": "web"}

@@ -4,15 +4,15 @@
 import re
 from datetime import datetime
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar import values as v
-from adapters.formats.jscalendar.pointer import InvalidPatch, copied, escape, make_patch, patched
 from adapters.formats.jscalendar.recurrence import RULE_PROPERTIES, read_rule, write_rule
 from adapters.formats.jscalendar.state import Reading, Writing
 from adapters.formats.jscalendar.times import Time, local_in, read_time
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
-from adapters.formats.jscalendar.values import Json, JsonObject
 from adapters.formats.jscalendar.write_times import time_value
+from adapters.formats.pointer import InvalidPatch, copied, escape, make_patch, patched
+from adapters.formats.values import Json, JsonObject
 
 _DATE_PARAMETERS = frozenset({"VALUE", "TZID"})
 _UNTIL_PARAMETER = "x-jmap-gateway-until"  # in convertedProperties: the UNTIL as it came

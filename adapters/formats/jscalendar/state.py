@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from adapters.formats.content_line_heads import Parameters
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar.jcal import (
+from adapters.formats.jcal import (
     component_from_jcal,
     component_to_jcal,
     from_jcal,
@@ -14,9 +14,9 @@ from adapters.formats.jscalendar.jcal import (
     line_parameters,
     to_jcal,
 )
-from adapters.formats.jscalendar.pointer import escape, tokens
 from adapters.formats.jscalendar.timezones import Zones
-from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.pointer import escape, tokens
+from adapters.formats.values import Json, JsonObject
 
 _T = TypeVar("_T")
 _VALUE = frozenset({"VALUE"})

@@ -7,10 +7,10 @@ then kept in `iCalendar`. What needs more than a row stands in a named function 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import ContentLine
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.state import Reading, Writing
-from adapters.formats.jscalendar.values import Json
+from adapters.formats.values import Json
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import ContentLine
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.state import Reading
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
-from adapters.formats.jscalendar.values import JsonObject, Span
+from adapters.formats.values import JsonObject, Span
 
 DURATION_PARAMETER = "x-jmap-gateway-duration"  # in convertedProperties: the DURATION as it came
 _TIME_PARAMETERS = frozenset({"VALUE", "TZID"})

@@ -14,7 +14,7 @@ from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine, parse
 from adapters.formats.jscalendar.recurrence import DAYS
 from adapters.formats.jscalendar.timezones import UTC_NAME, is_iana
-from adapters.formats.jscalendar.values import from_datetime, write_local
+from adapters.formats.values import from_datetime, write_local
 
 _LISTED = range(2000, 2038)
 _SAME_RULE = 4  # consecutive years in which a rule must hold to be one

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from itertools import chain
 
+from adapters.formats import values as v
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.alerts import write_action, write_alerts, write_trigger
 from adapters.formats.jscalendar.links import write_conferences, write_description, write_links, write_relations
 from adapters.formats.jscalendar.participants import write_participants
@@ -20,8 +20,8 @@ from adapters.formats.jscalendar.series import override_object, suppress_inherit
 from adapters.formats.jscalendar.state import Writing
 from adapters.formats.jscalendar.tables import PRIVACY, write_rows
 from adapters.formats.jscalendar.timezones import Zones
-from adapters.formats.jscalendar.values import Json, JsonObject
 from adapters.formats.jscalendar.write_times import write_times, writes_dates
+from adapters.formats.values import Json, JsonObject
 
 _COMPONENTS = {js_type: name for name, js_type in ENTRY_TYPES.items()}
 

@@ -1,11 +1,11 @@
 """Start, end, due, duration and recurrence id, written (draft-ietf-calext-jscalendar-icalendar-25 §3.2)."""
 
+from adapters.formats import values as v
 from adapters.formats.content_lines import ContentLine
-from adapters.formats.jscalendar import values as v
 from adapters.formats.jscalendar.state import Writing
 from adapters.formats.jscalendar.times import DURATION_PARAMETER, add_duration
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
-from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.values import Json, JsonObject
 
 
 def writes_dates(js: JsonObject) -> bool:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Component, ContentLine
 from adapters.formats.jscalendar.expand import occurrences
-from adapters.formats.jscalendar.values import to_datetime, write_utc
+from adapters.formats.values import to_datetime, write_utc
 from adapters.ports.calendar_people import SchedulingPort
 from gateway.context import Account, Context
 from gateway.jmap.arguments import Argument

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from adapters.formats.content_lines import ContentLineError, parse
-from adapters.formats.jscalendar.values import from_datetime, parse_duration, read_utc, to_datetime
+from adapters.formats.values import from_datetime, parse_duration, read_utc, to_datetime
 
 _ORDER: Final = ("tentative", "unavailable", "confirmed")
 """The stronger status is the later one (-29 §2.2)."""

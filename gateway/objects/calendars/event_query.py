@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from adapters.formats.jscalendar.expand import occurrences, overlaps
-from adapters.formats.jscalendar.pointer import InvalidPatch
 from adapters.formats.jscalendar.series import override_object
 from adapters.formats.jscalendar.timezones import to_utc
-from adapters.formats.jscalendar.values import JsonObject, to_datetime
+from adapters.formats.pointer import InvalidPatch
+from adapters.formats.values import JsonObject, to_datetime
 from adapters.ports.calendars import TimeRange
 from gateway.jmap.arguments import Argument
 from gateway.jmap.checks import Check, boolean, id_, string

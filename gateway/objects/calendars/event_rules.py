@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from adapters.formats.jscalendar.complete_rule import UnsupportedRule
 from adapters.formats.jscalendar.expand import instance_patch
-from adapters.formats.jscalendar.pointer import InvalidPatch, tokens
 from adapters.formats.jscalendar.recurrence import GREGORIAN, needs_scale, without_default_scale
 from adapters.formats.jscalendar.series import override_object, without_series
 from adapters.formats.jscalendar.timezones import UTC_NAME, from_utc, to_utc
-from adapters.formats.jscalendar.values import Span, format_duration, from_datetime, to_datetime
+from adapters.formats.pointer import InvalidPatch, tokens
+from adapters.formats.values import Span, format_duration, from_datetime, to_datetime
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.event_properties import BASE_ONLY, COMPUTED, PROPERTIES

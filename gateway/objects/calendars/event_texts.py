@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from adapters.formats.jscalendar.pointer import tokens as pointer_tokens
+from adapters.formats.pointer import tokens as pointer_tokens
 
 
 def texts_of(event: Mapping[str, Any], condition: str) -> Iterator[str]:

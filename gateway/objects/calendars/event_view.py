@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from adapters.formats.jscalendar.pointer import tokens
 from adapters.formats.jscalendar.times import add_duration
 from adapters.formats.jscalendar.timezones import UTC_NAME, to_utc
-from adapters.formats.jscalendar.values import from_datetime, parse_duration, to_datetime
+from adapters.formats.pointer import tokens
+from adapters.formats.values import from_datetime, parse_duration, to_datetime
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.calendars.event_properties import ALWAYS, COMPUTED, METADATA
 from gateway.objects.calendars.instances import Target, synthetic_id

@@ -8,7 +8,7 @@ from typing import Any, Final
 from adapters.formats.jscalendar.recurrence import write_rule
 from adapters.formats.jscalendar.shape import kept_fault
 from adapters.formats.jscalendar.timezones import is_iana
-from adapters.formats.jscalendar.values import parse_duration
+from adapters.formats.values import parse_duration
 from gateway.jmap.checks import Check, array_of, boolean, id_, integer, map_of, string, unsigned_int
 from gateway.objects import json_types
 from gateway.objects.calendars.css_colors import is_color

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from adapters.errors import Conflict
-from adapters.formats.jscalendar.pointer import get_pointer, make_patch, tokens
 from adapters.formats.jscalendar.series import inherited, override_object
+from adapters.formats.pointer import get_pointer, make_patch, tokens
 from gateway.objects.calendars.event_properties import MAPS
 from gateway.objects.difference import REMOVED, Change, applied
 

@@ -9,8 +9,8 @@ and has none of the larger rights of JMAP.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from adapters.formats.jscalendar.pointer import tokens
 from adapters.formats.jscalendar.series import override_object
+from adapters.formats.pointer import tokens
 from gateway.objects.calendars.addresses import Addresses
 from gateway.objects.difference import Change
 from gateway.sync.calendars.personal import PER_USER

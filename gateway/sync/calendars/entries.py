@@ -12,7 +12,7 @@ import orjson
 from adapters.formats.jscalendar.read import read_stream
 from adapters.formats.jscalendar.times import add_duration
 from adapters.formats.jscalendar.timezones import UTC_NAME, to_utc
-from adapters.formats.jscalendar.values import parse_duration, to_datetime
+from adapters.formats.values import parse_duration, to_datetime
 
 _log: Final = logging.getLogger(__name__)
 

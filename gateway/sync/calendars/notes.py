@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from adapters.formats.jscalendar.participants import normal_address
-from adapters.formats.jscalendar.pointer import escape, make_patch, tokens
+from adapters.formats.pointer import escape, make_patch, tokens
 from gateway.sync.calendars.entries import now_text
 from gateway.sync.calendars.index import Event, Index, is_subscribed
 from gateway.sync.calendars.personal import PER_USER

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.formats.jscalendar.expand import instance_patch
-from adapters.formats.jscalendar.pointer import tokens
+from adapters.formats.pointer import tokens
 from gateway.sync.calendars.entries import Entry
 
 PER_USER: Final = frozenset({"keywords", "color", "freeBusyStatus", "useDefaultAlerts", "alerts"})  # -29 §5.4

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from adapters.formats.data_uris import read_data_uri
+from adapters.formats.jscontact.read import read_cards
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,15 +62,10 @@ def read_card(data: bytes, path: str, name: str) -> dict[str, Any]:
 
     path, name: where it lies; the uid of a card without one is derived from that, so that it stays.
     """
-    from adapters.formats.jscontact.read import read_cards  # type: ignore[import-not-found]  # noqa: PLC0415 - on its way
-
-    cards: list[dict[str, Any]] = read_cards(data)
+    cards = read_cards(data, uid=f"urn:uuid:{uuid.uuid5(_PLACES, f'{path}{name}')}")
     if len(cards) != 1:
         raise ValueError("not one vCard")  # RFC 6352 §5.1
-    (card,) = cards
-    if not card.get("uid"):
-        card["uid"] = f"urn:uuid:{uuid.uuid5(_PLACES, f'{path}{name}')}"
-    return card
+    return cards[0]
 
 
 def entry_of(card: Mapping[str, Any]) -> Entry:

@@ -17,7 +17,7 @@ from adapters.formats.jscalendar.alert_times import MOST_ALERTS, NO_DEFAULTS, De
 from adapters.formats.jscalendar.expand import occurrence_at
 from adapters.formats.jscalendar.recurrence_set import ExpansionLimit
 from adapters.formats.jscalendar.series import override_object
-from adapters.formats.jscalendar.values import parse_duration
+from adapters.formats.values import parse_duration
 from gateway.sync.calendars.entries import bounds as occurrence_bounds
 
 Json = dict[str, Any]

@@ -4,9 +4,9 @@ import pytest
 
 from adapters.formats.content_lines import ContentLineError, parse
 from adapters.formats.jscalendar.patch import add_entries, patch_entry, remove_entry
-from adapters.formats.jscalendar.pointer import InvalidPatch, apply_patch, make_patch
 from adapters.formats.jscalendar.read import read_stream
 from adapters.formats.jscalendar.write import write_text
+from adapters.formats.pointer import InvalidPatch, apply_patch, make_patch
 
 STORED = """BEGIN:VCALENDAR\r
 X-WR-CALNAME:Work\r

@@ -8,9 +8,9 @@ import pytest
 
 from adapters.formats.content_lines import parse
 from adapters.formats.jscalendar.facts import facts
-from adapters.formats.jscalendar.keys import free_key, value_key
 from adapters.formats.jscalendar.read import Stream, read_stream
 from adapters.formats.jscalendar.write import write_text
+from adapters.formats.keys import free_key, value_key
 
 _ODD_ZONE = """BEGIN:VTIMEZONE
 TZID:Odd

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from adapters.formats.jscalendar.values import Span, format_duration
+from adapters.formats.values import Span, format_duration
 from gateway.demo.dovecot_config import TlsFiles
 from gateway.demo.radicale import Radicale
 from gateway.push import courier

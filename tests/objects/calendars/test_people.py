@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.formats.jscalendar.pointer import apply_patch
+from adapters.formats.pointer import apply_patch
 from gateway.sync.calendars.notes import MOST
 from tests.objects.calendars.harness import Client
 from tests.sync.calendars.model import FACTS, Home, event

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from adapters.formats.jscalendar.values import Json, JsonObject
+from adapters.formats.values import Json, JsonObject
 
 
 class InvalidPatch(ValueError):
