@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gateway.store.base import DeleteRange, Key, Lease, LeaseLost, StoreUnavailable, Write
+from gateway.store.base import DeleteRange, Key, Lease, LeaseLost, Store, StoreUnavailable, Write
+from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.account import MailAccount
 from gateway.sync.persist import SPACES
+from tests.servers.redis import Redis
 from tests.sync.model import ModelPort, ModelServer
 
 ACCOUNT = "a1"
@@ -116,6 +119,19 @@ async def store() -> AsyncIterator[ShakyStore]:
     store = ShakyStore()
     yield store
     await store.close()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Store]]:
+    """Two replicas' views of one store."""
+    if request.param == "sqlite":
+        made: list[Store] = [SqliteStore(tmp_path / "store") for _ in range(2)]
+    else:
+        redis: Redis = request.getfixturevalue("redis_server")
+        made = [RedisStore(redis.url) for _ in range(2)]
+    yield made
+    for store in made:
+        await store.close()
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """Records that the gateway keeps itself: commits, states, other writers, a store that forgets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from adapters.errors import Unavailable
 from gateway.store.base import DeleteRange, Store
-from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.sync import ledger as module
 from gateway.sync.journal import CannotCalculateChanges
 from gateway.sync.ledger import Edit, Ledger, Record
-from tests.servers.redis import Redis
 
 
 async def put(ledger: Ledger, *ids: str, kind: str = "Thing") -> None:
@@ -58,19 +55,6 @@ async def test_old_states_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
         await ledger.changes("Thing", start, None)
     later = f"{(await ledger.state('Thing')).partition('-')[0]}-1"
     assert (await ledger.changes("Thing", later, None)).created == ["b", "c", "d"]
-
-
-@pytest.fixture(params=["sqlite", "redis"])
-async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[Store]]:
-    """Two replicas' views of one store."""
-    if request.param == "sqlite":
-        made: list[Store] = [SqliteStore(tmp_path / "store") for _ in range(2)]
-    else:
-        redis: Redis = request.getfixturevalue("redis_server")
-        made = [RedisStore(redis.url) for _ in range(2)]
-    yield made
-    for store in made:
-        await store.close()
 
 
 async def test_two_writers_lose_nothing(stores: list[Store]) -> None:

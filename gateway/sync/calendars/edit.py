@@ -16,31 +16,27 @@ from gateway.sync.calendars.index import (
     Index,
     Place,
     Resource,
-    Settings,
     is_default,
     is_of_others,
     kept_apart,
 )
 from gateway.sync.calendars.personal import Personal, is_hidden, seen_by_others
+from gateway.sync.collections.draft import Draft, note
 from gateway.sync.journal import Changes
 
 
-class Edit:
+class Edit(Draft[Index, Place, Resource, CalendarFacts]):
     """An index in the making; `settle` gives it away."""
 
     def __init__(self, base: Index, ids: Ids) -> None:
-        self._base = base
+        super().__init__(base)
         self._ids = ids
         self._calendars = dict(base.calendars)
         self._resources: dict[str, dict[str, Resource]] = {}
         self._uids: dict[str, set[Place]] = {}
-        self._settings = base.settings
         self._personal = base.personal
         self.passed_over = base.passed_over
         self.foreign = base.foreign
-        self.touched: set[Place] = set()
-        self.moved: set[str] = set()
-        """Ids of calendars whose head differs: properties, cursor, or that came or went."""
 
     def put_calendar(self, info: Calendar, cursor: Cursor | None) -> None:
         """Enter a calendar, or what is new about one."""
@@ -62,7 +58,9 @@ class Edit:
         self.moved.add(calendar_id)
 
     def put(self, place: Place, resource: Resource) -> None:
-        """Enter a resource in place of what was there."""
+        """Enter a resource in place of what was there; not in a calendar that went meanwhile."""
+        if place.calendar_id not in self._calendars:
+            return
         self.drop(place)
         self._open(place.calendar_id)[place.name] = resource
         for entry in resource.entries:
@@ -70,14 +68,12 @@ class Edit:
 
     def drop(self, place: Place) -> None:
         """Forget a resource."""
+        if place.calendar_id not in self._calendars:
+            return
         self.touched.add(place)
         old = self._open(place.calendar_id).pop(place.name, None)
         for entry in old.entries if old is not None else ():
             self._places(entry.uid).discard(place)
-
-    def set_settings(self, settings: Settings) -> None:
-        """Replace what is kept beside the server."""
-        self._settings = settings
 
     def put_personal(self, event_id: str, uid: str, personal: Personal) -> None:
         """Replace what the user has of an event for himself; empty for nothing."""
@@ -110,7 +106,14 @@ class Edit:
         self, events: Mapping[str, Event], uids: Mapping[str, frozenset[Place]], facts: CalendarFacts | None
     ) -> Index:
         return Index(
-            self._calendars, events, uids, self._settings, facts, self.passed_over, self._personal, self.foreign
+            calendars=self._calendars,
+            events=events,
+            uids=uids,
+            settings=self._settings,
+            facts=facts,
+            passed_over=self.passed_over,
+            personal=self._personal,
+            foreign=self.foreign,
         )
 
     def _open(self, calendar_id: str) -> dict[str, Resource]:
@@ -163,20 +166,19 @@ def _event_changes(base: Index, index: Index, uids: Iterable[str], ids: Ids) -> 
     changes = Changes()
     for uid in uids:
         for event_id in sorted(_ids_of(base, uid, ids) | _ids_of(index, uid, ids)):
-            _note(changes, event_id, base.events.get(event_id), index.events.get(event_id), _same_event)
+            note(changes, event_id, _shown(base.events.get(event_id)), _shown(index.events.get(event_id)))
     return changes
 
 
-def _same_event(one: Event, other: Event) -> bool:
-    return one.entry.json == other.entry.json and one.calendar_ids == other.calendar_ids
+def _shown(event: Event | None) -> Any:
+    """What of an event its clients see."""
+    return None if event is None else (event.entry.json, event.calendar_ids)
 
 
 def _calendar_changes(base: Index, index: Index) -> Changes:
     changes = Changes()
     for calendar_id in sorted(base.calendars.keys() | index.calendars.keys()):
-        old, new = base.calendars.get(calendar_id), index.calendars.get(calendar_id)
-        same = _facts(base, calendar_id) == _facts(index, calendar_id)
-        _note(changes, calendar_id, old, new, lambda _one, _other, same=same: same)
+        note(changes, calendar_id, _facts(base, calendar_id), _facts(index, calendar_id))
     return changes
 
 
@@ -195,12 +197,3 @@ def _facts(index: Index, calendar_id: str) -> Any:
         index.settings.get(calendar_id),
         is_default(index, held),
     )
-
-
-def _note(changes: Changes, key: str, old: Any, new: Any, same: Any) -> None:
-    if old is None and new is not None:
-        changes.created.append(key)
-    elif new is None and old is not None:
-        changes.destroyed.append(key)
-    elif old is not None and not same(old, new):
-        changes.updated.append(key)

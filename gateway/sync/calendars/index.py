@@ -4,14 +4,15 @@ An event may lie in several calendars, as one resource in each (docs/decisions/0
 is shown, and an instance that stands alone is not shown beside the series that it belongs to.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from adapters.ports.calendars import Calendar, CalendarFacts
 from adapters.ports.collections import Cursor, Names
 from gateway.sync.calendars.entries import Entry
 from gateway.sync.calendars.personal import PER_USER, Personal
+from gateway.sync.collections.index import Known
 from gateway.sync.ids import Digester, to_text
 
 CALENDAR: Final = "Calendar"
@@ -19,12 +20,6 @@ EVENT: Final = "CalendarEvent"
 IDENTITY: Final = "ParticipantIdentity"
 NOTIFICATION: Final = "CalendarEventNotification"
 TYPES: Final = (CALENDAR, EVENT)
-
-_DERIVED: Final = 16
-"""Things worked out of one index that are remembered."""
-
-Settings = Mapping[str, Mapping[str, Any]]
-"""Calendar id -> JMAP properties that the server has no place for, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,40 +99,28 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class Index(Known):
     """Everything that is known of an account's calendars.
 
     foreign: path -> what was last heard of the calendars of others in the home, without cursors.
     personal: event id -> what the user has for himself of an event on calendars of others.
-    passed_over: paths of collections that are no Calendars. derived: what readers made of it, put in by `keep`, gone
-    with the next one; instances: synthetic ids that a query has found to exist.
+    passed_over: paths of collections that are no Calendars. instances: synthetic ids that a query has found to exist,
+    gone with the next index.
     """
 
     calendars: Mapping[str, Held] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
     uids: Mapping[str, frozenset[Place]] = field(default_factory=dict)
-    settings: Settings = field(default_factory=dict)
     facts: CalendarFacts | None = None
     passed_over: frozenset[str] = frozenset()
     personal: Mapping[str, Personal] = field(default_factory=dict)
     foreign: Mapping[str, Calendar] = field(default_factory=dict)
-    derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
     instances: set[str] = field(default_factory=set, compare=False)
-
-    def keep(self, key: Hashable, value: Any) -> None:
-        """Remember something derived; the oldest goes for it where there is much."""
-        if len(self.derived) >= _DERIVED:
-            del self.derived[next(iter(self.derived))]
-        self.derived[key] = value
 
     def resource(self, place: Place) -> Resource | None:
         """What lies at a place."""
         held = self.calendars.get(place.calendar_id)
         return None if held is None else held.resources.get(place.name)
-
-    def setting(self, calendar_id: str, name: str) -> Any:
-        """A property that is kept beside the server; None where it was never set."""
-        return self.settings.get(calendar_id, {}).get(name)
 
 
 def is_of_others(index: Index, calendar_ids: Iterable[str]) -> bool:

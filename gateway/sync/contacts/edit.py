@@ -1,11 +1,12 @@
 """The next index of an account's address books in the making, and what it tells clients of (see `index`)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from adapters.ports.collections import Cursor
 from adapters.ports.contacts import AddressBook, ContactsFacts
+from gateway.sync.collections.draft import Draft, note
 from gateway.sync.contacts.entries import Entry
 from gateway.sync.contacts.index import (
     ADDRESS_BOOK,
@@ -16,25 +17,20 @@ from gateway.sync.contacts.index import (
     Index,
     Place,
     Resource,
-    Settings,
     is_default,
 )
 from gateway.sync.journal import Changes
 
 
-class Edit:
+class Edit(Draft[Index, Place, Resource, ContactsFacts]):
     """An index in the making; `settle` gives it away."""
 
     def __init__(self, base: Index, ids: Ids) -> None:
-        self._base = base
+        super().__init__(base)
         self._ids = ids
         self._books = dict(base.books)
         self._resources: dict[str, dict[str, Resource]] = {}
         self._uids: dict[str, set[Place]] = {}
-        self._settings = base.settings
-        self.touched: set[Place] = set()
-        self.moved: set[str] = set()
-        """Ids of address books whose head differs: properties, cursor, or that came or went."""
 
     def put_book(self, info: AddressBook, cursor: Cursor | None) -> None:
         """Enter an address book, or what is new about one."""
@@ -52,7 +48,9 @@ class Edit:
         self.moved.add(book_id)
 
     def put(self, place: Place, resource: Resource) -> None:
-        """Enter a resource in place of what was there."""
+        """Enter a resource in place of what was there; not in an address book that went meanwhile."""
+        if place.book_id not in self._books:
+            return
         self.drop(place)
         self._open(place.book_id)[place.name] = resource
         if resource.entry is not None:
@@ -60,14 +58,12 @@ class Edit:
 
     def drop(self, place: Place) -> None:
         """Forget a resource."""
+        if place.book_id not in self._books:
+            return
         self.touched.add(place)
         old = self._open(place.book_id).pop(place.name, None)
         if old is not None and old.entry is not None:
             self._places(old.entry.uid).discard(place)
-
-    def set_settings(self, settings: Settings) -> None:
-        """Replace what is kept beside the server."""
-        self._settings = settings
 
     def settle(self, facts: ContactsFacts | None) -> tuple[Index, dict[str, Changes]]:
         """The finished index, and what changed for clients by type."""
@@ -75,10 +71,10 @@ class Edit:
             self._books[book_id] = replace(self._books[book_id], resources=resources)
         base = self._base
         if not self._uids:
-            index = Index(self._books, base.cards, base.uids, self._settings, facts)
+            index = self._index(base.cards, base.uids, facts)
             return index, {ADDRESS_BOOK: _book_changes(base, index)}
         uids, cards = dict(base.uids), dict(base.cards)
-        draft = Index(self._books, cards, uids, self._settings, facts)
+        draft = self._index(cards, uids, facts)
         changes = Changes()
         for uid, places in self._uids.items():
             card_id = self._ids.card(uid)
@@ -87,8 +83,13 @@ class Edit:
             if places:
                 uids[uid] = frozenset(places)
                 new = cards[card_id] = _card(draft, card_id, places)
-            _note(changes, card_id, _shown(old), _shown(new))
+            note(changes, card_id, _shown(old), _shown(new))
         return draft, {ADDRESS_BOOK: _book_changes(base, draft), CARD: changes}
+
+    def _index(
+        self, cards: Mapping[str, Card], uids: Mapping[str, frozenset[Place]], facts: ContactsFacts | None
+    ) -> Index:
+        return Index(books=self._books, cards=cards, uids=uids, settings=self._settings, facts=facts)
 
     def _open(self, book_id: str) -> dict[str, Resource]:
         if book_id not in self._resources:
@@ -122,7 +123,7 @@ def _shown(card: Card | None) -> Any:
 def _book_changes(base: Index, index: Index) -> Changes:
     changes = Changes()
     for book_id in sorted(base.books.keys() | index.books.keys()):
-        _note(changes, book_id, _facts(base, book_id), _facts(index, book_id))
+        note(changes, book_id, _facts(base, book_id), _facts(index, book_id))
     return changes
 
 
@@ -133,12 +134,3 @@ def _facts(index: Index, book_id: str) -> Any:
         return None
     info = held.info
     return info.properties, info.privileges, info.owner, index.settings.get(book_id), is_default(index, held)
-
-
-def _note(changes: Changes, key: str, old: Any, new: Any) -> None:
-    if old is None and new is not None:
-        changes.created.append(key)
-    elif new is None and old is not None:
-        changes.destroyed.append(key)
-    elif old != new:
-        changes.updated.append(key)

@@ -3,24 +3,19 @@
 A card may lie in several address books, as one resource in each: the latest revision is shown.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from adapters.ports.collections import Cursor, Names
 from adapters.ports.contacts import AddressBook, ContactsFacts
+from gateway.sync.collections.index import Known
 from gateway.sync.contacts.entries import Entry
 from gateway.sync.ids import Digester, to_text
 
 ADDRESS_BOOK: Final = "AddressBook"
 CARD: Final = "ContactCard"
 TYPES: Final = (ADDRESS_BOOK, CARD)
-
-_DERIVED: Final = 16
-"""Things worked out of one index that are remembered."""
-
-Settings = Mapping[str, Mapping[str, Any]]
-"""AddressBook id -> JMAP properties that the server has no place for, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,33 +85,18 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """Everything that is known of an account's address books.
-
-    uids: where the copies of each card lie. derived: what readers made of it, put in by `keep`, gone with the next one.
-    """
+class Index(Known):
+    """Everything that is known of an account's address books. uids: where the copies of each card lie."""
 
     books: Mapping[str, Held] = field(default_factory=dict)
     cards: Mapping[str, Card] = field(default_factory=dict)
     uids: Mapping[str, frozenset[Place]] = field(default_factory=dict)
-    settings: Settings = field(default_factory=dict)
     facts: ContactsFacts | None = None
-    derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
-
-    def keep(self, key: Hashable, value: Any) -> None:
-        """Remember something derived; the oldest goes for it where there is much."""
-        if len(self.derived) >= _DERIVED:
-            del self.derived[next(iter(self.derived))]
-        self.derived[key] = value
 
     def resource(self, place: Place) -> Resource | None:
         """What lies at a place."""
         held = self.books.get(place.book_id)
         return None if held is None else held.resources.get(place.name)
-
-    def setting(self, book_id: str, name: str) -> Any:
-        """A property that is kept beside the server; None where it was never set."""
-        return self.settings.get(book_id, {}).get(name)
 
 
 def is_default(index: Index, held: Held) -> bool:

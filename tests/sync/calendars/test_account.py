@@ -7,7 +7,6 @@ import pytest
 
 from adapters.errors import Forbidden, Unavailable
 from gateway.store.base import DeleteRange
-from gateway.sync.calendars import persist
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import CALENDAR, EVENT, TYPES, Place, Resource, default_of
@@ -256,7 +255,7 @@ async def test_a_state_of_another_life_is_refused(account: CalendarAccount, home
             again.changes(EVENT, since)
 
 
-SPACES = (persist.HEAD, persist.RESOURCES, persist.JOURNAL, persist.SETTINGS)
+SPACES = ("cal.head", "cal.resources", "cal.journal", "cal.settings")
 
 
 @pytest.mark.parametrize("space", SPACES[:3])

@@ -3,6 +3,8 @@
 import pytest
 
 from adapters.errors import Forbidden, Unavailable
+from gateway.store.base import Store
+from gateway.sync.contacts import entries
 from gateway.sync.contacts.account import ContactsAccount
 from gateway.sync.contacts.entries import media_data, media_digest, read_card, read_entry
 from gateway.sync.contacts.index import ADDRESS_BOOK, CARD, Place, Resource, default_of, is_subscribed
@@ -25,8 +27,8 @@ def store() -> ShakyStore:
     return ShakyStore()
 
 
-def open_account(home: Home, store: ShakyStore, **options: float) -> ContactsAccount:
-    return ContactsAccount(ACCOUNT, "ns", ModelPort(home), store, **options)  # type: ignore[arg-type]
+def open_account(home: Home, store: Store, **options: float) -> ContactsAccount:
+    return ContactsAccount(ACCOUNT, "ns", ModelPort(home), store, store_retry_seconds=0.0, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -234,3 +236,26 @@ async def test_pictures_are_told_by_a_digest(account: ContactsAccount, home: Hom
     whole = read_card(text.encode(), "work/", "1.vcf")
     assert media_data(whole, medium["blobId"]) == ("image/png", png)
     assert media_data(whole, media_digest(b"")) is None
+
+
+async def test_what_is_entered_where_the_address_book_is_gone(account: ContactsAccount, home: Home) -> None:
+    home.write("work/", "1.vcf", card("u1"))
+    await account.refresh()
+    place = Place(account.ids.book("work/"), "1.vcf")
+    del home.shelves["work/"]
+    await account.refresh()
+    await account.advance({place: Resource('"x"', read_entry(card("u1").encode(), "work/", "1.vcf"))})
+    await account.advance({place: None})
+    assert not account.index.cards
+
+
+async def test_faults_are_logged_once_by_kind(
+    account: ContactsAccount, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries._note.cache_clear()
+    for number in range(3):
+        home.write("work/", f"{number}.vcf", b"BEGIN:VCARD\r\nsecret")
+    await account.refresh()
+    (record,) = caplog.records
+    assert "cards that cannot be read are left out" in record.getMessage()
+    assert "secret" not in caplog.text

@@ -8,16 +8,15 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Final, Generic
 
 from adapters.errors import Unavailable
 from gateway.store.base import Lease, LeaseLost, Put, Store, StoreUnavailable, Write
-from gateway.sync.calendars import persist
-from gateway.sync.calendars.index import Index, Place, Settings
-from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged
+from gateway.sync.collections import persist
+from gateway.sync.collections.index import Index, Place, Settings
+from gateway.sync.collections.persist import Form
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Journal, Record
 from gateway.sync.telling import tell
@@ -25,14 +24,25 @@ from gateway.sync.telling import tell
 _log: Final = logging.getLogger(__name__)
 
 
-class Keeper:
-    """One account's way into the store. Calls must not overlap."""
+class Keeper(Generic[Index, Place]):
+    """One account's way into the store. Calls must not overlap.
 
-    def __init__(self, store: Store, account: str, namespace: str, retry_seconds: float = RETRY_SECONDS) -> None:
+    account: on whose channel news are told. partition: what is written lies there, under a lease of its own, beside
+    the mail of the account.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        account: str,
+        partition: str,
+        form: Form[Index, Place],
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
         self._store = store
         self._owner = account
-        self._account = f"{account}-calendars"  # a partition, and a lease, beside those of the mail
-        self._namespace = namespace
+        self._account = partition
+        self._form = form
         self._retry_seconds = retry_seconds
         self._lease: Lease | None = None
         self._seen: bytes | None = None
@@ -46,8 +56,7 @@ class Keeper:
         self._whole, self._lease, self._seen = True, None, None
         try:
             self._seen = await self._head()
-            index, journal = await persist.load(self._store, self._account, self._seen, self._namespace, keep)
-            settings = await self._settings()
+            index, journal = await persist.load(self._form, self._store, self._account, self._seen, keep)
         except Damaged:
             return None
         except StoreUnavailable:
@@ -55,36 +64,19 @@ class Keeper:
             return None
         self._stored_seq = journal.seq
         self._whole = self.detached = False
-        return replace(index, settings=settings), journal
+        return index, journal
 
     async def settings(self) -> Settings:
         """What clients set, where nothing else that is stored is usable."""
         try:
-            return await self._settings()
+            (value,) = await self._store.read([self._form.settings_key(self._account)])
         except StoreUnavailable:
             return {}
+        return persist.read_settings(value)
 
-    async def personal(self) -> Mapping[str, Personal]:
-        """What the user has of events for himself, where nothing else that is stored is usable."""
-        try:
-            return await persist.load_personal(self._store, self._account)
-        except StoreUnavailable:
-            return {}
-
-    async def save_personal(self, changed: Mapping[str, Personal]) -> None:
-        """Make what the user has of events for himself durable; by event id. Raises Unavailable."""
-        writes = [persist.personal_write(self._account, event_id, personal) for event_id, personal in changed.items()]
-        try:
-            await self._store.commit(self._account, writes)
-        except StoreUnavailable as error:
-            raise Unavailable("the store does not answer") from error
-
-    async def save_settings(self, settings: Settings) -> None:
-        """Make settings durable before they are answered. Raises Unavailable."""
-        try:
-            await self._store.commit(self._account, [persist.settings_write(self._account, settings)])
-        except StoreUnavailable as error:
-            raise Unavailable("the store does not answer") from error
+    def settings_write(self, settings: Settings) -> Write:
+        """What makes settings durable."""
+        return persist.settings_write(self._form, self._account, settings)
 
     async def is_current(self) -> bool:
         """Whether nobody else has written since; true also while that cannot be known."""
@@ -95,22 +87,37 @@ class Keeper:
         except StoreUnavailable:
             return True
 
-    def overdue(self) -> bool:
-        """Whether a store that was away should be tried again."""
-        return self.detached and asyncio.get_running_loop().time() >= self._retry_at
+    def wants_all(self) -> bool:
+        """Whether all is to be written anew: the store lost it, or was away and should be tried again."""
+        return self._whole and (not self.detached or self._is_overdue())
 
-    async def commit(self, index: Index, journal: Journal, places: Iterable[Place], record: Record | None) -> None:
+    def _is_overdue(self) -> bool:
+        return asyncio.get_running_loop().time() >= self._retry_at
+
+    async def commit(
+        self,
+        index: Index,
+        journal: Journal,
+        places: Iterable[Place],
+        record: Record | None,
+        beside: Sequence[Write] = (),
+    ) -> None:
         """Make an index durable whose journal holds the record already. Raises Superseded.
 
-        The journal gets a new epoch where the store lost the old one or cannot take the record.
+        The journal gets a new epoch where the store lost the old one or cannot take the record. beside: what must be
+        stored with it; raises Unavailable where that cannot be.
         """
-        if self.detached and not self.overdue():
+        if self.detached and not self._is_overdue():
+            if beside:
+                raise Unavailable("the store did not answer a moment ago")
             return
         try:
-            await self._commit(index, journal, list(places), record)
+            await self._commit(index, journal, list(places), record, beside)
         except StoreUnavailable as error:
+            if beside:
+                raise Unavailable("the store does not answer") from error
             if not self.detached:
-                _log.warning("store unavailable; the calendars go on in memory: %s", error)
+                _log.warning("store unavailable; %s goes on in memory: %s", self._form.types[0], error)
                 journal.branch(self._common(journal))
             self._detach()
 
@@ -118,22 +125,25 @@ class Keeper:
         """Tell all replicas the new states of some types."""
         await tell(self._store, self._owner, {name: journal.state(name) for name in types})
 
-    async def _commit(self, index: Index, journal: Journal, places: list[Place], record: Record | None) -> None:
+    async def _commit(
+        self, index: Index, journal: Journal, places: list[Place], record: Record | None, beside: Sequence[Write]
+    ) -> None:
         for _ in range(3):
             stored = await self._head()
             if stored != self._seen:
                 if stored is not None:
                     raise Superseded
                 if not self._whole:
-                    _log.warning("the store lost this account's calendars; writing them anew under a new epoch")
+                    _log.warning("the store lost each %s; written anew under a new epoch", self._form.types[0])
                     journal.renew()
                 self._whole = True
             if self._lease is None:
                 self._lease = await self._store.lease(self._account)
                 continue  # whoever held the lease before may have written until this moment
             journal.enter(self._lease.history, self._common(journal))
-            head = persist.head_value(index, journal, self._namespace)
-            writes = [Put(persist.head_key(self._account), head), *self._writes(index, journal, places, record)]
+            head = persist.head_value(self._form, index, journal)
+            put = Put(self._form.head_key(self._account), head)
+            writes = [put, *self._writes(index, journal, places, record), *beside]
             try:
                 await self._store.commit(self._account, writes, self._lease)
             except LeaseLost:
@@ -150,19 +160,15 @@ class Keeper:
 
     def _writes(self, index: Index, journal: Journal, places: list[Place], record: Record | None) -> Iterable[Write]:
         if self._whole:
-            yield from persist.everything(self._account, index, journal)
+            yield from persist.everything(self._form, self._account, index, journal)
             return
-        yield from persist.changed(self._account, index, places)
+        yield from persist.changed(self._form, self._account, index, places)
         if record is not None:
-            yield from persist.appended(self._account, journal, record)
+            yield from persist.appended(self._form, self._account, journal, record)
 
     async def _head(self) -> bytes | None:
-        (value,) = await self._store.read([persist.head_key(self._account)])
+        (value,) = await self._store.read([self._form.head_key(self._account)])
         return value
-
-    async def _settings(self) -> Settings:
-        (value,) = await self._store.read([persist.settings_key(self._account)])
-        return persist.read_settings(value)
 
     def _detach(self) -> None:
         self.detached = True
