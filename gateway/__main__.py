@@ -18,9 +18,9 @@ FAILED: Final = 1
 WRONG_USAGE: Final = 2
 
 DEFAULT_FILE: Final = Path("/etc/jmap-gateway/gateway.toml")
-CONVERT: Final = """Convert iCalendar to JSCalendar 2.0, or back. The input may hold several calendars or objects. Exit
-status: 0 converted, and a round trip changes nothing; 1 converted, but a round trip changes something, or a part of the
-input is broken (--report says what); 2 it could not be read."""
+CONVERT: Final = """Convert iCalendar to JSCalendar 2.0, vCard to JSContact, or back. The input may hold several
+calendars, cards or objects. Exit status: 0 converted, and a round trip changes nothing; 1 converted, but a round trip
+changes something, or a part of the input is broken (--report says what); 2 it could not be read."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,17 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("demo", help=text, description=f"{text[0].upper()}{text[1:]}.")
     demo.add_arguments(command)
     command.set_defaults(run=demo.run)
-    text = "convert iCalendar to JSCalendar 2.0, or back"
+    text = "convert iCalendar to JSCalendar 2.0, vCard to JSContact, or back"
     _convert_arguments(commands.add_parser("convert", help=text, description=CONVERT))
     return parser
 
 
 def _convert_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="iCalendar or JSCalendar file, - for standard input; the format is detected")
+    parser.add_argument("file", help="file of calendars or contacts, - for standard input; the format is detected")
     parser.add_argument(
         "--to",
-        choices=("jscalendar", "icalendar", "rfc8984"),
-        help="target format (default: the other one); rfc8984 is JSCalendar with the old names",
+        choices=("jscalendar", "icalendar", "rfc8984", "jscontact", "vcard", "vcard3"),
+        help="target format (default: the other one); rfc8984: JSCalendar with the old names; vcard: 4.0, vcard3: 3.0",
     )
     parser.add_argument("--from-rfc8984", action="store_true", help="accept the old names of RFC 8984 in the input")
     parser.add_argument("--report", action="store_true", help="say on standard error what was kept, lost or changed")

@@ -1,4 +1,4 @@
-"""`jmap-gateway convert`: iCalendar to JSCalendar 2.0 and back, for people who test compatibility.
+"""`jmap-gateway convert`: iCalendar to JSCalendar 2.0, vCard to JSContact, and back; for people who test compatibility.
 
 Exit status: 0 converted and a round trip changes nothing; 1 converted, and a round trip would change something, or a
 part of the input is broken (see --report); 2 the input could not be read.
@@ -13,11 +13,16 @@ from typing import Any
 
 from adapters.formats.content_line_writer import serialize
 from adapters.formats.content_lines import Document, parse
+from adapters.formats.conversion import Report
 from adapters.formats.jscalendar.read import read_calendar, read_stream
-from adapters.formats.jscalendar.report import Report, report_icalendar, report_jscalendar
+from adapters.formats.jscalendar.report import report_icalendar, report_jscalendar
 from adapters.formats.jscalendar.rfc8984 import downgrade, old_names, upgrade
 from adapters.formats.jscalendar.shape import faults
 from adapters.formats.jscalendar.write import write_calendar
+from adapters.formats.jscontact import shape as card_shape
+from adapters.formats.jscontact.report import report_card, report_vcard
+from adapters.formats.jscontact.stream import read_stream as read_vcards
+from adapters.formats.jscontact.write import write_card
 
 OK, CHANGED, UNREADABLE = 0, 1, 2
 
@@ -45,18 +50,69 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _convert(data: bytes, args: argparse.Namespace, report: Report) -> str:
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in {b"{", b"["}:
-        objects = _read_json(data, report, accept_old=args.from_rfc8984)
-        if args.to in {"jscalendar", "rfc8984"}:
-            return _json([_target(js, args.to, report) for js in objects])
-        calendars = [write_calendar(js) for js in objects]
-        for js, calendar in zip(objects, calendars, strict=True):
-            report_jscalendar(js, calendar, report)
-        return serialize(*calendars)
+    text = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text[:1] in {b"{", b"["}:
+        objects = _read_json(data)
+        contacts = bool(objects) and isinstance(objects[0], dict) and objects[0].get("@type") == "Card"
+        _check_target(args.to, contacts=contacts)
+        if contacts:
+            return _from_cards(objects, args.to, report)
+        return _from_jscalendar(_checked_jscalendar(objects, report, accept_old=args.from_rfc8984), args.to, report)
+    contacts = text[:11].upper() == b"BEGIN:VCARD"
+    _check_target(args.to, contacts=contacts)
+    if contacts:
+        return _from_vcards(data, args.to, report)
     groups = _read_icalendar(data, report)
     if args.to == "icalendar":
         return serialize(*(write_calendar(group) for group in groups))
     return _json([_target(group, args.to, report) for group in groups])
+
+
+CALENDAR_TARGETS = ("jscalendar", "icalendar", "rfc8984")
+CONTACT_TARGETS = ("jscontact", "vcard", "vcard3")
+
+
+def _check_target(to: str | None, *, contacts: bool) -> None:
+    if to is not None and to not in (CONTACT_TARGETS if contacts else CALENDAR_TARGETS):
+        raise _Unreadable(f"{'contacts' if contacts else 'calendars'} have no form {to}")
+
+
+# ----------------------------------------------------------------------------------------------------- contacts
+
+
+def _from_vcards(data: bytes, to: str | None, report: Report) -> str:
+    vcards, document = read_vcards(data)
+    report.broken += _problems(document)
+    cards = [report_vcard(vcard, report) for vcard in vcards]
+    return _json(cards) if to in {None, "jscontact"} else _vcards(cards, to)
+
+
+def _from_cards(cards: list[Any], to: str | None, report: Report) -> str:
+    if found := [
+        f"item {number}: {path} {fault}" for number, js in enumerate(cards, 1) for path, fault in card_shape.faults(js)
+    ]:
+        raise _Unreadable("\n".join(found))
+    if to == "jscontact":
+        return _json(cards)
+    for card in cards:
+        report_card(card, "3.0" if to == "vcard3" else "4.0", report)
+    return _vcards(cards, to)
+
+
+def _vcards(cards: list[dict[str, Any]], to: str | None) -> str:
+    return b"".join(write_card(card, "3.0" if to == "vcard3" else "4.0") for card in cards).decode("utf-8")
+
+
+# ---------------------------------------------------------------------------------------------------- calendars
+
+
+def _from_jscalendar(objects: list[dict[str, Any]], to: str | None, report: Report) -> str:
+    if to in {"jscalendar", "rfc8984"}:
+        return _json([_target(js, to, report) for js in objects])
+    calendars = [write_calendar(js) for js in objects]
+    for js, calendar in zip(objects, calendars, strict=True):
+        report_jscalendar(js, calendar, report)
+    return serialize(*calendars)
 
 
 def _target(js: dict[str, Any], to: str | None, report: Report) -> dict[str, Any]:
@@ -65,15 +121,17 @@ def _target(js: dict[str, Any], to: str | None, report: Report) -> dict[str, Any
 
 def _read_icalendar(data: bytes, report: Report) -> list[dict[str, Any]]:
     document = parse(data)
-    report.broken += [
-        f"line {problem.line}: {problem.reason}".removeprefix("line 0: ") for problem in document.problems
-    ]
+    report.broken += _problems(document)
     calendars = [component for component in document.components if component.name == "VCALENDAR"]
     if len(calendars) != len(document.components) or not calendars:
         stream = read_stream(data)
         report.remarks += stream.notes
         return stream.groups
     return [_read_calendar(document, index, report) for index in range(len(calendars))]
+
+
+def _problems(document: Document) -> list[str]:
+    return [f"line {problem.line}: {problem.reason}".removeprefix("line 0: ") for problem in document.problems]
 
 
 def _read_calendar(document: Document, index: int, report: Report) -> dict[str, Any]:
@@ -83,13 +141,16 @@ def _read_calendar(document: Document, index: int, report: Report) -> dict[str, 
     return group
 
 
-def _read_json(data: bytes, report: Report, *, accept_old: bool) -> list[dict[str, Any]]:
+def _read_json(data: bytes) -> list[Any]:
     try:
-        objects = [_without_nulls(js) for js in _values(data.decode("utf-8-sig"))]
+        return [_without_nulls(js) for js in _values(data.decode("utf-8-sig"))]
     except json.JSONDecodeError as error:
         raise _Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise _Unreadable(f"no readable JSON: {error}") from error
+
+
+def _checked_jscalendar(objects: list[Any], report: Report, *, accept_old: bool) -> list[dict[str, Any]]:
     if found := [
         f"item {number}: {path} {fault}" for number, js in enumerate(objects, 1) for path, fault in faults(js)
     ]:

@@ -109,7 +109,7 @@ def test_the_old_names_on_request_only(ics: Path, tmp_path: Path, capsys: pytest
         ("BEGIN:VCALENDAR\nBEGIN:VEVENT\nEND:VCALENDAR\n", "line 3: unexpected END:VCALENDAR"),
         ('{"@type":\n}', "line 2, column 1"),
         ("[1]", "item 1:  must be an object"),
-        ('{"@type": "Card"}', "item 1: /@type must be Group, Event or Task"),
+        ('{"@type": "Recipe"}', "item 1: /@type must be Group, Event or Task"),
         ('{"@type": "Event"}\n{"@type": "Event", "start": "2026-02-30T00:00:00"}', "item 2: /start must be a Local"),
         ('{"@type": "Event", "alerts": {"a": {"trigger": "-PT5M"}}}', "item 1: /alerts/a/trigger must be an object"),
         ('{"@type": "Group", "entries": [{"@type": "Task", "due": 5}]}', "item 1: /entries/0/due must be a Local"),
