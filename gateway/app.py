@@ -12,6 +12,7 @@ from gateway.jmap.capabilities import CORE, CoreLimits
 from gateway.jmap.registry import Registry
 from gateway.objects import DATA_TYPES, METHODS, Blobs
 from gateway.objects.calendars.capability import AVAILABILITY, CALENDARS, PARSE
+from gateway.objects.contacts.capability import CONTACTS
 from gateway.objects.mail.email_push import EMAIL_PUSH
 from gateway.objects.mail.smime import SMIME
 from gateway.objects.principals.capability import PRINCIPALS
@@ -154,6 +155,8 @@ def _capabilities(registry: Registry, limits: CoreLimits, config: Config) -> dic
     if all(backend.caldav is None for backend in config.backends.values()):
         for urn in (CALENDARS, PARSE, PRINCIPALS, AVAILABILITY):
             found.pop(urn, None)
+    if all(backend.carddav is None for backend in config.backends.values()):
+        found.pop(CONTACTS, None)
     return found | {CORE: limits.to_json()} | {urn: dict(value) for urn, value in TRANSPORT.items()}
 
 

@@ -17,12 +17,14 @@ from adapters.ports.signatures import SignatureJudge
 from adapters.ports.submission import SubmissionFacts
 from gateway.calendar_backends import CalendarBackends, OpenedCalendars, OthersCalendars
 from gateway.config import Config, backend_user
+from gateway.contact_backends import ContactBackends, OpenedContacts
 from gateway.context import Account, Login, accounts_of
 from gateway.endpoints import dav_credentials, imap_credentials, sieve_endpoint
 from gateway.jmap.capabilities import CORE
 from gateway.objects import REFERRERS
 from gateway.objects.calendars.capability import calendar_capabilities
 from gateway.objects.calendars.written import is_written
+from gateway.objects.contacts.capability import CONTACTS, contacts_capability
 from gateway.objects.core.blob_capability import BLOB, blob_capability
 from gateway.objects.mail.capability import MAIL, mail_capability
 from gateway.objects.mail.email_push import EMAIL_PUSH
@@ -83,6 +85,7 @@ class MailBackends:
             if backend.managesieve is not None
         }
         self._calendars = CalendarBackends(config, store, self._gateway)
+        self._contacts = ContactBackends(config, store, self._gateway)
 
     async def open(self, credentials: Credentials) -> Opened:
         """See `gateway.web.logins.Open`."""
@@ -122,6 +125,7 @@ class MailBackends:
         scripts = await self._scripts(name, owner, proven)
         dav = dav_credentials(credentials, user)
         opened = None if dav is None else await self._calendars.open(name, user, dav)
+        contacts = None if dav is None else await self._contacts.open(name, user, dav)
         if opened is not None and box is not None and owner.outbox is not None:
             written = partial(is_written, opened.calendars)
             box, owner.outbox = replace(box, written=written), replace(owner.outbox, written=written)
@@ -136,10 +140,11 @@ class MailBackends:
             capabilities |= calendar_capabilities(opened.calendars.facts)
             capabilities |= principals_capabilities(owner.mail.id, opened.calendars.facts)
         account = self._account(credentials.username, capabilities, owner, box, scripts, opened)
+        account = account if contacts is None else _with_contacts(account, contacts)
         shared = owner.shares.take(owner.port)
         others = [] if opened is None else [self._others_calendars(account.id, one) for one in opened.others]
         accounts = accounts_of(account, [*map(self._mail_of_others, shared), *others])
-        primary = {urn: account.id for urn in capabilities if urn not in {CORE, OWNER}}
+        primary = {urn: account.id for urn in account.capabilities if urn not in {CORE, OWNER}}
         login = Login(credentials.username, accounts, primary)
         return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
 
@@ -275,5 +280,11 @@ class MailBackends:
             owner.scripts = None if owner.scripts is scripts else owner.scripts
         if dav is not None:
             await self._calendars.release(owner.mail.id, dav)
+            await self._contacts.release(owner.mail.id, dav)
         await owner.shares.give_back(shared)
         await self._owners.release(owner, credentials)
+
+
+def _with_contacts(account: Account, opened: OpenedContacts) -> Account:
+    capabilities = {**account.capabilities, CONTACTS: contacts_capability(opened.contacts.facts)}
+    return replace(account, capabilities=capabilities, contacts=opened.contacts, contact_watch=opened.watch)

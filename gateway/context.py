@@ -11,6 +11,7 @@ from gateway.store.cache import ByteCache
 from gateway.sync.account import MailAccount
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.alert_clock import AlertClock
+from gateway.sync.contacts.account import ContactsAccount
 from gateway.sync.ledger import Record
 from gateway.sync.observed import Observed
 from gateway.sync.outbox import Outbox
@@ -29,6 +30,7 @@ class Account:
     scripts_watch: looks at them now and then while somebody listens. observed: states of what has no journal.
     calendars: the synchronised calendars; None where its backend has no CalDAV server that answers. calendar_watch:
     keeps them fresh while somebody listens. alerts: tells of theirs while somebody listens.
+    contacts, contact_watch: the same for the address books of a CardDAV server.
     signatures: what S/MIME signatures of its mail are judged with; None where they aren't.
     watch: keeps it fresh while somebody listens.
     view: where the account is another owner's, what stands for all that this login sees of it (`ids.view_id`).
@@ -47,6 +49,8 @@ class Account:
     calendars: CalendarAccount | None = None
     calendar_watch: Watch | None = None
     alerts: AlertClock | None = None
+    contacts: ContactsAccount | None = None
+    contact_watch: Watch | None = None
     signatures: Signatures | None = None
     watch: Watch | None = None
     view: str | None = None
@@ -150,8 +154,8 @@ class BlobSource(Protocol):
 class Context:
     """One API request. Built by the web layer, passed down unchanged; `created_ids` and `refreshed` grow.
 
-    refreshed: ids of the accounts that were synchronised for this request; once is enough (of calendars: with a
-    suffix). glanced: of those of which only what can be seen before they are indexed.
+    refreshed: ids of the accounts that were synchronised for this request; once is enough (with a suffix: of calendars,
+    contacts). glanced: of those of which only what can be seen before they are indexed.
     replaced: ids of records whose place a new one took, until the same call destroys them.
     blobs: every blob that can be read, uploaded or not. cache: immutable parts of answers that were made before.
     """

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from gateway.demo.client import CORE, MAIL, CheckError, JmapClient, Json
+from gateway.demo.sample_dav import address_book
 from gateway.demo.sample_mail import DOMAIN
 from gateway.demo.servers import USERS, Demo
 
@@ -136,6 +137,31 @@ def _event(_demo: Demo, client: JmapClient) -> str:
     return "created, found and destroyed"
 
 
+def _contacts(_demo: Demo, client: JmapClient) -> str:
+    books = {str(one["name"]): str(one["id"]) for one in _objects(client.call(("AddressBook/get", {}))[0], "list")}
+    query: Json = {"filter": {"inAddressBook": books["Contacts"]}, "sort": [{"property": "name/surname"}]}
+    get: Json = {
+        "#ids": {"resultOf": "0", "name": "ContactCard/query", "path": "/ids"},
+        "properties": ["name", "emails", "phones"],
+    }
+    cards = _objects(client.call(("ContactCard/query", query), ("ContactCard/get", get))[1], "list")
+    _expect(len(cards) == len(address_book()), f"{len(cards)} cards, {len(address_book())} were stored")
+    _expect(all(card["name"] and card["emails"] and card["phones"] for card in cards), "a card is not complete")
+    return f"{len(books)} address book, {len(cards)} cards"
+
+
+def _card(_demo: Demo, client: JmapClient) -> str:
+    books = _objects(client.call(("AddressBook/get", {}))[0], "list")
+    chosen = next(str(one["id"]) for one in books if one["isDefault"])
+    card: Json = {"addressBookIds": {chosen: True}, "name": {"full": SUBJECT}}
+    created = client.call(("ContactCard/set", {"create": {"k": card}}))[0]
+    _expect(not created["notCreated"], f"not created: {created['notCreated']}")
+    found = client.call(("ContactCard/query", {"filter": {"name": f'"{SUBJECT}"'}}))[0]
+    destroyed = client.call(("ContactCard/set", {"destroy": _strings(found["ids"])}))[0]
+    _expect(len(_strings(destroyed["destroyed"])) == 1, f"not destroyed: {destroyed['notDestroyed']}")
+    return "created, found and destroyed"
+
+
 STEPS: dict[str, Callable[[Demo, JmapClient], str]] = {
     "session": _session,
     "Mailbox/get": _mailboxes,
@@ -145,6 +171,8 @@ STEPS: dict[str, Callable[[Demo, JmapClient], str]] = {
     "Email/set, EmailSubmission/set": _arrival,
     "Calendar/get, CalendarEvent/query": _calendars,
     "CalendarEvent/set": _event,
+    "AddressBook/get, ContactCard/query": _contacts,
+    "ContactCard/set": _card,
 }
 
 

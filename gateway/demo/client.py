@@ -10,6 +10,7 @@ CORE = "urn:ietf:params:jmap:core"
 MAIL = "urn:ietf:params:jmap:mail"
 SUBMISSION = "urn:ietf:params:jmap:submission"
 CALENDARS = "urn:ietf:params:jmap:calendars"
+CONTACTS = "urn:ietf:params:jmap:contacts"
 TIMEOUT_SECONDS = 60
 
 Json = dict[str, "object"]
@@ -42,7 +43,8 @@ class JmapClient:
             [method, {"accountId": self.account, **arguments}, str(number)]
             for number, (method, arguments) in enumerate(calls)
         ]
-        answer = self._json(self.api_url, {"using": [CORE, MAIL, SUBMISSION, CALENDARS], "methodCalls": requested})
+        using = [CORE, MAIL, SUBMISSION, CALENDARS, CONTACTS]
+        answer = self._json(self.api_url, {"using": using, "methodCalls": requested})
         responses = answer.get("methodResponses")
         if not isinstance(responses, list) or len(responses) != len(calls):
             raise CheckError(f"not one response per call: {answer}")

@@ -139,6 +139,9 @@ tls = "none"
 
 [backends.demo.caldav]
 url = "{backends.radicale.url}/"
+
+[backends.demo.carddav]
+url = "{backends.radicale.url}/"
 """
 
 

@@ -108,7 +108,7 @@ FROM_ADAPTER: Final[dict[type[AdapterError], tuple[str, str]]] = {
 }
 
 _DESCRIPTIONS: Final[dict[str, str]] = {
-    "serverUnavailable": "The mail or calendar server behind this gateway cannot serve this now; try again later.",
+    "serverUnavailable": "The server behind this gateway cannot serve this now; try again later.",
     "forbidden": "The server behind this gateway does not allow this.",
     "notFound": "This does not exist (any more).",
     "stateMismatch": "Somebody else changed this at the same time; fetch it again and retry.",

@@ -12,6 +12,10 @@ from gateway.objects.calendars.event import CalendarEventType
 from gateway.objects.calendars.event_notification import CalendarEventNotificationType
 from gateway.objects.calendars.participant_identity import ParticipantIdentityType
 from gateway.objects.calendars.share_notification import ShareNotificationType
+from gateway.objects.contacts import address_book
+from gateway.objects.contacts.address_book import AddressBookType
+from gateway.objects.contacts.card import ContactCardType
+from gateway.objects.contacts.media import CardBlobs
 from gateway.objects.core import blob_copy, blob_get, blob_lookup, blob_upload
 from gateway.objects.core.blob_lookup import Referrers
 from gateway.objects.core.push_subscription import PushSubscriptionType
@@ -49,6 +53,8 @@ DATA_TYPES: Final[tuple[DataType, ...]] = (
     ShareNotificationType(),
     ParticipantIdentityType(),
     CalendarEventNotificationType(),
+    AddressBookType(),
+    ContactCardType(),
 )
 REFERRERS: Final = {
     "Mailbox": Referrers(MAIL, references.mailboxes),
@@ -72,15 +78,16 @@ METHODS: Final[tuple[Method, ...]] = (
     defaults.SET_IDENTITIES,
     event_parse.PARSE,
     availability.GET,
+    address_book.SET,
 )
 
 
 class Blobs:
-    """Every blob of an account: uploads, stored messages, their parts, Sieve scripts."""
+    """Every blob of an account: uploads, stored messages, their parts, Sieve scripts, pictures of cards."""
 
     def __init__(self, uploads: Uploads) -> None:
         self._uploads = uploads
-        self._stored: tuple[BlobSource, ...] = (MessageBlobs(uploads), ScriptBlobs())
+        self._stored: tuple[BlobSource, ...] = (MessageBlobs(uploads), ScriptBlobs(), CardBlobs())
 
     async def find(self, account: Account, blob_id: str) -> OpenBlob | None:
         """See gateway.context.BlobSource."""

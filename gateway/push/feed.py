@@ -24,6 +24,7 @@ from gateway.store.base import MISSED, Store
 from gateway.sync.calendars.alerts import Alert
 from gateway.sync.calendars.index import NOTIFICATION
 from gateway.sync.calendars.index import TYPES as CALENDAR_JOURNAL
+from gateway.sync.contacts.index import TYPES as CONTACTS_JOURNAL
 from gateway.sync.journal import PUSHED
 from gateway.sync.ledger import Ledger
 from gateway.sync.scripts import SCRIPTED
@@ -56,7 +57,7 @@ class News(NamedTuple):
 
 
 class _Source(Protocol):
-    """What is looked at: mail and calendars, which have a journal, and what is `Observed`."""
+    """What is looked at: mail, calendars and contacts, which have a journal, and what is `Observed`."""
 
     def state(self, name: str, /) -> str:
         """The state of a type."""
@@ -193,12 +194,14 @@ class Feed:
         self._note(account_id, {name: state for name, state in states.items() if seen.get(name) != state})
 
     def _watches(self, account: Account) -> list[Watch]:
-        """Those that find what this listener wants: calendars and scripts are looked at for those who ask for them."""
+        """Those that find what this listener wants: all but mail is looked at only for those who ask for it."""
         wants_calendars = any(map(self._wants, (*CALENDAR_JOURNAL, NOTIFICATION, ALERT)))
+        wants_contacts = any(map(self._wants, CONTACTS_JOURNAL))
         wants_scripts = any(map(self._wants, SCRIPTED))
         found = (
             account.watch,
             account.calendar_watch if wants_calendars else None,
+            account.contact_watch if wants_contacts else None,
             account.scripts_watch if wants_scripts else None,
         )
         return [watch for watch in found if watch is not None]
@@ -272,6 +275,7 @@ async def current(login: Login, types: Types) -> States:
 def _sources(account: Account, types: Types) -> Iterator[tuple[Source, list[str]]]:
     """What has states of the types in this account, and which."""
     found: list[tuple[Iterable[str], Source | None]] = [(PUSHED, account.mail), (CALENDAR_JOURNAL, account.calendars)]
+    found += [(CONTACTS_JOURNAL, account.contacts)]
     found += [(holder.ledger.types, holder.ledger) for holder in (account.outbox, account.calendars) if holder]
     found += [(observed.types, observed) for observed in account.observed]
     for names, source in found:
