@@ -13,7 +13,7 @@ from adapters.dav.connection import Answer, DavConnection
 from adapters.dav.discovery import properties
 from adapters.dav.home import DavHome, beside_name
 from adapters.dav.hrefs import below, canonical
-from adapters.dav.listing import NAME, cursor_names, is_kind, read_cursor
+from adapters.dav.listing import NAME, cursor_names, read_cursor
 from adapters.dav.multiget import Multiget
 from adapters.dav.multistatus import Entry, Malformed
 from adapters.dav.names import caldav, calendarserver, dav
@@ -66,7 +66,7 @@ class CalDavHome(DavHome[Calendar]):
         self.addresses, self.sharing = mail_addresses(about), _sharing(self.offered, self.quirks)
         notifications = _path(about, NOTIFICATIONS)
         if self.quirks.invites and notifications is not None:
-            self.invitations = self.invitations or Invitations(self.connection, notifications)
+            self.invitations = self.invitations or Invitations(self.connection, notifications, self.kind)
         if self._inbox is not None:
             # Cyrus shows it nowhere but here.
             self._default = _path(await properties(self.connection, self._inbox, [listing.DEFAULT]), listing.DEFAULT)
@@ -85,9 +85,8 @@ class CalDavHome(DavHome[Calendar]):
         found = await self.listed()
         if self.invitations is not None:
             listed = {self.path(calendar.path) for calendar in found}
-            for entry in await self.invitations.offered(listed, self.asked):
-                if is_kind(entry, self.kind):
-                    found.append(replace(self.taken(entry), offered=True))
+            offered = await self.invitations.offered(listed, self.asked)
+            found += [replace(self.taken(entry), offered=True) for entry in offered]
         self._listing = tuple(found)
         return found
 

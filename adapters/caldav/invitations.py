@@ -9,6 +9,7 @@ from adapters.dav.bodies import Element, element, octets, propfind
 from adapters.dav.connection import DavConnection
 from adapters.dav.discovery import properties
 from adapters.dav.hrefs import canonical, collection
+from adapters.dav.listing import is_kind
 from adapters.dav.multistatus import Entry, Malformed, document
 from adapters.dav.names import calendarserver, dav
 from adapters.errors import Forbidden, NotFound
@@ -21,13 +22,14 @@ _SHARING = {"Content-Type": "application/davsharing+xml; charset=utf-8"}
 
 @dataclass(slots=True)
 class Invitations:
-    """The notifications of one login. url: path of their collection.
+    """The notifications of one login. url: path of their collection. kind: resource type of what is to be offered.
 
     open: path of a calendar, as the login is to address it, -> path of the notification that it may be taken up by.
     """
 
     connection: DavConnection
     url: str
+    kind: str
     open: dict[str, str] = field(default_factory=dict)
     _read: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _paths: dict[str, str] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Invitations:
             except (NotFound, Forbidden):  # taken back
                 continue
             self._paths[theirs] = path = collection(entry.href)
-            if path not in listed and path not in offers:
+            if is_kind(entry, self.kind) and path not in listed and path not in offers:
                 offers[path] = notification
                 found.append(entry)
         self.open = offers

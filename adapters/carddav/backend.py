@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Final
 
 from adapters.carddav import listing
+from adapters.carddav.dialect import dressed
 from adapters.dav.bodies import mkcol
 from adapters.dav.connection import Answer, Credentials, DavConnection, Endpoint
 from adapters.dav.home import DavHome, beside_name
@@ -71,11 +72,13 @@ class CardDav(DavHome[AddressBook]):
 
     async def create(self, path: str, name: str, data: bytes) -> Stored:
         """See ContactsPort.create."""
-        return self._stored(await self.resources.create(self.resource(path, name), data, _CONTENT))
+        content = dressed(data, self.quirks)
+        return self._stored(await self.resources.create(self.resource(path, name), content, _CONTENT))
 
     async def replace(self, path: str, name: str, data: bytes, etag: str) -> Stored:
         """See ContactsPort.replace."""
-        return self._stored(await self.resources.replace(self.resource(path, name), data, etag, _CONTENT))
+        content = dressed(data, self.quirks)
+        return self._stored(await self.resources.replace(self.resource(path, name), content, etag, _CONTENT))
 
     async def delete(self, path: str, name: str, etag: str | None) -> None:
         """See ContactsPort.delete."""

@@ -1,5 +1,6 @@
 """The collections of one kind in the homes of one login: what CalDAV and CardDAV do alike."""
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -100,13 +101,18 @@ class DavHome(ABC, Generic[Info]):
                 self._heard[home] = (answer.body, known)
             now = clock(answer.headers.get("date"))
             found += [replace(info, cursor=self._settled(info.cursor, now)) for info in known]
+        if self.quirks.reads_all:
+            alone = await asyncio.gather(*map(self._with_cursor, found))
+            return [info for info in alone if info is not None]
         return found
 
     async def cursors(self) -> Mapping[str, Cursor]:
         """Where the collections of all homes stand, by path. Raises as `listed`."""
+        if self.quirks.reads_all:
+            return {info.path: info.cursor for info in await self.listed()}
         found: dict[str, Cursor] = {}
         for home in self._homes:
-            answer = await self._depth_one(home, cursor_names(self.quirks))
+            answer = await self._depth_one(home, [TYPE, *cursor_names(self.quirks)])
             heard, known = self._cursors.get(home, (b"", {}))
             if answer.body != heard:
                 entries = self._kept(home, answer)
@@ -169,6 +175,14 @@ class DavHome(ABC, Generic[Info]):
         if not entries and all(canonical(entry.href).rstrip("/") != home.rstrip("/") for entry in found):
             raise Unavailable("a listing that does not show the home")
         return entries
+
+    async def _with_cursor(self, info: Info) -> Info | None:
+        """None for a collection that is gone since the listing."""
+        try:
+            entry = await properties(self.connection, self.path(info.path), cursor_names(self.quirks))
+        except NotFound:
+            return None
+        return replace(info, cursor=read_cursor(entry))
 
     def _settled(self, cursor: Cursor, now: float | None) -> Cursor:
         """A ctag that counts seconds says nothing of changes that may follow within its own second."""

@@ -49,7 +49,7 @@ def _order(value: Element) -> int | None:
 def asked(rows: Mapping[Key, Row], quirks: Quirks) -> list[str]:
     """The properties that a listing asks for whatever the kind of its collections."""
     written = (row.name for row in rows.values() if row.name not in quirks.loses)
-    return [*written, *cursor_names(quirks), PRIVILEGES, OWNER, REPORTS]
+    return [TYPE, *written, *([] if quirks.reads_all else cursor_names(quirks)), PRIVILEGES, OWNER, REPORTS]
 
 
 def values_of(rows: Mapping[Key, Row], entry: Entry, path: str) -> dict[Key, Any]:
@@ -69,9 +69,9 @@ def elements(rows: Mapping[Key, Row], changes: Mapping[str, object]) -> dict[str
 
 
 def cursor_names(quirks: Quirks) -> list[str]:
-    """Those that tell collections of a kind from others, and where they stand."""
+    """Those that tell where a collection stands."""
     names = {"token": TOKEN, "ctag": CTAG}
-    return [TYPE, *(names[name] for name in quirks.cursor)]
+    return [names[name] for name in quirks.cursor]
 
 
 def read_cursor(entry: Entry) -> Cursor:

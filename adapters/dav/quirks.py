@@ -20,12 +20,14 @@ class Quirks:
 
     marks: (header name in lower case, or "path" for the path of the home; pattern); any of them is enough.
     cursor: what a listing asks to see whether a collection moved; what costs the server least.
+    reads_all: that makes it read every resource, so it is asked of the collections that are wanted, not of the home.
     settles: its tokens and ctags count seconds (and it lists everything for an unknown one): the token is not used,
     and a ctag is believed once it is so many seconds old.
     overwrites: If-None-Match: * does not keep it from replacing. deletes_stale: nor If-Match from deleting;
     moves_stale: nor from moving.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
     alters_cards: the same of vCards.
+    one_text: takes most values of vCards for one text, and loses what follows a bare comma.
     moves: MOVE between collections works.
     lends: the home may list calendars of others.
     invites: what others share is listed in the home only once it was taken up; a notification tells of it.
@@ -47,12 +49,14 @@ class Quirks:
     server: str
     marks: tuple[tuple[str, str], ...] = ()
     cursor: tuple[CursorProperty, ...] = ("token", "ctag")
+    reads_all: bool = False
     settles: int = 0
     overwrites: bool = False
     deletes_stale: bool = False
     moves_stale: bool = False
     alters: bool = False
     alters_cards: bool = False
+    one_text: bool = False
     moves: bool = True
     lends: bool = True
     invites: bool = False
@@ -93,8 +97,10 @@ SERVERS: Final = (
         marks=(("dav", r"^1, ?2, ?3, ?calendar-access, ?addressbook, ?extended-mkcol$"),),
         lends=False,
         moves_stale=True,
-        alters_cards=True,  # its vobject takes each value for one text, a name for five, an address for seven
+        alters_cards=True,  # its vobject keeps five components of a name and seven of an address
+        one_text=True,
         cursor=("ctag",),  # both make it read every item: 0.1 s for the ctag, 0.2 s for the token of 2,000 events
+        reads_all=True,
         loses=frozenset({caldav("schedule-calendar-transp")}),  # it keeps text, not elements
         mails_alerts=False,
     ),

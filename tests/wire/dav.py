@@ -116,7 +116,8 @@ def multistatus(*responses: str, extra: str = "") -> str:
     """A 207 body."""
     return (
         '<?xml version="1.0" encoding="utf-8"?><D:multistatus xmlns:D="DAV:" '
-        'xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/">'
+        'xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:A="urn:ietf:params:xml:ns:carddav" '
+        'xmlns:CS="http://calendarserver.org/ns/">'
         f"{''.join(responses)}{extra}</D:multistatus>"
     )
 
@@ -147,4 +148,22 @@ def token(value: str) -> str:
 def error(*conditions: str) -> str:
     """A DAV:error body; names without a prefix are CalDAV's."""
     inner = "".join(f"<{name if ':' in name else 'C:' + name}/>" for name in conditions)
-    return f'<D:error xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav">{inner}</D:error>'
+    names = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:A="urn:ietf:params:xml:ns:carddav"'
+    return f"<D:error {names}>{inner}</D:error>"
+
+
+def home_server(
+    well_known: str, home: str = "/h/", about: str = "", listing: str = "", **headers: str
+) -> dict[tuple[str, str], Reply]:
+    """A server whose principal is /p/: its discovery, OPTIONS, and the listing of the home."""
+    home_set = {"caldav": "C:calendar-home-set", "carddav": "A:addressbook-home-set"}[well_known]
+    principal = f"<{home_set}><D:href>{home}</D:href></{home_set}>{about}"
+    current = "<D:current-user-principal><D:href>/p/</D:href></D:current-user-principal>"
+    itself = found(home, "<D:resourcetype><D:collection/></D:resourcetype>")
+    return {
+        ("PROPFIND", f"/.well-known/{well_known}"): Reply(301, headers={"Location": "/"}),
+        ("PROPFIND", "/"): Reply(body=multistatus(found("/", current))),
+        ("PROPFIND", "/p/"): Reply(body=multistatus(found("/p/", principal + current))),
+        ("OPTIONS", home): Reply(200, headers={name.replace("_", "-"): value for name, value in headers.items()}),
+        ("PROPFIND", home): Reply(body=multistatus(itself, listing)),
+    }

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 import pytest
@@ -23,7 +24,18 @@ from adapters.ports.calendar_people import (
     SharingPort,
 )
 from adapters.ports.calendars import CalendarChanges, CalendarPort, TimeRange
-from tests.wire.dav import Heard, Reply, ScriptedDav, error, etag, found, multistatus, scripted_dav, status
+from tests.wire.dav import (
+    Heard,
+    Reply,
+    ScriptedDav,
+    error,
+    etag,
+    found,
+    home_server,
+    multistatus,
+    scripted_dav,
+    status,
+)
 
 SCALES = ("<C:supported-rscale-set><C:supported-rscale>", "</C:supported-rscale></C:supported-rscale-set>")
 CALENDAR = "<D:resourcetype><D:collection/><C:calendar/></D:resourcetype>"
@@ -35,18 +47,7 @@ def data(name: str, text: str = "BEGIN:VCALENDAR") -> str:
     return found(name, f'<D:getetag>"1"</D:getetag><C:calendar-data>{text}</C:calendar-data>')
 
 
-def server(home: str = "/h/", about: str = "", listing: str = "", **headers: str) -> dict[tuple[str, str], Reply]:
-    """A server whose principal is /p/: its discovery, OPTIONS, and the listing of the home."""
-    principal = f"<C:calendar-home-set><D:href>{home}</D:href></C:calendar-home-set>{about}"
-    current = "<D:current-user-principal><D:href>/p/</D:href></D:current-user-principal>"
-    itself = found(home, "<D:resourcetype><D:collection/></D:resourcetype>")
-    return {
-        ("PROPFIND", "/.well-known/caldav"): Reply(301, headers={"Location": "/"}),
-        ("PROPFIND", "/"): Reply(body=multistatus(found("/", current))),
-        ("PROPFIND", "/p/"): Reply(body=multistatus(found("/p/", principal + current))),
-        ("OPTIONS", home): Reply(200, headers={name.replace("_", "-"): value for name, value in headers.items()}),
-        ("PROPFIND", home): Reply(body=multistatus(itself, listing)),
-    }
+server = partial(home_server, "caldav")
 
 
 @asynccontextmanager

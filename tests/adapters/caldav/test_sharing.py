@@ -150,6 +150,7 @@ async def test_offers_of_calendars_that_cannot_be_read_are_passed_over() -> None
     }
     async with opened(table) as (port, script):
         assert {one.path: one.offered for one in await port.calendars()} == {"w/": False, "/x/good/": True}
+        assert set(await port.cursors()) == {"w/", "/x/good/"}
         assert [request.path for request in script.heard if request.method == "GET"] == []  # each is read once
         seen = await asyncio.gather(*(port.calendars() for _ in range(3)))
         assert [len(found) for found in seen] == [2, 2, 2]  # who looks at the same time sees the same

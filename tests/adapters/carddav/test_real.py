@@ -95,6 +95,14 @@ async def test_what_may_be_altered_has_no_etag(port: CardDav, book: str, server:
     assert (stored.etag is None) == (found.data.splitlines() != data.splitlines()) == (server.name != "xandikos")
 
 
+async def test_values_that_are_no_text_survive(port: CardDav, book: str) -> None:
+    """Radicale would end them at a comma; it escapes what it keeps."""
+    lines = {"PHOTO:data:image/png;base64,AAAA", "URL:http://example.org/a,b;c"}
+    await port.create(book, "a.vcf", card("a", *lines))
+    found = (await fetched(port, book, "a.vcf")).data.decode().replace("\\", "").splitlines()
+    assert lines <= set(found)
+
+
 async def test_version_4_is_given_where_it_can_be(port: CardDav, book: str, other: Other, server: DavServer) -> None:
     """RFC 6352 §5.1.1: who asks for nothing gets 3.0 of Cyrus."""
     other.put("g.vcf", card("g", "KIND:group", "MEMBER:urn:uuid:1"))

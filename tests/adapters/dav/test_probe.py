@@ -15,10 +15,11 @@ async def test_real_servers(radicale: Radicale, xandikos: Xandikos, cyrus: Cyrus
     """None of them lets a stranger in, but Xandikos, which lets in everybody."""
     urls = {"radicale": radicale.url, "xandikos": xandikos.url, "cyrus": f"http://{cyrus.host}:{cyrus.http}"}
     for name, url in urls.items():
-        found = await offer(Endpoint(url), "/.well-known/caldav")
-        assert found.usable, name
-        if "calendar-access" in found.classes:
-            assert found.server == name
+        for service, word in (("caldav", "calendar-access"), ("carddav", "addressbook")):
+            found = await offer(Endpoint(url), f"/.well-known/{service}")  # RFC 6764 §5
+            assert found.usable, name
+            if word in found.classes:
+                assert found.server == name
 
 
 async def test_a_server_that_asks_for_basic_or_digest() -> None:

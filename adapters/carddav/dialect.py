@@ -1,0 +1,38 @@
+"""What a server would lose of a vCard, dressed so that it survives there.
+
+Some servers take every value for one text of RFC 2426: what follows a bare comma is lost. What comes back escaped
+like text although it is none, is read by adapters.formats.jscontact as it was meant.
+"""
+
+import re
+from typing import Final
+
+from adapters.dav.quirks import Quirks
+from adapters.formats.content_line_writer import serialize
+from adapters.formats.content_lines import ContentLine, ContentLineError, parse
+
+_STRUCTURED: Final = frozenset({"N", "ADR", "ORG", "CATEGORIES", "GEO"})
+"""Those that keep bare commas."""
+
+_BARE: Final = re.compile(r"(\\.)|,")
+
+
+def dressed(data: bytes, quirks: Quirks) -> bytes:
+    """The vCard as it survives there; what needs no dress, or is no vCard, stays as it is."""
+    if not quirks.one_text or b"," not in data:
+        return data
+    try:
+        components = parse(data).components
+        changed = False
+        for line in (line for component in components for line in component.properties):
+            value = _dressed(line)
+            changed, line.value = changed or value != line.value, value
+        return serialize(*components).encode() if changed else data
+    except ContentLineError:
+        return data
+
+
+def _dressed(line: ContentLine) -> str:
+    if line.name in _STRUCTURED or "ENCODING" in line.parameters:
+        return line.value
+    return _BARE.sub(lambda found: found[1] or r"\,", line.value)
