@@ -7,6 +7,7 @@ from adapters.dav.quirks import OTHER, SERVERS
 from tests.adapters.carddav.conftest import card
 
 RADICALE = next(row for row in SERVERS if row.server == "radicale")
+CYRUS = next(row for row in SERVERS if row.server == "cyrus")
 
 
 def lines(data: bytes) -> list[bytes]:
@@ -32,6 +33,16 @@ def test_a_bare_comma_is_escaped_where_it_would_end_the_value(line: str, there: 
 @pytest.mark.parametrize("data", [card("a", r"NOTE:a\, b", "ADR:;;a,b;;;;"), b"rubbish, a\\,b", b"END:VCARD,\\,", b""])
 def test_what_needs_no_dress_stays_as_it_is(data: bytes) -> None:
     assert dressed(data, RADICALE) == data
+
+
+@pytest.mark.parametrize("line", ["PHOTO:data:image/png;base64,AAAA", "KEY:data:application/pgp-keys;base64,AAAA"])
+def test_octets_are_written_as_version_3_where_4_would_be_cut(line: str) -> None:
+    there = dressed(card("a", line, "X-ANY:1"), CYRUS)
+    assert b"VERSION:3.0" in lines(there)
+    assert any(b"ENCODING=b" in one and one.endswith(b":AAAA") for one in lines(there))
+    assert any(one.startswith(b"X-ANY") for one in lines(there))
+    plain = card("a", "NOTE:no data")
+    assert dressed(plain, CYRUS) == plain
 
 
 def test_other_servers_get_what_was_written() -> None:

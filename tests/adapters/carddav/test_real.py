@@ -1,5 +1,6 @@
 """The contacts port on Radicale, Xandikos and Cyrus."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 
 import pytest
@@ -96,11 +97,11 @@ async def test_what_may_be_altered_has_no_etag(port: CardDav, book: str, server:
 
 
 async def test_values_that_are_no_text_survive(port: CardDav, book: str) -> None:
-    """Radicale would end them at a comma; it escapes what it keeps."""
+    """Radicale would end them at a comma, and escapes what it keeps; of Cyrus most clients would get no octets."""
     lines = {"PHOTO:data:image/png;base64,AAAA", "URL:http://example.org/a,b;c"}
     await port.create(book, "a.vcf", card("a", *lines))
-    found = (await fetched(port, book, "a.vcf")).data.decode().replace("\\", "").splitlines()
-    assert lines <= set(found)
+    found = re.sub("\r?\n ", "", (await fetched(port, book, "a.vcf")).data.decode()).replace("\\", "")
+    assert lines <= {re.sub(";[A-Z-]+=[^:]*", "", line, count=1) for line in found.splitlines()}
 
 
 async def test_version_4_is_given_where_it_can_be(port: CardDav, book: str, other: Other, server: DavServer) -> None:
