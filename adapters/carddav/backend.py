@@ -44,7 +44,6 @@ class CardDav(DavHome[AddressBook]):
     async def open(self) -> ContactsFacts:
         """See ContactsPort.open."""
         about = await self.enter([NAME])
-        await self.address_books()
         return ContactsFacts(
             server=self.quirks.server,
             principal=self.principal,

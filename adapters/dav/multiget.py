@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from adapters.dav.bodies import Element, multiget
 from adapters.dav.connection import DavConnection
@@ -15,8 +15,16 @@ log = logging.getLogger(__name__)
 
 PER_REQUEST: Final = 400
 PER_BATCH: Final = 100
+BATCH_OCTETS: Final = 4 << 20
+"""From here on a batch is handed over however few it has: pictures make vCards large."""
 
-Resource = TypeVar("Resource")
+
+class _Stored(Protocol):
+    @property
+    def data(self) -> bytes: ...
+
+
+Resource = TypeVar("Resource", bound=_Stored)
 Item = TypeVar("Item")
 
 
@@ -65,18 +73,20 @@ class Multiget(Generic[Resource]):
         """The answer to one multiget; takes out of `missing` what was handed over, and what is gone."""
         body = multiget(self.report, self.wanted, [path + name for name in names])
         found: dict[str, Resource] = {}
+        octets = 0
         async for entry in connection.multistatus("REPORT", path, body):
             name, resource = member(entry.href, path), self.read(entry)
             if name is None and entry.status == 404:
                 raise NotFound("the collection is gone")
             if name is not None and resource is not None:
                 found[name] = resource
+                octets += len(resource.data)
             elif name is not None and entry.status in {404, 410}:
                 missing.discard(name)
-            if len(found) >= PER_BATCH:
+            if len(found) >= PER_BATCH or octets >= BATCH_OCTETS:
                 missing.difference_update(found)
                 yield found
-                found = {}
+                found, octets = {}, 0
         if found:
             missing.difference_update(found)
             yield found
