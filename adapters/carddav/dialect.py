@@ -24,7 +24,7 @@ _BARE: Final = re.compile(r"(\\.)|,")
 
 def dressed(data: bytes, quirks: Quirks) -> bytes:
     """The vCard as it survives there; what needs no dress, or is no vCard, stays as it is."""
-    if quirks.cuts_data and _VERSION_4.search(data) and b"data:" in _FOLD.sub(b"", data).lower():
+    if quirks.cuts_data and _VERSION_4.search(data) and _has_data_uri(data):
         return _as_version_3(data)
     if not quirks.one_text or b"," not in data:
         return data
@@ -40,12 +40,17 @@ def dressed(data: bytes, quirks: Quirks) -> bytes:
 
 
 def _as_version_3(data: bytes) -> bytes:
-    """With octets in base64 of their own, which clients of either version are given whole."""
+    """With octets in base64 of their own, which clients of either version are given whole; else as it is."""
     try:
         (card,) = read_cards(data)
-        return write_card(card, "3.0")
+        converted = write_card(card, "3.0")
     except ValueError:
         return data
+    return data if _has_data_uri(converted) else converted
+
+
+def _has_data_uri(data: bytes) -> bool:
+    return b"data:" in _FOLD.sub(b"", data).lower()
 
 
 def _dressed(line: ContentLine) -> str:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from adapters.carddav.backend import CardDav
+from adapters.ports.collections import Stored
 from gateway.objects.calendars.capability import CALENDARS
 from gateway.objects.contacts.capability import CONTACTS
 from tests.client import jmap_client
@@ -126,6 +128,29 @@ async def test_a_change_leaves_the_rest_as_it_is(book: Book) -> None:
     assert "roe@example.org" in text
     kept = [line.lower() for line in before.splitlines() if not line.startswith(("EMAIL", "REV"))]
     assert [line for line in kept if line not in text.lower().splitlines()] == []
+
+
+async def test_another_client_writes_in_between(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the write: after one 412 both changes are there, after two the client is told."""
+    state = await book.state()
+    book.other.put("x.vcf", crlf(APPLE))
+    (one,) = (await book.call("ContactCard/changes", sinceState=state))["created"]
+    replace, theirs = CardDav.replace, ["Lobby"]
+
+    async def late(port: CardDav, path: str, name: str, data: bytes, etag: str) -> Stored:
+        if theirs:
+            book.other.put("x.vcf", crlf(APPLE.replace("Desk", theirs.pop(0))))
+        return await replace(port, path, name, data, etag)
+
+    monkeypatch.setattr(CardDav, "replace", late)
+    await book.update(one, **{"name/full": "Jane Roe"})
+    text = book.stored("x.vcf")
+    assert "FN:Jane Roe" in text
+    assert "Lobby" in text
+    theirs += ["Roof", "Cellar"]
+    answer = await book.call("ContactCard/set", update={one: {"name/full": "Jane Poe"}})
+    assert answer["notUpdated"][one]["type"] == "stateMismatch"
+    assert "Jane Poe" not in book.stored("x.vcf")
 
 
 async def test_a_card_in_several_address_books(book: Book) -> None:
