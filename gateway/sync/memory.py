@@ -1,6 +1,13 @@
-"""Giving memory back that a large piece of work used and freed."""
+"""Taking no more memory than is used, and giving back what a large piece of work used and freed."""
 
 import ctypes
+
+import orjson
+
+
+def compact_json(document: object) -> bytes:
+    """JSON that is kept: orjson gives a value all the room that it grew in, 4 KB for 1.4."""
+    return bytes(memoryview(orjson.dumps(document)))
 
 
 def give_back() -> None:

@@ -13,6 +13,7 @@ from adapters.formats.jscalendar.read import read_stream
 from adapters.formats.jscalendar.times import add_duration
 from adapters.formats.jscalendar.timezones import UTC_NAME, to_utc
 from adapters.formats.values import parse_duration, to_datetime
+from gateway.sync.memory import compact_json
 
 _log: Final = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def entry_of(event: Mapping[str, Any]) -> Entry:
         first=first,
         last=last,
         recurs="recurrenceRule" in kept or "recurrenceOverrides" in kept,
-        json=orjson.dumps(kept),
+        json=compact_json(kept),
     )
 
 

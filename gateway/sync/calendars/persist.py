@@ -3,6 +3,7 @@
 The latter lies in values of its own, one for each event, because it cannot be read from the server again.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from gateway.sync.calendars.personal import Personal
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.collections.index import Settings
 from gateway.sync.collections.persist import Form, Row
+from gateway.sync.memory import compact_json
 
 
 class Personals:
@@ -94,8 +96,12 @@ class CalendarForm(Form[Index, Place]):
 
     async def read(self, head: Mapping[str, Any], rows: Iterable[Row], settings: Settings) -> Index:
         """See `Form`. Raises also StoreUnavailable."""
+        empty = Index(settings=settings, personal=await self._personals.load())
+        return await asyncio.to_thread(self._read, head, rows, empty)
+
+    def _read(self, head: Mapping[str, Any], rows: Iterable[Row], empty: Index) -> Index:
         ids = Ids(self.namespace)
-        edit = Edit(Index(settings=settings, personal=await self._personals.load()), ids)
+        edit = Edit(empty, ids)
         sizes: dict[str, int] = {}
         for stored in head["calendars"]:
             info = _info(stored["info"])
@@ -151,7 +157,7 @@ def _resource(document: Any) -> Resource:
     return Resource(
         etag,
         tuple(
-            Entry(uid, recurrence_id, (rank[0], rank[1]), _number(first), _number(last), recurs, orjson.dumps(event))
+            Entry(uid, recurrence_id, (rank[0], rank[1]), _number(first), _number(last), recurs, compact_json(event))
             for (uid, recurrence_id, rank, first, last, recurs), event in zip(entries, events, strict=True)
         ),
     )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from adapters.errors import Unavailable, Unsupported
@@ -11,11 +12,11 @@ from adapters.ports.watch import Watched
 from gateway.store.base import Store
 from gateway.sync.collections.draft import Draft
 from gateway.sync.collections.index import Facts, Index, Place, Resource, Settings
-from gateway.sync.collections.keeper import Keeper
+from gateway.sync.collections.keeper import WEIGHT, Keeper
 from gateway.sync.collections.persist import Form
 from gateway.sync.committer import Superseded
 from gateway.sync.journal import Changes, ChangeSet, Journal
-from gateway.sync.pace import ATTEMPTS, Shared, stand_back
+from gateway.sync.pace import ATTEMPTS, Shared, aside, stand_back
 
 _log: Final = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ class CollectionsAccount(ABC, Generic[Index, Place, Resource, Facts]):
         """The index to begin with: nothing but what cannot be read from the server again."""
 
     async def _settle(self, edit: Draft[Index, Place, Resource, Facts]) -> tuple[Index, Mapping[str, Changes]]:
-        return edit.settle(self._facts)
+        return await aside(len(edit.touched) * WEIGHT, partial(edit.settle, self._facts))
 
     def _is_news(self, index: Index, changes: Mapping[str, Changes]) -> bool:
         """Whether an index, with what changed for clients, is worth a commit."""

@@ -9,6 +9,7 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final, Generic
 
 from adapters.errors import Unavailable
@@ -19,9 +20,13 @@ from gateway.sync.collections.index import Index, Place, Settings
 from gateway.sync.collections.persist import Form
 from gateway.sync.committer import RETRY_SECONDS, Superseded
 from gateway.sync.journal import Journal, Record
+from gateway.sync.pace import LARGE, aside
 from gateway.sync.telling import tell
 
 _log: Final = logging.getLogger(__name__)
+
+WEIGHT: Final = 1024
+"""Octets that a resource is taken for where it is decided what is done beside the loop."""
 
 
 class Keeper(Generic[Index, Place]):
@@ -141,11 +146,10 @@ class Keeper(Generic[Index, Place]):
                 self._lease = await self._store.lease(self._account)
                 continue  # whoever held the lease before may have written until this moment
             journal.enter(self._lease.history, self._common(journal))
-            head = persist.head_value(self._form, index, journal)
-            put = Put(self._form.head_key(self._account), head)
-            writes = [put, *self._writes(index, journal, places, record), *beside]
+            size = LARGE if self._whole else len(places) * WEIGHT
+            head, writes = await aside(size, partial(self._writes, index, journal, places, record))
             try:
-                await self._store.commit(self._account, writes, self._lease)
+                await self._store.commit(self._account, [*writes, *beside], self._lease)
             except LeaseLost:
                 self._lease = None
                 continue
@@ -158,13 +162,18 @@ class Keeper(Generic[Index, Place]):
         """See `gateway.sync.committer`."""
         return journal.seq if self._whole else self._stored_seq
 
-    def _writes(self, index: Index, journal: Journal, places: list[Place], record: Record | None) -> Iterable[Write]:
+    def _writes(
+        self, index: Index, journal: Journal, places: list[Place], record: Record | None
+    ) -> tuple[bytes, list[Write]]:
+        """The head, and all that is to be written."""
+        head = persist.head_value(self._form, index, journal)
+        writes: list[Write] = [Put(self._form.head_key(self._account), head)]
         if self._whole:
-            yield from persist.everything(self._form, self._account, index, journal)
-            return
-        yield from persist.changed(self._form, self._account, index, places)
+            return head, [*writes, *persist.everything(self._form, self._account, index, journal)]
+        writes += persist.changed(self._form, self._account, index, places)
         if record is not None:
-            yield from persist.appended(self._form, self._account, journal, record)
+            writes += persist.appended(self._form, self._account, journal, record)
+        return head, writes
 
     async def _head(self) -> bytes | None:
         (value,) = await self._store.read([self._form.head_key(self._account)])

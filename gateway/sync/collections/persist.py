@@ -47,7 +47,10 @@ class Form(ABC, Generic[Index, Place]):
 
     @abstractmethod
     async def read(self, head: Mapping[str, Any], rows: Iterable[Row], settings: Settings) -> Index:
-        """The index that was written. Raises Damaged or what Python raises where it is not as written."""
+        """The index that was written; much of it is read beside the loop.
+
+        Raises Damaged, or what Python raises where it is not as written.
+        """
 
     @property
     def resources(self) -> str:

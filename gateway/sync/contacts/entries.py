@@ -14,6 +14,7 @@ import orjson
 
 from adapters.formats.data_uris import read_data_uri
 from adapters.formats.jscontact.read import read_cards
+from gateway.sync.memory import compact_json
 
 _log: Final = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def entry_of(card: Mapping[str, Any]) -> Entry:
     if "media" in kept:
         kept["media"] = {key: _without_data(medium) for key, medium in kept["media"].items()}
     # RFC 9553 §1.4.5: UTCDateTime may have fractions of a second, which sort behind none at all
-    return Entry(kept["uid"], kept.get("updated", "").rstrip("Z"), orjson.dumps(kept))
+    return Entry(kept["uid"], kept.get("updated", "").rstrip("Z"), compact_json(kept))
 
 
 def _without_data(medium: Mapping[str, Any]) -> Mapping[str, Any]:

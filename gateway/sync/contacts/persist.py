@@ -1,5 +1,6 @@
 """An index of address books as it is written to the store, and back."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.sync.collections.persist import Form, Row
 from gateway.sync.contacts.edit import Edit
 from gateway.sync.contacts.entries import Entry
 from gateway.sync.contacts.index import TYPES, Ids, Index, Place, Resource
+from gateway.sync.memory import compact_json
 
 
 class ContactsForm(Form[Index, Place]):
@@ -55,8 +57,11 @@ class ContactsForm(Form[Index, Place]):
 
     async def read(self, head: Mapping[str, Any], rows: Iterable[Row], settings: Settings) -> Index:
         """See `Form`."""
+        return await asyncio.to_thread(self._read, head, rows, Index(settings=settings))
+
+    def _read(self, head: Mapping[str, Any], rows: Iterable[Row], empty: Index) -> Index:
         ids = Ids(self.namespace)
-        edit = Edit(Index(settings=settings), ids)
+        edit = Edit(empty, ids)
         sizes: dict[str, int] = {}
         for stored in head["books"]:
             info = _info(stored["info"])
@@ -76,7 +81,7 @@ def _resource(document: Any) -> Resource:
         case [str(etag)]:
             return Resource(etag, None)
         case [str(etag), str(uid), str(rank), dict(card)]:
-            return Resource(etag, Entry(uid, rank, orjson.dumps(card)))
+            return Resource(etag, Entry(uid, rank, compact_json(card)))
     raise Damaged("resource")
 
 

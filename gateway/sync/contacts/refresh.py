@@ -1,6 +1,7 @@
 """One look at the server: which address books there are, which moved, and what is new in them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -11,11 +12,11 @@ from adapters.ports.contacts import AddressBook, CardResource, ContactsPort
 from gateway.sync.contacts.edit import Edit
 from gateway.sync.contacts.entries import read_entry
 from gateway.sync.contacts.index import Held, Ids, Index, Place, Resource
-from gateway.sync.pace import aside
+from gateway.sync.pace import ahead, aside
 
 _log: Final = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 10
+_AT_ONCE: Final = 3
 """Resources that are converted before the event loop gets its turn."""
 
 
@@ -64,8 +65,9 @@ async def _follow(edit: Edit, port: ContactsPort, info: AddressBook, held: Held 
 async def fetch(port: ContactsPort, path: str, names: Iterable[str]) -> dict[str, Resource]:
     """Resources by name, converted; those that are gone are left out. Raises adapters.errors."""
     found: dict[str, Resource] = {}
-    async for batch in port.fetch(path, list(names)):
-        found |= await _convert(path, batch)
+    async with contextlib.aclosing(ahead(port.fetch(path, list(names)))) as batches:
+        async for batch in batches:
+            found |= await _convert(path, batch)
     return found
 
 
