@@ -13,7 +13,7 @@ from adapters.ports.contacts import CardResource
 from gateway.objects.collections import twice
 from gateway.objects.contacts.card_rules import invalid
 from gateway.sync.contacts.account import ContactsAccount
-from gateway.sync.contacts.entries import read_card, read_entry
+from gateway.sync.contacts.entries import read_card, read_entry, uid_of_place
 from gateway.sync.contacts.index import Place, Resource
 from gateway.sync.contacts.refresh import current, fetch
 from gateway.sync.pace import aside
@@ -106,16 +106,26 @@ class Storing:
 
     async def copy(self, place: Place, target: Place) -> None:
         """Store the same vCard in another address book as well. Raises Conflict."""
+        await self._own_uid(place)
         await self._create(target, (await self._current(place)).data)
 
     async def move(self, place: Place, book_id: str) -> Place:
         """Move a card to another address book; where it lies then. Raises Unsupported, Conflict."""
+        await self._own_uid(place)
         resource = await self._current(place)
         target = Place(book_id, place.name)
         stored = await self.contacts.port.move(self._path(place), place.name, self._path(target), resource.etag)
         self.done[place] = None
         await self._note(target, stored, resource.data)
         return target
+
+    async def _own_uid(self, place: Place) -> None:
+        """Write down the uid of a card that has it only by its place: it is to be the same card elsewhere."""
+        resource = self.contacts.index.resource(place)
+        if resource is None or resource.entry is None:
+            return
+        if resource.entry.uid == uid_of_place(self._path(place), place.name):
+            await self.change(place, dict)
 
     async def _current(self, place: Place) -> CardResource:
         return await current(self.contacts.port, self._path(place), place.name)

@@ -63,10 +63,15 @@ def read_card(data: bytes, path: str, name: str) -> dict[str, Any]:
 
     path, name: where it lies; the uid of a card without one is derived from that, so that it stays.
     """
-    cards = read_cards(data, uid=f"urn:uuid:{uuid.uuid5(_PLACES, f'{path}{name}')}")
+    cards = read_cards(data, uid=uid_of_place(path, name))
     if len(cards) != 1:
         raise ValueError("not one vCard")  # RFC 6352 §5.1
     return cards[0]
+
+
+def uid_of_place(path: str, name: str) -> str:
+    """The uid of a card that has none, by where it lies."""
+    return f"urn:uuid:{uuid.uuid5(_PLACES, f'{path}{name}')}"
 
 
 def entry_of(card: Mapping[str, Any]) -> Entry:

@@ -19,6 +19,9 @@ _log: Final = logging.getLogger(__name__)
 _AT_ONCE: Final = 3
 """Resources that are converted before the event loop gets its turn."""
 
+_UNKNOWN: Final = Resource("", None)
+"""What was listed and not fetched."""
+
 
 async def look(base: Index, port: ContactsPort, ids: Ids) -> Edit:
     """What the server holds now, as an edit of what is known. Raises adapters.errors.
@@ -53,8 +56,10 @@ async def _follow(edit: Edit, port: ContactsPort, info: AddressBook, held: Held 
     found = await _convert(info.path, delta.resources)
     missing = delta.changed.keys() - found.keys()
     found |= await fetch(port, info.path, missing) if missing else {}
-    # What went away between the listing and the fetch is left for the next pass, as the old cursor says.
+    # What went away between the listing and the fetch, or cannot be fetched, is left for the next pass, as the old
+    # cursor says; until then something lies there.
     complete = found.keys() == delta.changed.keys()
+    found |= dict.fromkeys(delta.changed.keys() - found.keys() - known.keys(), _UNKNOWN)
     edit.put_book(info, delta.cursor if complete else (None if held is None else held.cursor))
     for name, resource in found.items():
         edit.put(Place(book_id, name), resource)

@@ -247,6 +247,20 @@ async def test_in_and_out_of_address_books(client: Client, home: Home) -> None:
     assert (changes["created"], changes["updated"], changes["destroyed"]) == ([], [told["id"]], [])
 
 
+@pytest.mark.parametrize("moves", [True, False])
+async def test_a_card_without_uid_stays_itself_elsewhere(client: Client, home: Home, moves: bool) -> None:
+    home.add_book("home/", "Home")
+    home.write("work/", "1.vcf", "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:No uid\r\nN:uid;No;;;\r\nEND:VCARD\r\n")
+    got = await client.call("ContactCard/get", ids=None)
+    (shown,) = got["list"]
+    private = client.book_id("home/")
+    await client.update(shown["id"], {"addressBookIds": {private: True, **({} if moves else shown["addressBookIds"])}})
+    assert f"UID:{shown['uid']}" in home.text("home/", "1.vcf").replace("\r\n ", "")
+    changes = await client.call("ContactCard/changes", sinceState=got["state"])
+    assert (changes["created"], changes["updated"], changes["destroyed"]) == ([], [shown["id"]], [])
+    assert len((await client.card(shown["id"]))["addressBookIds"]) == (1 if moves else 2)
+
+
 async def test_a_move_where_the_server_has_none(client: Client, home: Home) -> None:
     home.add_book("home/", "Home")
     told = await client.create(record(client))

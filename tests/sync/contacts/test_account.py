@@ -1,8 +1,11 @@
 """The index of address books on a model server: what passes find, what the journal says, what survives."""
 
+from collections.abc import AsyncIterator, Collection, Mapping
+
 import pytest
 
 from adapters.errors import Forbidden, Unavailable
+from adapters.ports.contacts import CardResource
 from gateway.store.base import Store
 from gateway.sync.contacts import entries
 from gateway.sync.contacts.account import ContactsAccount
@@ -247,6 +250,34 @@ async def test_what_is_entered_where_the_address_book_is_gone(account: ContactsA
     await account.advance({place: Resource('"x"', read_entry(card("u1").encode(), "work/", "1.vcf"))})
     await account.advance({place: None})
     assert not account.index.cards
+
+
+async def test_what_is_listed_and_cannot_be_fetched_is_held(account: ContactsAccount, home: Home) -> None:
+    """An address book with nothing else is not empty; the next pass tries again, and finds it gone where it is."""
+
+    class Refusing(ModelPort):
+        async def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[Mapping[str, CardResource]]:
+            async for batch in super().fetch(path, set(names) - {"monster.vcf"}):
+                yield batch
+
+    account.port = Refusing(home)
+    home.write("work/", "1.vcf", card("u1"))
+    home.write("work/", "monster.vcf", card("u2"))
+    work = account.ids.book("work/")
+    for _ in range(2):
+        await account.refresh()
+        assert account.index.books[work].names.keys() == {"1.vcf", "monster.vcf"}
+        assert account.index.cards.keys() == {account.ids.card("u1")}
+    account.port = ModelPort(home)
+    await account.refresh()
+    assert account.ids.card("u2") in account.index.cards
+    account.port = Refusing(home)
+    home.write("work/", "monster.vcf", card("u2", "Later"))
+    await account.refresh()
+    assert account.ids.card("u2") in account.index.cards  # as it was known
+    home.remove("work/", "monster.vcf")
+    await account.refresh()
+    assert account.index.books[work].names.keys() == {"1.vcf"}
 
 
 async def test_faults_are_logged_once_by_kind(
