@@ -67,9 +67,10 @@ async def run(contacts: ContactsAccount, query: Query) -> QueryResult:
     known: QueryResult | None = index.derived.get(key)
     if known is not None:
         return known
-    rows: list[_Row] | None = index.derived.pop("rows", None)
-    size = 0 if rows is not None else sum(len(card.entry.json) for card in index.cards.values())
+    rows: list[_Row] | None = index.derived.get("rows")
+    size = sum(len(card.entry.json) for card in index.cards.values())
     rows, result = await aside(size, partial(_run, index, rows, query, state))
+    index.derived.pop("rows", None)  # so that it is the newest
     index.keep("rows", rows)
     index.keep(key, result)
     return result

@@ -74,9 +74,8 @@ def _keywords(card: Card) -> Iterator[str]:
 
 
 def _everything(card: Card) -> Iterator[str]:
-    for texts in (*_FIELDS.values(), *_FURTHER):
-        if texts is not _everything:
-            yield from texts(card)
+    for texts in _EVERYTHING:
+        yield from texts(card)
 
 
 _FIELDS: Final[Mapping[str, Texts]] = {
@@ -93,7 +92,8 @@ _FIELDS: Final[Mapping[str, Texts]] = {
     "address": _addresses,
     "note": _members("notes", "note"),
 }
-_FURTHER: Final[tuple[Texts, ...]] = (
+_EVERYTHING: Final[tuple[Texts, ...]] = (
+    *(texts for name, texts in _FIELDS.items() if name != "text" and "/" not in name),  # the others are of `name`
     _units,
     _keywords,
     _members("titles", "name"),
