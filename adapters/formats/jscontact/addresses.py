@@ -11,7 +11,6 @@ from adapters.formats.jscontact.rows import ADDRESS_TYPES, PREF
 from adapters.formats.jscontact.state import Reading, Writing
 from adapters.formats.jscontact.structured import read_address, write_address
 from adapters.formats.jscontact.values import is_text_value
-from adapters.formats.pointer import escape
 from adapters.formats.values import Json, JsonObject, read_text, write_text, write_verbatim
 
 _OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?", re.ASCII)
@@ -136,8 +135,8 @@ _READERS: dict[str, Callable[[str], str]] = {"LABEL": _label, "GEO": read_geo, "
 
 def write_addresses(w: Writing) -> None:
     """addresses to ADR; those that say nothing but a place or a zone to GEO or TZ."""
-    for key, item in (w.pop("addresses") or {}).items():
-        item = dict(item)
+    for key, given in (w.pop("addresses") or {}).items():
+        item = dict(given)
         params = item.pop("vCardParams", None)
         said = item.keys() & {"components", "coordinates", "countryCode", "full", "timeZone"}
         if said == {"coordinates"}:
@@ -151,13 +150,14 @@ def write_addresses(w: Writing) -> None:
 def _write_place(
     w: Writing, key: str, name: str, value: str, parameters: dict[str, tuple[str, ...]], item: JsonObject, params: Json
 ) -> None:
-    w.add(f"addresses/{key}", name, value, {"PROP-ID": (key,)} | parameters | _common(w, item, params), params)
-    w.leave_rest(f"addresses/{escape(key)}", item)
+    path = f"addresses/{key}"
+    w.add(path, name, value, {"PROP-ID": (key,)} | parameters | _common(w, path, item, params), params)
+    w.leave_rest(path, item)
 
 
-def _common(w: Writing, item: JsonObject, params: Json) -> dict[str, tuple[str, ...]]:
+def _common(w: Writing, path: str, item: JsonObject, params: Json) -> dict[str, tuple[str, ...]]:
     """TYPE and PREF."""
-    types = (*write_types(w, ADDRESS_TYPES, item), *recorded_types(params))
+    types = (*write_types(w, path, ADDRESS_TYPES, item), *recorded_types(params))
     found = {"TYPE": types} if types else {}
     if "pref" in item:
         found["PREF"] = (str(item.pop("pref")),)
@@ -167,7 +167,7 @@ def _common(w: Writing, item: JsonObject, params: Json) -> dict[str, tuple[str, 
 def _write_address(w: Writing, key: str, item: JsonObject, params: Json) -> None:
     path = f"addresses/{key}"
     placed = write_address(item, short=w.version == "3.0")
-    parameters = {"PROP-ID": (key,)} | _common(w, item, params)
+    parameters = {"PROP-ID": (key,)} | _common(w, path, item, params)
     if "full" in item:
         parameters["LABEL"] = (item.pop("full").replace("\\", "\\\\").replace("\r", "").replace("\n", "\\n"),)
     for name, member in (("GEO", "coordinates"), ("TZ", "timeZone"), ("CC", "countryCode")):

@@ -155,7 +155,7 @@ def _write_item(w: Writing, row: Row, path: str, item: JsonObject) -> bool:
     else:
         return False
     head = {"PROP-ID": (key,)} | parameters | _written_parameters(w, row, item)
-    types = [*head.get("TYPE", ()), *write_types(w, row.types, item), *recorded_types(params)]
+    types = [*head.get("TYPE", ()), *write_types(w, path, row.types, item), *recorded_types(params)]
     if types:
         head["TYPE"] = tuple(types)
     w.add(path, row.name, text, head, params)
@@ -199,15 +199,18 @@ def _parameter_text(parameter: Parameter, value: Json) -> str | None:
         return None
 
 
-def write_types(w: Writing, table: TypeTable | None, item: JsonObject) -> list[str]:
+def write_types(w: Writing, path: str, table: TypeTable | None, item: JsonObject) -> list[str]:
     """The values of TYPE for an object, and what they said taken out of it."""
     names = []
     for name, (member, key) in (table or {}).items():
         if key in item.get(member, ()):
             names.append(name)
             item[member] = {other: flag for other, flag in item[member].items() if other != key}
-            if not item[member]:
-                del item[member]
+            w.exist(f"{path}/{member}")
+    for member in {member for member, _ in (table or {}).values()} & item.keys():
+        if f"{path}/{member}" in w.exists:  # the rest of a set joins what TYPE says of it
+            for key in item.pop(member):
+                w.leave(f"{path}/{member}/{escape(key)}", True)
     if table and w.version == "3.0" and item.get("pref") == 1:
         names.append("pref")
         del item["pref"]

@@ -9,8 +9,8 @@ from adapters.formats.values import Json, JsonObject
 VCARD: Final = Vocabulary(
     types_by_name(
         {
-            "text": "adr birthplace categories deathplace email expertise fn gender gramgender hobby interest jsprop kind "
-            "n nickname note org prodid pronouns role tel title tz xml",
+            "text": "adr birthplace categories deathplace email expertise fn gender gramgender hobby interest jsprop "
+            "kind n nickname note org prodid pronouns role tel title tz xml",
             "uri": "caladruri caluri contact-uri fburl geo impp key logo member org-directory photo related "
             "socialprofile sound source uid url",
             "language-tag": "lang language",

@@ -16,7 +16,7 @@ _MARKS = frozenset({"ALTID", "LANGUAGE"})
 
 def write_localizations(w: Writing, card: Mapping[str, Any], write_main: WriteMain) -> None:
     """Write each localization: what the Card says in that language and not in its own."""
-    mains = {path: line for path, line in reversed(w.lines)}
+    mains = dict(reversed(w.lines))
     for tag, patch in (card.get("localizations") or {}).items():
         lines = _localized(w, card, tag, patch, mains, write_main)
         if lines is None:

@@ -1,4 +1,4 @@
-"""ORG, and what property groups tie together: the organization of a title, and labels (RFC 9555 §2.9.4, §2.9.6, §2.11.11)."""
+"""ORG, and what groups tie together: the organization of a title, and labels (RFC 9555 §2.9.4, §2.9.6, §2.11.11)."""
 
 import re
 from collections import Counter
@@ -15,7 +15,35 @@ _USED = frozenset({"VALUE", "PROP-ID", "SORT-AS", "TYPE"})
 _LABELLED = frozenset(row.path for row in ROWS if row.label)
 _OWN_LABEL = re.compile(r"_\$!<(.*)>!\$_")
 _APPLE_LABELS = frozenset(
-    ["Anniversary", "Assistant", "Brother", "Child", "Daughter", "Father", "Friend", "Home", "HomeFAX", "HomePage", "iCloud", "iPhone", "Main", "Manager", "Mobile", "Mother", "Other", "OtherFAX", "Pager", "Parent", "Partner", "School", "Sister", "Son", "Spouse", "Work", "WorkFAX"]
+    [
+        "Anniversary",
+        "Assistant",
+        "Brother",
+        "Child",
+        "Daughter",
+        "Father",
+        "Friend",
+        "Home",
+        "HomeFAX",
+        "HomePage",
+        "iCloud",
+        "iPhone",
+        "Main",
+        "Manager",
+        "Mobile",
+        "Mother",
+        "Other",
+        "OtherFAX",
+        "Pager",
+        "Parent",
+        "Partner",
+        "School",
+        "Sister",
+        "Son",
+        "Spouse",
+        "Work",
+        "WorkFAX",
+    ]
 )
 """Labels that Apple's programs show in the language of the user, marked as such in the text."""
 
@@ -55,8 +83,8 @@ def organization_of(line: ContentLine) -> JsonObject | None:
 
 def write_organizations(w: Writing) -> None:
     """organizations to ORG."""
-    for key, item in (w.pop("organizations") or {}).items():
-        item = dict(item)
+    for key, given in (w.pop("organizations") or {}).items():
+        item = dict(given)
         params = item.pop("vCardParams", None)
         named = [item, *map(dict, item.pop("units", ()))]
         value = ";".join(write_text(part.pop("name", "")) for part in named)
@@ -66,7 +94,7 @@ def write_organizations(w: Writing) -> None:
             sort_as.pop()
         if sort_as:
             parameters["SORT-AS"] = write_sort_as(sort_as)
-        types = (*write_types(w, CONTEXTS, item), *recorded_types(params))
+        types = (*write_types(w, f"organizations/{key}", CONTEXTS, item), *recorded_types(params))
         if types:
             parameters["TYPE"] = types
         w.add(f"organizations/{key}", "ORG", value, parameters, params)
@@ -88,10 +116,10 @@ def read_groups(r: Reading) -> None:
     for line in r.take("X-ABLABEL"):
         group, label = (line.group or "").lower(), _unmarked(read_text(line.value))
         paths = [] if group in labelled else [path for path in r.groups.get(group, ()) if _takes_label(path)]
+        labelled.add(group)
         if not paths or not label or line.parameters.keys() - {"VALUE"}:
             r.keep(line)
             continue
-        labelled.add(group)
         for path in paths:
             r.item(path)["label"] = label
             r.came(line, f"{path}/label")
@@ -108,7 +136,7 @@ def _unmarked(label: str) -> str:
 
 def write_groups(w: Writing) -> None:
     """Put titles into the group of their organization, and what has a label into one with X-ABLABEL."""
-    lines = {path: line for path, line in reversed(w.lines)}
+    lines = dict(reversed(w.lines))
     names = _Names(w)
     held = dict(w.held)
     for path, line in lines.items():

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any, Literal
 
 from adapters.formats.content_line_writer import format_line
@@ -56,7 +57,7 @@ def _unkeyed(value: Json) -> Json:
     if items and len(items) == len(value):
         return items
     if "components" in value and not value.get("isOrdered"):
-        return {**value, "components": sorted(value["components"], key=repr)}
+        return {**value, "components": sorted(value["components"], key=itemgetter("kind", "value"))}
     return value
 
 
@@ -84,6 +85,10 @@ def report_card(card: Mapping[str, Any], version: Literal["3.0", "4.0"], report:
 
 
 def _ordered(card: Mapping[str, Any]) -> JsonObject:
-    """A Card with the components of addresses that follow no order in one."""
-    addresses = {key: _unkeyed(item) for key, item in card.get("addresses", {}).items()}
-    return {**card, **({"addresses": addresses} if addresses else {})}
+    """A Card with the components that follow no order in one."""
+    found = dict(card)
+    if "addresses" in card:
+        found["addresses"] = {key: _unkeyed(item) for key, item in card["addresses"].items()}
+    if "name" in card:
+        found["name"] = _unkeyed(card["name"])
+    return found

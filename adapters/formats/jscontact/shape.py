@@ -18,6 +18,7 @@ from adapters.formats.shape import (
     STRING,
     Fault,
     Shape,
+    anything,
     array_of,
     converts,
     map_of,
@@ -162,7 +163,7 @@ _CARD: Final = _object(
         "directories": _resource("kind", listAs=_position),
         "links": _resource(),
         "media": _resource("kind"),
-        "localizations": map_of(map_of(lambda value, path: iter(()))),
+        "localizations": map_of(map_of(anything)),
         "anniversaries": map_of(_object({"kind": _LINE, "date": _date, "place": _ADDRESS}, ("kind", "date")), is_id),
         "notes": map_of(
             _object({"note": STRING, "created": _UTC, "author": _object({"name": STRING, "uri": _LINE})}, ("note",)),

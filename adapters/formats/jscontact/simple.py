@@ -1,4 +1,4 @@
-"""Properties that are one member of the Card, or of a set in it (RFC 9555 §2.4.2, §2.5.4, §2.7.4, §2.9.3, §2.9.5, §2.11).
+"""Properties that are a member of the Card, or of a set in it (RFC 9555 §2.4.2, §2.5.4, §2.7.4, §2.9.3, §2.9.5, §2.11).
 
 A line of these that has further parameters is kept in vCardProps beside, since a member has no vCardParams of its own.
 Writing, such a line stands for the member as long as it says the same, and goes with it.
@@ -160,7 +160,7 @@ def write_sets(w: Writing) -> None:
     members: JsonObject = dict(w.pop("members") or {})
     name = APPLE + "MEMBER" if w.apple else "MEMBER"
     if members:
-        _filter_kept(w, name, lambda line: [member_uid(line)], members)
+        _filter_kept(w, "MEMBER", lambda line: [member_uid(line)], members)
     for uid in members:
         w.add(f"members/{escape(uid)}", name, _member_value(uid, apple=w.apple))
     for uid, item in (w.pop("relatedTo") or {}).items():
@@ -171,7 +171,7 @@ def _filter_kept(w: Writing, name: str, read: Callable[[ContentLine], list[str]]
     """Let kept lines say what they say of a set, and leave out those that say more than it has."""
     whole = dict(wanted)
     for path, line in list(w.kept.items()):
-        if line.name != name or not (line.parameters.keys() - _VALUE or line.group):
+        if line.name.removeprefix(APPLE) != name or not (line.parameters.keys() - _VALUE or line.group):
             continue
         said = [word for word in read(line) if word]
         if all(word in whole for word in said):

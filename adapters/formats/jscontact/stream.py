@@ -18,6 +18,7 @@ MAX_CARDS = 50_000
 MAX_PROPERTIES = 10_000
 """Of one card."""
 
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})|=")
 _OLD_COMMA = re.compile(r"(\\.)|(,)")
 _LISTS = frozenset({"CATEGORIES", "NICKNAME"})
@@ -54,6 +55,8 @@ def _card(component: Component) -> VCard:
     for line in component.properties:
         if line.name == "VERSION":
             continue
+        if not all(map(_NAME.fullmatch, line.parameters)):  # of a line that was hardly one
+            line.parameters = {name: values for name, values in line.parameters.items() if _NAME.fullmatch(name)}
         if line.name == "AGENT" and not line.value.strip() and agents:  # a card inside of the card (vCard 2.1)
             line.value = write_text(serialize(agents.pop(0)).replace("\r\n", "\n"))
         elif version not in {"3.0", "4.0"} or not line.parameters.keys().isdisjoint({"ENCODING", "CHARSET"}):

@@ -1,4 +1,4 @@
-"""Structured values of N and ADR, and the order that JSCOMPS gives their components (RFC 9555 §2.5.5, §2.6.1, §3.3.1)."""
+"""Structured values of N and ADR, and the order that JSCOMPS gives to components (RFC 9555 §2.5.5, §2.6.1, §3.3.1)."""
 
 from collections import Counter
 from collections.abc import Sequence

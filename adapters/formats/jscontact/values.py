@@ -48,7 +48,7 @@ def is_text_value(line: ContentLine) -> bool:
 
 
 def read_uri(raw: str) -> str:
-    """URI; the backslashes that some put before commas and colons are no part of it (RFC 6350 §3.4 has none in URIs)."""
+    """URI; the backslashes that some put before commas and colons are no part of it. Raises `ValueError` for none."""
     value = read_text(raw).strip()
     if not value or "\n" in value:
         raise ValueError("no URI")
@@ -112,7 +112,9 @@ def write_value(name: str, value: str, kind: str, version: str) -> tuple[str, di
         return raw, {"VALUE": ("uri",)}
     if kind == "media" and version == "3.0":
         match = _DATA.fullmatch(raw)
-        return (match[2], _data_parameters(name, match[1].lower())) if match else (raw, {"VALUE": ("uri",)})
+        if match and len(match[2]) % 4 == 0:
+            return match[2], _data_parameters(name, match[1].lower())
+        return raw, {"VALUE": ("uri",)}
     return raw, {}
 
 

@@ -1,0 +1,139 @@
+"""Whatever the octets: a Card or ValueError, in bounded time; and nothing in a Card can begin a line of its own."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.formats.content_lines import NotWritable
+from adapters.formats.jscontact import stream
+from adapters.formats.jscontact.patch import patched
+from adapters.formats.jscontact.read import read_cards
+from adapters.formats.jscontact.shape import faults
+from adapters.formats.jscontact.write import write_card
+from tests.formats.jscontact.cards import vcards
+from tests.formats.jscontact.corpus import card, vcard
+
+
+@settings(max_examples=100, deadline=None)
+@given(vcards)
+def test_what_is_read_can_be_written(data: bytes) -> None:
+    try:
+        found = read_cards(data)
+    except ValueError:
+        return
+    for js in found:
+        assert faults(js) == []
+        assert len(read_cards(write_card(js))) == len(read_cards(write_card(js, "3.0"))) == 1
+        after = {**js, "emails": {"new": {"address": "a@b"}}}
+        (again,) = read_cards(patched(data, js, after), uid=js["uid"])
+        assert again["emails"] == after["emails"] or "jsprop" in repr(js.get("vCardProps"))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_any_octets(inside: bytes, around: bytes) -> None:
+    for data in (inside, around + b"BEGIN:VCARD\r\n" + inside + b"\r\nEND:VCARD\r\n" + around):
+        try:
+            found = read_cards(data)
+        except ValueError:
+            continue
+        assert all(faults(js) == [] for js in found)
+
+
+@pytest.mark.parametrize(
+    ("limit", "data"),
+    [
+        ("MAX_CARDS", vcard("FN:x") * 3),
+        ("MAX_PROPERTIES", vcard("\n".join(["FN:x"] * 3))),
+    ],
+)
+def test_too_much_is_refused(monkeypatch: pytest.MonkeyPatch, limit: str, data: bytes) -> None:
+    monkeypatch.setattr(stream, limit, 2)
+    with pytest.raises(ValueError, match="more than 2"):
+        read_cards(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\n", b"hello", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", b"BEGIN:VCARD\r\nFN:x"]
+)
+def test_what_is_no_vcard(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"vCard|BEGIN|END"):
+        read_cards(data)
+
+
+BREAK = "x\r\nX-INJECTED:1"
+_HOLDERS: list[dict[str, Any]] = [
+    {"uid": BREAK},
+    {"kind": BREAK},
+    {"prodId": BREAK},
+    {"language": BREAK},
+    {"created": f"2020-01-01T00:00:00Z{BREAK}"},
+    {"keywords": {BREAK: True}},
+    {"kind": "group", "members": {BREAK: True}},
+    {"relatedTo": {BREAK: {"relation": {BREAK: True}}}},
+    {"name": {"full": BREAK}},
+    {"name": {"components": [{"kind": "given", "value": BREAK}, {"kind": BREAK, "value": "x"}]}},
+    {"name": {"components": [{"kind": "given", "value": "x"}], "isOrdered": True, "defaultSeparator": BREAK}},
+    {"name": {"components": [{"kind": "given", "value": "x"}], "sortAs": {"given": BREAK, BREAK: "x"}}},
+    {"name": {"components": [{"kind": "given", "value": "x", "phonetic": BREAK}], "phoneticScript": BREAK}},
+    {"emails": {"e": {"address": BREAK, "label": BREAK, "contexts": {BREAK: True}}}},
+    {"emails": {BREAK: {"address": "x"}}},
+    {"emails": {"e": {"address": "x", "vCardParams": {BREAK: "x"}}}},
+    {"emails": {"e": {"address": "x", "vCardParams": {"x-a": BREAK, "type": [BREAK]}}}},
+    {"emails": {"e": {"address": "x", "vCardParams": {"group": BREAK}}}},
+    {"emails": {"e": {"address": "x", "vCardParams": {"altid": BREAK}}}},
+    {"emails": {"e": {"address": "x", BREAK: {BREAK: BREAK}}}},
+    {"phones": {"p": {"number": f"tel:{BREAK}"}}},
+    {"onlineServices": {"o": {"uri": BREAK, "service": BREAK, "user": BREAK, "vCardName": BREAK}}},
+    {"media": {"m": {"kind": "photo", "uri": f"data:image/png;base64,{BREAK}", "mediaType": BREAK}}},
+    {"addresses": {"a": {"full": BREAK, "countryCode": BREAK}}},
+    {"addresses": {"a": {"timeZone": BREAK}}},
+    {"anniversaries": {"a": {"kind": "birth", "date": {"year": 1, "calendarScale": BREAK}, "place": {"full": BREAK}}}},
+    {"notes": {"n": {"note": BREAK, "author": {"name": BREAK, "uri": BREAK}}}},
+    {"organizations": {"o": {"name": BREAK, "units": [{"name": BREAK, "sortAs": BREAK}]}}},
+    {"titles": {"t": {"name": BREAK, "organizationId": BREAK}}},
+    {"localizations": {"fr": {"name/full": BREAK}, BREAK: {BREAK: BREAK}}, "name": {"full": "x"}},
+    {"vCardProps": [[BREAK, {}, "text", "x"]]},
+    {"vCardProps": [["x-a", {BREAK: "x"}, "text", "x"]]},
+    {"vCardProps": [["x-a", {"group": BREAK}, "text", "x"]]},
+    {"vCardProps": [["x-a", {"x-b": BREAK}, "text", BREAK]]},
+    {"vCardProps": [["x-a", {}, BREAK, BREAK]]},
+    {"vCardProps": [["x-a", {}, "unknown", BREAK]]},
+    {"vCardProps": [["begin", {}, "unknown", "VCARD"]]},
+    {"vCardProps": [["version", {}, "text", "9.9"]]},
+    {BREAK: BREAK},
+]
+
+
+@pytest.mark.parametrize("version", ["3.0", "4.0"])
+@pytest.mark.parametrize("given", _HOLDERS, ids=lambda given: repr(given)[:70])
+def test_nothing_begins_a_line_of_its_own(given: dict[str, Any], version: Any) -> None:
+    js = {"@type": "Card", "version": "1.0", "uid": "u", **given}
+    try:
+        written = write_card(js, version).decode().replace("\r\n ", "")
+    except ValueError:
+        return
+    names = [line.partition(":")[0].partition(";")[0].rpartition(".")[2] for line in written.split("\r\n")]
+    assert "X-INJECTED" not in names
+    assert names.count("BEGIN") == names.count("END") == names.count("VERSION") == 1
+    assert f"VERSION:{version}\r\n" in written
+    assert len(read_cards(written.encode())) == 1
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "a\x1bb", "a\x7fb", "\ud800"])
+def test_what_no_vcard_can_carry_is_refused(value: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of the writer or of the encoding
+        write_card({"@type": "Card", "uid": "u", "name": {"full": value}})
+    with pytest.raises((NotWritable, ValueError)):
+        write_card({"@type": "Card", "uid": "u", "emails": {"e": {"address": "a", "vCardParams": {"x-a": value}}}})
+
+
+def test_jsprop_only_as_a_valid_patch() -> None:
+    """RFC 9555 §3.2.1: the whole patch or nothing of it."""
+    js = card('EMAIL;PROP-ID=k:a@b\nJSPROP;JSPTR="example.com:a":1\nJSPROP;JSPTR="emails/k":5')
+    assert "example.com:a" not in js
+    assert [prop[0] for prop in js["vCardProps"]] == ["jsprop", "jsprop"]
+    js = card('EMAIL;PROP-ID=k:a@b\nJSPROP;JSPTR="/example.com:a":1\nJSPROP;JSPTR="emails/k/label":"x"')
+    assert (js["example.com:a"], js["emails"]["k"]["label"]) == (1, "x")
