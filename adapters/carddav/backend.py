@@ -63,11 +63,14 @@ class CardDav(DavHome[AddressBook]):
         resources = {name: CardResource(found.changed[name], text.encode()) for name, text in found.along.items()}
         return AddressBookDelta(cursor, found.changed, found.removed, resources)
 
-    def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[Mapping[str, CardResource]]:
+    async def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[Mapping[str, CardResource]]:
         """See ContactsPort.fetch."""
         place = self.path(path)
+        if place not in self._versions:  # what is asked for without a version may come as 3.0, and be written back so
+            await self.listed()
         data = listing.address_data(self._versions.get(place, frozenset()))
-        return Multiget(MULTIGET, (_ETAG, data), _resource).by_name(self.connection, place, names)
+        async for batch in Multiget(MULTIGET, (_ETAG, data), _resource).by_name(self.connection, place, names):
+            yield batch
 
     async def create(self, path: str, name: str, data: bytes) -> Stored:
         """See ContactsPort.create."""

@@ -153,7 +153,14 @@ async def test_large_vcards_come_in_small_batches() -> None:
         port.connection.endpoint = replace(port.connection.endpoint, max_answer=7 << 20)
         batches = [set(batch) async for batch in port.fetch("w/", ["a.vcf", "b.vcf", "c.vcf"])]
         assert batches == [{"a.vcf", "b.vcf"}, {"c.vcf"}]
-        assert b"a.vcf" not in script.heard[1].body
+        assert b"a.vcf" not in script.said("REPORT")[1].body
+
+
+async def test_a_version_is_asked_for_also_before_a_listing() -> None:
+    """RFC 6352 §10.4: 3.0 is the default, and would be written back over 4.0."""
+    async with opened({**SABRE, ("REPORT", "/h/w/"): Reply(body=multistatus(data("/h/w/a.vcf")))}) as (port, script):
+        assert [set(batch) async for batch in port.fetch("w/", ["a.vcf"])] == [{"a.vcf"}]
+        assert b'version="4.0"' in script.said("REPORT")[0].body
 
 
 async def test_a_sync_that_is_truncated_is_read_on() -> None:
