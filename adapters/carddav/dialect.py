@@ -1,8 +1,8 @@
 """What a server would lose of a vCard, dressed so that it survives there.
 
 Some servers take every value for one text of RFC 2426: what follows a bare comma is lost. Others convert cards to
-version 3.0 for most of their clients, and lose pictures. What comes back escaped
-like text although it is none, is read by adapters.formats.jscontact as it was meant.
+version 3.0 for most of their clients, and lose pictures; or they take no name in two forms (RFC 6350 §5.4). What comes
+back escaped like text although it is none, is read by adapters.formats.jscontact as it was meant.
 """
 
 import re
@@ -18,13 +18,14 @@ _STRUCTURED: Final = frozenset({"N", "ADR", "ORG", "CATEGORIES", "GEO"})
 """Those that keep bare commas."""
 
 _VERSION_4: Final = re.compile(rb"^VERSION:4\.0", re.MULTILINE | re.IGNORECASE)
+_NAME: Final = re.compile(rb"^(?:[\w-]+\.)?N[;:]", re.MULTILINE | re.IGNORECASE)
 _FOLD: Final = re.compile(rb"\r?\n[ \t]")
 _BARE: Final = re.compile(r"(\\.)|,")
 
 
 def dressed(data: bytes, quirks: Quirks) -> bytes:
     """The vCard as it survives there; what needs no dress, or is no vCard, stays as it is."""
-    if quirks.cuts_data and _VERSION_4.search(data) and _has_data_uri(data):
+    if quirks.prefers_3 and _VERSION_4.search(data) and (_has_data_uri(data) or len(_NAME.findall(data)) > 1):
         return _as_version_3(data)
     if not quirks.one_text or b"," not in data:
         return data

@@ -27,7 +27,8 @@ class Quirks:
     moves_stale: nor from moving.
     alters: stores something else than it was given, and answers with an ETag all the same (RFC 4791 §5.3.4).
     alters_cards: the same of vCards.
-    cuts_data: gives 3.0 of what is stored as 4.0 without the octets of data: URIs, to all who ask for no version.
+    prefers_3: gives 3.0 of what is stored as 4.0, without the octets of data: URIs, to all who ask for no version; it
+    refuses a name in two forms (RFC 6350 §5.4).
     one_text: takes most values of vCards for one text, and loses what follows a bare comma.
     moves: MOVE between collections works.
     lends: the home may list calendars of others.
@@ -57,7 +58,7 @@ class Quirks:
     moves_stale: bool = False
     alters: bool = False
     alters_cards: bool = False
-    cuts_data: bool = False
+    prefers_3: bool = False
     one_text: bool = False
     moves: bool = True
     lends: bool = True
@@ -89,7 +90,7 @@ SERVERS: Final = (
         days_have_no_length=True,
         alters=True,  # its libical drops what it does not know, and the ETag says nothing of it
         alters_cards=True,
-        cuts_data=True,
+        prefers_3=True,
         drops=frozenset({"JSPROP", "JSID", "CONCEPT", "LINK", "REFID", "STYLED-DESCRIPTION", "SHOW-WITHOUT-TIME"}),
         drops_components=frozenset({"VLOCATION", "PARTICIPANT", "VRESOURCE"}),
         silence=(("Scheduling-Enabled", "F"), ("Schedule-Reply", "F")),

@@ -12,6 +12,8 @@ from adapters.formats.values import Json, JsonObject
 
 WriteMain = Callable[..., Writing]
 _MARKS = frozenset({"ALTID", "LANGUAGE"})
+_ONCE = frozenset({"N", "FN"})
+"""In vCard 3.0, which has no alternatives (RFC 2426 §3.1.1, §3.1.2)."""
 
 
 def write_localizations(w: Writing, card: Mapping[str, Any], write_main: WriteMain) -> None:
@@ -51,7 +53,7 @@ def _localized(
         if path.split("/")[0] not in before or _same(mains.get(path), line) or "DERIVED" in line.parameters:
             continue
         main = mains.get(path.removesuffix("/phonetic") if path != "name/phonetic" else "name/components")
-        if line.name not in LOCALIZABLE or main is None:
+        if line.name not in LOCALIZABLE or main is None or (w.version == "3.0" and line.name in _ONCE):
             return None
         lines.append((path, _marked(line, main, tag)))
     return lines or None

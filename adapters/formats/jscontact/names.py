@@ -120,5 +120,6 @@ def _write_components(w: Writing, name: JsonObject, written: Placed, params: Jso
     if written.jscomps is not None:
         parameters["JSCOMPS"] = (written.jscomps,)
     line = w.add("name/components", "N", written.value, parameters, params)
-    write_phonetic(w, "name", line, name, written)
+    if w.version != "3.0":  # which has N once (RFC 2426 §3.1.2)
+        write_phonetic(w, "name", line, name, written)
     take_components(w, "name", name, written)

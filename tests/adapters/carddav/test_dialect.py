@@ -41,6 +41,8 @@ def test_octets_are_written_as_version_3_where_4_would_be_cut(line: str) -> None
     assert b"VERSION:3.0" in lines(there)
     assert any(b"ENCODING=b" in one and one.endswith(b":AAAA") for one in lines(there))
     assert any(one.startswith(b"X-ANY") for one in lines(there))
+    twice = card("a", "N;ALTID=1;PHONETIC=ipa:x;;;;").replace(b"\r\nN:", b"\r\nN;ALTID=1:")
+    assert sum(one.startswith(b"N") and b":" in one for one in lines(dressed(twice, CYRUS))) == 1
     plain = card("a", "NOTE:no data")
     assert dressed(plain, CYRUS) == plain
 

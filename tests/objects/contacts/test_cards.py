@@ -119,6 +119,18 @@ async def test_in_the_version_that_the_server_takes(versions: tuple[str, ...], v
     assert f"VERSION:{version}\r\n" in home.text("work/", client.name(told["uid"]))
 
 
+# get
+
+
+async def test_only_what_is_asked_for(client: Client) -> None:
+    told = await client.create(record(client, notes={"n": {"note": "x"}}))
+    shown = await client.card(told["id"], properties=["name", "emails", "addressBookIds"])
+    assert shown.keys() == {"id", "name", "addressBookIds"}
+    assert await client.error("ContactCard/get", ids=[told["id"]], properties=["colour!"]) == "invalidArguments"
+    answer = await client.call("ContactCard/get", ids=[told["id"], "rnowhere"])
+    assert (len(answer["list"]), answer["notFound"]) == (1, ["rnowhere"])
+
+
 # update
 
 

@@ -9,9 +9,12 @@ from gateway.objects.contacts.capability import CONTACTS
 from tests.client import jmap_client
 from tests.gateway import running_gateway
 from tests.objects.contacts.conftest import Book
+from tests.objects.contacts.test_types import VALID
 from tests.servers.dovecot import Dovecot
 from tests.servers.users import fresh_user
 
+SERVER_SET = {"id", "@type", "version", "uid", "created", "updated"}
+STORABLE = [card for card in VALID if not any("blobId" in medium for medium in card.get("media", {}).values())]
 APPLE = """\
 BEGIN:VCARD
 VERSION:3.0
@@ -190,6 +193,19 @@ async def test_one_uid_is_one_card(book: Book) -> None:
     assert (error["type"], error["properties"], error["existingId"]) == ("invalidProperties", ["uid"], told["id"])
 
 
+async def test_a_group(book: Book) -> None:
+    """§3: members that cannot be found are preserved."""
+    jane = await book.create(name={"full": "Jane"})
+    members = {jane["uid"]: True, "urn:uuid:0bad0000-0000-4000-8000-000000000000": True}
+    group = await book.create(kind="group", name={"full": "The Band"}, members=members)
+    assert (await book.card(group["id"]))["members"] == members
+    query = {"hasMember": jane["uid"], "kind": "group"}
+    assert (await book.call("ContactCard/query", filter=query))["ids"] == [group["id"]]
+    await book.update(group["id"], **{f"members/{jane['uid']}": None})
+    assert jane["uid"] not in (await book.card(group["id"]))["members"]
+    assert (await book.call("ContactCard/query", filter=query))["ids"] == []
+
+
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000400017f2f"
     "2a0a0000000049454e44ae426082"
@@ -221,3 +237,19 @@ async def test_a_photo_that_is_no_image_is_refused(book: Book, octets: bytes) ->
     answer = await book.call("ContactCard/set", create={"k": record})
     error = answer["notCreated"]["k"]
     assert (error["type"], error["properties"]) == ("invalidProperties", ["media"])
+
+
+async def test_every_property_is_stored_or_the_client_is_told(book: Book, backend: str) -> None:
+    """The examples of RFC 9553 and more: what a server does not keep is told (RFC 8620 §5.3)."""
+    records = {f"k{number}": {"addressBookIds": {book.id: True}, **card} for number, card in enumerate(STORABLE)}
+    answer = await book.call("ContactCard/set", create=records)
+    assert answer["notCreated"] is None, answer
+    told = answer["created"]
+    ids = [one["id"] for one in told.values()]
+    shown = {card["id"]: card for card in (await book.call("ContactCard/get", ids=ids))["list"]}
+    for key, record in records.items():
+        known = {name: value for name, value in {**record, **told[key]}.items() if value is not None}
+        assert shown[told[key]["id"]] == known
+        if backend == "xandikos":
+            implied = {"media", "name", "organizations", "emails"}  # what is the default, the only type, the only name
+            assert told[key].keys() - SERVER_SET <= implied
