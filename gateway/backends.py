@@ -1,5 +1,6 @@
 """Opening logins at the mail servers: the server proves who somebody is; logins of one owner share the mail."""
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -124,8 +125,7 @@ class MailBackends:
         box, offered = await self._outbox(name, owner, credentials.username, proven, hold)
         scripts = await self._scripts(name, owner, proven)
         dav = dav_credentials(credentials, user)
-        opened = None if dav is None else await self._calendars.open(name, user, dav)
-        contacts = None if dav is None else await self._contacts.open(name, user, dav)
+        opened, contacts = await self._collections(name, user, dav)
         if opened is not None and box is not None and owner.outbox is not None:
             written = partial(is_written, opened.calendars)
             box, owner.outbox = replace(box, written=written), replace(owner.outbox, written=written)
@@ -147,6 +147,14 @@ class MailBackends:
         primary = {urn: account.id for urn in account.capabilities if urn not in {CORE, OWNER}}
         login = Login(credentials.username, accounts, primary)
         return Opened(login, lambda: self._close(owner, shared, proven, scripts, dav))
+
+    async def _collections(
+        self, name: str, user: str, dav: DavCredentials | None
+    ) -> tuple[OpenedCalendars | None, OpenedContacts | None]:
+        """Of both DAV servers at once: one that is away lets nobody wait for the other."""
+        if dav is None:
+            return None, None
+        return await asyncio.gather(self._calendars.open(name, user, dav), self._contacts.open(name, user, dav))
 
     async def _plan_mail(self, name: str, opened: OpenedCalendars, schedule: MailAlerts) -> None:
         """Have the mail of alerts sent, where the calendar server doesn't do it (-29 §6)."""

@@ -253,3 +253,22 @@ async def test_every_property_is_stored_or_the_client_is_told(book: Book, backen
         if backend == "xandikos":
             implied = {"media", "name", "organizations", "emails"}  # what is the default, the only type, the only name
             assert told[key].keys() - SERVER_SET <= implied
+
+
+async def test_other_languages(book: Book) -> None:
+    """RFC 9553 §2.7.1."""
+    card = {
+        "language": "en",
+        "name": {"components": [{"kind": "given", "value": "Ivan"}], "full": "Ivan"},
+        "titles": {"t1": {"name": "novelist", "kind": "title"}},
+        "localizations": {
+            "es": {"titles/t1/name": "escritor"},
+            "uk-Cyrl": {"name": {"components": [{"kind": "given", "value": "Іван"}], "full": "Іван"}},
+        },
+    }
+    told = await book.create(**card)
+    shown = await book.card(told["id"])
+    assert shown == {**card, **told, "addressBookIds": {book.id: True}}
+    assert shown["localizations"]["es"] == {"titles/t1/name": "escritor"}
+    await book.update(told["id"], **{"localizations/es": None})
+    assert "escritor" not in book.stored(f"{told['id']}.vcf")
