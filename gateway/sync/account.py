@@ -23,6 +23,7 @@ from gateway.sync.snapshot import Dirty, Snapshot
 from gateway.sync.stage import Stage
 from gateway.sync.thread_index import ThreadIndex
 from gateway.sync.threads import Threads
+from gateway.sync.unread import Unread
 from gateway.sync.unserved import Unserved
 from gateway.sync.watch import ended
 
@@ -62,6 +63,7 @@ class MailAccount:
         self.changing = asyncio.Lock()
         self._passing = asyncio.Lock()
         self.threads = Threads(self)
+        self.unread = Unread(store, account_id)
         self._passes = Shared(self._pass_alone)
         self._looks = Shared(self._look)
         self._starting = asyncio.Lock()
