@@ -5,6 +5,8 @@ import contextlib
 import logging
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import not_
 from typing import Protocol
 
 from adapters.errors import AdapterError, Broken
@@ -203,7 +205,7 @@ class Threads:
         thread = self._host.snapshot.threads.thread
         thread = thread + array("I", bytes(4 * max(0, len(emails) - len(thread))))
         contents = emails.contents[box]
-        return array("I", (uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]))
+        return array("I", compress(contents.uids, map(not_, map(thread.__getitem__, contents.rows))))
 
     async def _enter(self, emails: Emails, box: int, batch: ThreadHeaders, *, stored: bool) -> None:
         async with self._host.writing:

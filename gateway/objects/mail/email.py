@@ -194,7 +194,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Email/query (RFC 8621 §4.4)."""
-        page = await first_page.run(await glance_of(context, account), query)
+        page = await first_page.run(context, account, query)
         if page is not None:
             return page
         mail = await mail_of(context, account)

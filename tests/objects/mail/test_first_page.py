@@ -67,6 +67,17 @@ async def test_the_first_page_is_that_of_the_whole_index(jmap: JmapClient, imap:
     assert [changes["created"], changes["updated"], changes["destroyed"]] == [[], [], []]
 
 
+async def test_no_page_is_read_for_what_needs_the_whole(
+    jmap: JmapClient, imap: ImapClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(_: opening.Opening) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(opening.Opening, "look", look)
+    await fill(imap)
+    assert len((await jmap.call("Email/query"))["ids"]) == 9
+
+
 async def test_positions_and_threads(jmap: JmapClient, imap: ImapClient, partial: bool) -> None:
     await fill(imap)
     box = (await inbox(jmap))["id"]
