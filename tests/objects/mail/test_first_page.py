@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.sync import opening
-from gateway.sync.account import MailAccount
+from gateway.sync.first_sight import FirstSight
 from tests.client import JmapClient
 from tests.objects.mail.conftest import Tier
 from tests.objects.mail.messages import message
@@ -17,7 +17,7 @@ COUNTS = ["id", "role", "totalEmails", "unreadEmails"]
 
 @pytest.fixture(autouse=True)
 def not_indexed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MailAccount, "_index", lambda _: None)
+    monkeypatch.setattr(FirstSight, "_due", lambda _: None)
     monkeypatch.setattr(opening, "PAGE", 6)
 
 
