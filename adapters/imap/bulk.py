@@ -13,7 +13,7 @@ from typing import Final
 
 from adapters.imap.encoder import Part, fetch_item, paren
 from adapters.imap.keywords import FlagSets
-from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader, trimmed
+from adapters.imap.rows import DATE, FLAGS, HEADER, MODSEQ, SIZE, UID, Row, RowReader, trimmed
 from adapters.imap.tokens import Value
 from adapters.ports.mail import Arrivals, IdSource, ThreadHeaders
 
@@ -236,6 +236,17 @@ class FlagsReader(_Reader):
     def _add(self, rows: list[Row]) -> None:
         flags = self._flags
         self.seen.update((int(uid), flags[text]) for uid, text in rows)
+
+
+class ModseqReader(_Reader):
+    """UIDs and modification sequences, as a STORE is answered (RFC 7162 §3.1.3)."""
+
+    def __init__(self) -> None:
+        super().__init__((UID, MODSEQ))
+        self.seen: dict[int, int] = {}
+
+    def _add(self, rows: list[Row]) -> None:
+        self.seen.update((int(uid), int(modseq)) for uid, modseq in rows if modseq.isdigit())
 
 
 def _enter(headers: ThreadHeaders, uids: Iterable[bytes], columns: Iterable[Sequence[bytes]]) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
+from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, Seen, StoreUnavailable, Write
 from gateway.store.channels import Channels, Hear, Subscription
 
 logger = logging.getLogger(__name__)
@@ -66,9 +66,11 @@ class SqliteStore:
         token = await self._run(lambda database: _take_lease(database, account))
         return Lease(account, token)
 
-    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+    async def commit(
+        self, account: str, writes: Sequence[Write], lease: Lease | None = None, seen: Sequence[Seen] = ()
+    ) -> None:
         """See Store.commit."""
-        await self._run(lambda database: self._commit(database, account, writes, lease))
+        await self._run(lambda database: self._commit(database, account, writes, lease, seen))
         self._logged += sum(map(_pages, writes))
         if self._logged >= CHECKPOINT_PAGES:
             self._logged = 0
@@ -113,13 +115,22 @@ class SqliteStore:
             self._database.close()
             self._database = None
 
-    def _commit(self, database: sqlite3.Connection, account: str, writes: Sequence[Write], lease: Lease | None) -> None:
+    def _commit(
+        self,
+        database: sqlite3.Connection,
+        account: str,
+        writes: Sequence[Write],
+        lease: Lease | None,
+        seen: Sequence[Seen],
+    ) -> None:
         now = time.time()
         with database:
             # IMMEDIATE: the lease is checked under the write lock, also against another process on the file.
             database.execute("BEGIN IMMEDIATE")
             if lease is not None and _current_token(database, lease.account) != lease.token:
                 raise LeaseLost(lease.account)
+            if any(_value(database, key) != value for key, value in seen):
+                raise LeaseLost(account)
             for write in writes:
                 _apply(database, account, write, now)
             if now > self._purged + PURGE_SECONDS:
