@@ -95,7 +95,10 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _check_config(args: argparse.Namespace) -> int:
+    from gateway import app  # noqa: PLC0415 - see _serve
+
     config = _load(args)
+    asyncio.run(app.check(config))
     print("The configuration is complete and consistent.")
     if not args.probe:
         return OK
