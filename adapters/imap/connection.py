@@ -156,14 +156,19 @@ class Connection(Dialogue):
         *parts: Part,
         consumer: Consumer,
         timeout: float | None = None,  # noqa: ASYNC109 - see `command`
+        modest: bool = False,
     ) -> Completion:
         """Run a command alone, its raw untagged responses going to `consumer` in pieces of about 64 KiB.
 
-        What the consumer does not know it returns by `hand_back`. `timeout` is for silence.
+        What the consumer does not know it returns by `hand_back`. `timeout` is for silence. modest: see `Wire`.
         An exception of the consumer ends the connection and is raised here.
         """
-        pending = self.ask(name, parts, consumer=consumer)
-        return await self.outcome(pending, timeout, patient=True)
+        pending, wire = self.ask(name, parts, consumer=consumer), self.live_wire()
+        wire.modest = modest
+        try:
+            return await self.outcome(pending, timeout, patient=True)
+        finally:
+            wire.modest = False
 
     async def literal_to(
         self,

@@ -80,15 +80,15 @@ async def existing_uids(connection: Connection) -> "array[int]":
     return found_uids(await connection.command("UID SEARCH", *returning, atom("UNDELETED")))
 
 
-async def stream_facts(connection: Connection, uids: Part, reader: FactsReader, items: Part) -> None:
-    """Read the facts of some UIDs into `reader`."""
-    await stream_rows(connection, uids, reader, items)
+async def stream_rows(
+    connection: Connection, uids: Part, reader: FactsReader | ThreadReader, items: Part, *, modest: bool = False
+) -> None:
+    """Read what is told of some UIDs into `reader`. Raises SessionCollapsed where the server's last words say so.
 
-
-async def stream_rows(connection: Connection, uids: Part, reader: FactsReader | ThreadReader, items: Part) -> None:
-    """Read what is told of some UIDs into `reader`. Raises SessionCollapsed where the server's last words say so."""
+    modest: see `streams.Wire`.
+    """
     try:
-        await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS)
+        await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS, modest=modest)
     except ConnectionLost as error:  # in the middle of a stream a BYE is among what the reader did not want
         raise last_words(reader.take_others()) or error from error
     connection.hand_back(reader.take_others())
@@ -98,7 +98,7 @@ async def facts_of(connection: Connection, path: str, uids: Collection[int], rea
     """The facts of some messages, those left out that are gone."""
     reader = reading.facts(path, connection.uid_validity or 0)
     for piece in chunk_uids(uids):
-        await stream_facts(connection, seqset(piece), reader, reading.items)
+        await stream_rows(connection, seqset(piece), reader, reading.items)
     return reader.take()
 
 
@@ -106,7 +106,7 @@ async def bare_facts_of(connection: Connection, path: str, uids: Collection[int]
     """The facts of messages whose header cannot be read, where ids are made of it."""
     reader = BareReader(flags, _unique(path, connection.uid_validity or 0))
     for piece in chunk_uids(uids):
-        await stream_facts(connection, seqset(piece), reader, reader.bare_items())
+        await stream_rows(connection, seqset(piece), reader, reader.bare_items())
     return reader.take()
 
 
@@ -123,7 +123,7 @@ async def _everything(connection: Connection, path: str, reading: Reading) -> Fo
     if cursor.uid_validity != connection.uid_validity:
         raise Conflict("UIDVALIDITY does not stay the same")
     reader = reading.facts(path, cursor.uid_validity)
-    await stream_facts(connection, seqset_text("1:*"), reader, reading.items)
+    await stream_rows(connection, seqset_text("1:*"), reader, reading.items)
     seen = _Seen(cursor, True, reader.take(), {}, set())
     delta = await _settled(connection, path, seen, _Nothing(), reading)
     delta.reset = True

@@ -18,7 +18,6 @@ from adapters.imap.deltas import (
     folder_delta,
     join,
     only,
-    stream_facts,
     stream_rows,
 )
 from adapters.imap.encoder import chunk_uids, seqset, seqset_text
@@ -91,7 +90,8 @@ class ImapIndexing(ImapWriting):
 
         async def batch(connection: Connection, wanted: Sequence[int]) -> Arrivals:
             reader = reading.facts(path, uid_validity)
-            await stream_facts(connection, seqset_text(f"{wanted[0]}:{wanted[-1]}"), reader, reading.items)
+            span = seqset_text(f"{wanted[0]}:{wanted[-1]}")
+            await stream_rows(connection, span, reader, reading.items, modest=len(uids) > BATCH)
             return reader.take()
 
         async def read(wanted: Sequence[int]) -> Arrivals:
@@ -161,7 +161,7 @@ class ImapIndexing(ImapWriting):
         async def batch(connection: Connection, wanted: Sequence[int]) -> ThreadHeaders:
             reader = ThreadReader()
             for piece in chunk_uids(wanted):
-                await stream_rows(connection, seqset(piece), reader, reader.items())
+                await stream_rows(connection, seqset(piece), reader, reader.items(), modest=len(uids) > BATCH)
             return reader.take()
 
         async def read(wanted: Sequence[int]) -> ThreadHeaders:

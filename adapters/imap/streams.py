@@ -20,7 +20,8 @@ PAUSES: Final = 20
 class Wire(asyncio.BufferedProtocol):
     """Octets in and out. What arrives goes through the framer to the receiver; `lost` is called once at the end.
 
-    hurried: whether there is something in the loop that bulk answers should wait for.
+    hurried: whether there is something in the loop that a modest bulk answer, one that nobody waits for, should wait
+    for.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Wire(asyncio.BufferedProtocol):
         hurried: Callable[[], bool] = lambda: False,
     ) -> None:
         self.framer = Framer(receiver, caps)
+        self.modest = False
         self._hurried = hurried
         self.received = 0
         self.paused = False
@@ -155,7 +157,7 @@ class Wire(asyncio.BufferedProtocol):
             self._take(self._input[:nbytes])
         except (ProtocolError, zlib.error) as error:
             self._broken(error if isinstance(error, ProtocolError) else ProtocolError(f"DEFLATE: {error}"))
-        if self.framer.in_bulk and self._hurried():
+        if self.modest and self.framer.in_bulk and self._hurried():
             self._stand_back(PAUSES)
 
     def eof_received(self) -> bool:
