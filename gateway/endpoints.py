@@ -23,6 +23,7 @@ def imap_endpoint(name: str, imap: ImapConfig) -> Endpoint:
         ssl_context=None if imap.tls == "none" else tls_context(name, imap),
         connect_timeout=imap.connect_seconds,
         command_timeout=imap.command_seconds,
+        compress=imap.compress,
         hurried=REQUESTS.waiting,
     )
 
