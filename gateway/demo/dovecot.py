@@ -120,6 +120,7 @@ def start_dovecot(directory: Path, options: DovecotOptions) -> Dovecot:
         [dovecot, "-F", "-c", str(directory / "dovecot.conf")],
         directory,
         log=directory / "mail.log",
+        patience=0.1,  # its processes end at once, and it sleeps for a second then
     )
     wanted = ["imap", "lmtp", "managesieve"]
     wanted += ["imaps"] if options.tls else []
