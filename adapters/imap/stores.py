@@ -49,7 +49,7 @@ async def store(
     run = _streamed if len(pieces) == 1 and len(pieces[0][2]) >= STREAMED else _plain
     for sign, flags, piece in pieces:
         parts = [seqset(piece), *condition, atom(sign + "FLAGS.SILENT"), flags]
-        asked.append(_unless_modified(run(connection, parts)))
+        asked.append(_unless_modified(run, connection, parts))
     told: dict[int, int] = {}
     late: list[Change] = []
     for (sign, flags, piece), answer in zip(pieces, await pipelined(*asked), strict=True):
@@ -84,10 +84,12 @@ async def _streamed(connection: Connection, parts: Sequence[Part]) -> Stored:
     return replace(completion, untagged=others), reader.seen
 
 
-async def _unless_modified(stored: Awaitable[Stored]) -> Stored | None:
-    """What came of it, None for a NO that says that messages were changed (RFC 7162 §3.1.3, example 10)."""
+async def _unless_modified(
+    run: Callable[[Connection, Sequence[Part]], Awaitable[Stored]], connection: Connection, parts: Sequence[Part]
+) -> Stored | None:
+    """What came of a STORE, None for a NO that says that messages were changed (RFC 7162 §3.1.3, example 10)."""
     try:
-        return await stored
+        return await run(connection, parts)
     except AdapterError as error:
         if isinstance(error.__cause__, Refusal) and error.__cause__.code == b"MODIFIED":
             return None
