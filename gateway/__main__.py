@@ -95,7 +95,10 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _check_config(args: argparse.Namespace) -> int:
+    from gateway import app  # noqa: PLC0415 - see _serve
+
     config = _load(args)
+    asyncio.run(app.check(config))
     print("The configuration is complete and consistent.")
     if not args.probe:
         return OK
@@ -116,7 +119,7 @@ def _print_config(args: argparse.Namespace) -> int:
 
 def _healthcheck(args: argparse.Namespace) -> int:
     listen = _load(args).server.listen
-    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104 - only compared
     connection = http.client.HTTPConnection(host, listen.port, timeout=4)
     try:
         connection.request("GET", "/healthz")

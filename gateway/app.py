@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import replace
 
 from gateway.backends import MailBackends
 from gateway.config import Config, StoreConfig
@@ -48,6 +49,12 @@ async def run(config: Config, listening: Callable[[list[str]], None] | None = No
     asyncio.get_running_loop().set_exception_handler(logs.exception_handler)
     async with services(config) as found:
         await server.serve(found, listening)
+
+
+async def check(config: Config) -> None:
+    """Make all that is served, with a store in memory. Raises ConfigError, also for files that cannot be used."""
+    async with services(replace(config, store=StoreConfig(kind="memory"))):
+        pass
 
 
 @contextlib.asynccontextmanager

@@ -91,6 +91,7 @@ class ImapConfig:
     id_source: Literal["auto", "emailid", "x-gm-msgid", "x-guid", "fingerprint"] = "auto"
     virtual_folders: tuple[str, ...] = ()
     shared_mailboxes: bool = True
+    compress: bool = False
 
 
 @dataclass(frozen=True, slots=True)

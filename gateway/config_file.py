@@ -6,17 +6,20 @@ Each key is also `JMAPGW__SECTION__KEY` in the environment, which wins; a secret
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.config import Auth, Config, DavConfig, ImapConfig, ManageSieveConfig, StoreConfig, SubmissionConfig
 from gateway.config_environment import misspelt, overlay_environment
 from gateway.config_reader import ConfigError, Reader
 
 SHORTEST_KEY: Final = 32
+
+_DOMAIN: Final = re.compile(r"\*|[^\s@_/*]+")
 
 
 def load(path: Path | None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -50,13 +53,13 @@ def _contradictions(config: Config) -> list[str]:
     if config.smime.revocation_fetch and config.smime.revocation == "off":
         problems.append('smime.revocation_fetch: needs smime.revocation = "soft" or "hard"')
     if config.server.public_url is not None:
-        url = urlsplit(config.server.public_url)
+        url = _split(config.server.public_url)
         if url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment:
             problems.append('server.public_url: must be like "https://jmap.example.org"')
     if config.push.contact is not None and not config.push.contact.startswith(("mailto:", "https://")):
         problems.append('push.contact: must be like "mailto:postmaster@example.org"')  # RFC 8292 §2.1
     for origin in config.cors.origins:
-        parts = urlsplit(origin)
+        parts = _split(origin)
         if origin != "*" and (not parts.scheme or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
             problems.append(f'cors.origins: {origin!r} is not an origin such as "https://mail.example.org"')
     return problems
@@ -67,6 +70,8 @@ def _backend_problems(config: Config) -> list[str]:
     if not config.backends:
         problems.append("backends: at least one is required, such as backends.default.imap.host")
     for domain, name in config.domains.items():
+        if not _DOMAIN.fullmatch(domain):
+            problems.append(f'domains.{domain}: is no mail domain such as "example.org"')
         if name not in config.backends:
             problems.append(f"domains.{domain}: there is no backend {name!r}")
     for name, backend in config.backends.items():
@@ -85,7 +90,7 @@ def _backend_problems(config: Config) -> list[str]:
 
 
 def _dav_problems(section: str, server: DavConfig) -> list[str]:
-    url = urlsplit(server.url)
+    url = _split(server.url)
     problems = []
     if url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment or url.username:
         problems.append(f'{section}.url: must be like "https://dav.example.org/"')
@@ -116,7 +121,7 @@ def _store_problems(store: StoreConfig) -> list[str]:
     if store.kind != "redis":
         return []
     problems = []
-    url = urlsplit(store.url.reveal())
+    url = _split(store.url.reveal())
     schemes = {"redis", "rediss"} if store.sentinels else {"redis", "rediss", "unix"}
     if url.scheme not in schemes or not (url.netloc or url.path):
         problems.append('store.url: must be like "redis://:password@127.0.0.1:6379/0"')
@@ -145,6 +150,16 @@ def _auth_problems(auth: Auth) -> list[str]:
     if not auth.basic and auth.bearer == "off" and auth.trusted_header is None:
         problems.append("auth: basic, bearer and trusted_header are all off, so nobody could log in")
     return problems
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of a URL, all empty for what is none."""
+    try:
+        url = urlsplit(text)
+        url.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        return urlsplit("")
+    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,6 +10,7 @@ from adapters.smtp.backend import Endpoint as SmtpEndpoint
 from adapters.smtp.login import Credentials as SmtpCredentials
 from gateway.config import ImapConfig, ManageSieveConfig, SubmissionConfig
 from gateway.config_reader import ConfigError
+from gateway.sync.pace import REQUESTS
 from gateway.web.credentials import Credentials
 
 
@@ -22,6 +23,8 @@ def imap_endpoint(name: str, imap: ImapConfig) -> Endpoint:
         ssl_context=None if imap.tls == "none" else tls_context(name, imap),
         connect_timeout=imap.connect_seconds,
         command_timeout=imap.command_seconds,
+        compress=imap.compress,
+        hurried=REQUESTS.waiting,
     )
 
 

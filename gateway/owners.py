@@ -19,7 +19,8 @@ from adapters.ports.mail import MailFacts
 from adapters.ports.watch import Watched
 from gateway.config import Config
 from gateway.endpoints import imap_endpoint
-from gateway.objects.quota.quota import observed_states
+from gateway.objects.mail.unread import resume
+from gateway.objects.quota.quota import NO_QUOTAS, observed_states
 from gateway.objects.submission.errands import start_over
 from gateway.objects.submission.follow_up import catch_up
 from gateway.objects.submission.intents import settle
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 SCRIPTS_SECONDS: Final = 900.0
 """How often is looked at scripts while somebody listens: each time is a login, and they seldom change."""
+
+UNLIMITED_SECONDS: Final = 900.0
+"""How long a server that set no limit is not asked again for them while somebody listens, whatever the mail does."""
 
 STALE_PROOFS: Final = 2
 """A port keeps its credentials while they were proven within this many cache times; then newer ones replace them."""
@@ -78,6 +82,7 @@ class Owner:
     limits: Observed = field(init=False)
     scripted: Observed = field(init=False)
     _limited_at: str = ""
+    _unlimited_until: float = -math.inf
 
     def connect(self, port: OnceProbed) -> None:
         """The connections are others from now on."""
@@ -95,6 +100,7 @@ class Owner:
 
     async def refresh(self) -> None:
         await self.mail.refresh()
+        await resume(self.mail)
         await self._look_at_limits()
         if self.outbox is not None:
             try:
@@ -112,12 +118,14 @@ class Owner:
         return limits if self.scripts is None else (*limits, self.scripted)
 
     async def _look_at_limits(self) -> None:
-        """What is used of a quota changes with the mail."""
-        state = self.mail.state("Email")
-        if self.port.tells_limits and state != self._limited_at:
+        """What is used of a quota changes with the mail; where there is none, nothing does."""
+        state, now = self.mail.state("Email"), time.monotonic()
+        if self.port.tells_limits and state != self._limited_at and now >= self._unlimited_until:
             with contextlib.suppress(AdapterError):
                 await self.limits.refresh()
                 self._limited_at = state
+                if self.limits.state("Quota") == NO_QUOTAS:
+                    self._unlimited_until = now + UNLIMITED_SECONDS
 
     async def states_of_scripts(self) -> dict[str, str]:
         """See `Observed.ask`."""

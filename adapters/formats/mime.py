@@ -250,14 +250,17 @@ class _Scan:
             (i for i, open_ in enumerate(self.open) if text.startswith(open_.delimiter)),
             key=lambda i: (len(self.open[i].delimiter), i),
         )
-        end = newline - 1 if newline and self.data[newline - 1] == 0x0D else newline
-        self._close_down_to(level + 1, end)
+        self._close_down_to(level + 1, self._before(newline))
         delimiter = self.open[level].delimiter
         line_end = _LINE_END.search(self.data, line)
         if text[len(delimiter) :].startswith(b"--"):
-            self._close_down_to(level, line_end.start() if line_end else self.size)
+            self._close_down_to(level, self._before(line_end.start()) if line_end else self.size)
             return line_end.start() if line_end else self.size
         return self._enter(line_end.end() if line_end else self.size, self.open[level])[1]
+
+    def _before(self, newline: int) -> int:
+        """Where the line ends whose line end this newline is, or ends with."""
+        return newline - 1 if newline and self.data[newline - 1] == 0x0D else newline
 
     def _close_down_to(self, level: int, end: int) -> None:
         if self.leaf is not None:

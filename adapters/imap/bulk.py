@@ -13,7 +13,7 @@ from typing import Final
 
 from adapters.imap.encoder import Part, fetch_item, paren
 from adapters.imap.keywords import FlagSets
-from adapters.imap.rows import DATE, FLAGS, HEADER, SIZE, UID, Row, RowReader, trimmed
+from adapters.imap.rows import DATE, FLAGS, HEADER, MODSEQ, SIZE, UID, Row, RowReader, trimmed
 from adapters.imap.tokens import Value
 from adapters.ports.mail import Arrivals, IdSource, ThreadHeaders
 
@@ -25,6 +25,7 @@ ID_ITEM: Final[dict[IdSource, bytes]] = {
 }
 THREAD_ITEM: Final[dict[IdSource, bytes]] = {"emailid": b"THREADID", "x-gm-msgid": b"X-GM-THRID"}
 
+_BARE: Final = (UID, FLAGS, DATE, SIZE)
 FINGERPRINT_FIELDS: Final = ("DATE", "FROM", "MESSAGE-ID", "REFERENCES", "SUBJECT")
 _FINGERPRINT_NAMES: Final = tuple(name.lower().encode() for name in FINGERPRINT_FIELDS)
 THREAD_FIELDS: Final = ("IN-REPLY-TO", "MESSAGE-ID", "REFERENCES", "SUBJECT")
@@ -139,10 +140,7 @@ class FactsReader(_Reader):
         taken.keywords.extend(shown for shown in keywords if shown is not None)
         taken.received.extend(received)
         taken.sizes.extend(map(int, columns[3]))
-        if self._source == "fingerprint":
-            taken.native_ids.extend(map(fingerprint, received, columns[3], *map(trimmed, columns[4:])))
-        else:
-            taken.native_ids.extend(self._checked(columns[4], columns[0]))
+        taken.native_ids.extend(self._native_ids(received, columns))
         if taken.thread_ids is not None:
             taken.thread_ids.extend(self._checked(columns[5], columns[0]))
 
@@ -151,10 +149,31 @@ class FactsReader(_Reader):
         taken, self._taken = self._taken, Arrivals(thread_ids=[] if self._threads else None)
         return taken
 
+    def _native_ids(self, received: Sequence[int], columns: Sequence[Sequence[bytes]]) -> Iterable[bytes]:
+        if self._source == "fingerprint":
+            return map(fingerprint, received, columns[3], *map(trimmed, columns[4:]))
+        return self._checked(columns[4], columns[0])
+
     def _checked(self, ids: Sequence[bytes], uids: Sequence[bytes]) -> Iterable[bytes]:
         if b"" not in ids:
             return ids
         return [native or b"%b/%b" % (self._unique, uid) for native, uid in zip(ids, uids, strict=True)]
+
+
+class BareReader(FactsReader):
+    """Facts of messages whose header cannot be read, though ids are made of it: what `unique` says is theirs."""
+
+    def __init__(self, flags: FlagSets, unique: bytes) -> None:
+        super().__init__("fingerprint", False, flags, unique)
+        self._reader = RowReader(_BARE)
+
+    @staticmethod
+    def bare_items() -> Part:
+        """The FETCH items whose answers this reads."""
+        return paren(*(fetch_item(name.decode()) for name in _BARE))
+
+    def _native_ids(self, received: Sequence[int], columns: Sequence[Sequence[bytes]]) -> Iterable[bytes]:
+        return self._checked([b""] * len(columns[0]), columns[0])
 
 
 class ThreadReader(_Reader):
@@ -219,6 +238,17 @@ class FlagsReader(_Reader):
         self.seen.update((int(uid), flags[text]) for uid, text in rows)
 
 
+class ModseqReader(_Reader):
+    """UIDs and modification sequences, as a STORE is answered (RFC 7162 §3.1.3)."""
+
+    def __init__(self) -> None:
+        super().__init__((UID, MODSEQ))
+        self.seen: dict[int, int] = {}
+
+    def _add(self, rows: list[Row]) -> None:
+        self.seen.update((int(uid), int(modseq)) for uid, modseq in rows if modseq.isdigit())
+
+
 def _enter(headers: ThreadHeaders, uids: Iterable[bytes], columns: Iterable[Sequence[bytes]]) -> None:
     """Add messages. columns: in the order of `_THREAD_NAMES`."""
     headers.uids.extend(map(int, uids))
@@ -237,7 +267,7 @@ def fingerprint(received: int, size: bytes, *values: bytes) -> bytes:
 
 def _wanted(source: IdSource, thread_ids: bool) -> tuple[bytes, ...]:
     threads = (THREAD_ITEM[source],) if thread_ids else ()
-    return (UID, FLAGS, DATE, SIZE, ID_ITEM[source], *threads)
+    return (*_BARE, ID_ITEM[source], *threads)
 
 
 def _header_item(fields: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,7 +35,7 @@ class Endpoint:
     take `command_timeout` (Dovecot delays refusals by up to 15 s).
 
     `enable` names extensions that are enabled on each new connection where offered (before any mailbox is
-    selected, RFC 5161 §3.1). `compress` uses COMPRESS=DEFLATE where offered.
+    selected, RFC 5161 §3.1). `compress` uses COMPRESS=DEFLATE where offered. hurried: see `Wire`.
     """
 
     host: str
@@ -47,6 +47,7 @@ class Endpoint:
     caps: Caps = field(default_factory=Caps)
     compress: bool = False
     enable: tuple[str, ...] = ("CONDSTORE", "QRESYNC")
+    hurried: Callable[[], bool] = lambda: False
 
 
 class Connection(Dialogue):
@@ -155,14 +156,19 @@ class Connection(Dialogue):
         *parts: Part,
         consumer: Consumer,
         timeout: float | None = None,  # noqa: ASYNC109 - see `command`
+        modest: bool = False,
     ) -> Completion:
         """Run a command alone, its raw untagged responses going to `consumer` in pieces of about 64 KiB.
 
-        What the consumer does not know it returns by `hand_back`. `timeout` is for silence.
+        What the consumer does not know it returns by `hand_back`. `timeout` is for silence. modest: see `Wire`.
         An exception of the consumer ends the connection and is raised here.
         """
-        pending = self.ask(name, parts, consumer=consumer)
-        return await self.outcome(pending, timeout, patient=True)
+        pending, wire = self.ask(name, parts, consumer=consumer), self.live_wire()
+        wire.modest = modest
+        try:
+            return await self.outcome(pending, timeout, patient=True)
+        finally:
+            wire.modest = False
 
     async def literal_to(
         self,
@@ -234,7 +240,8 @@ class Connection(Dialogue):
         endpoint = self.endpoint
         context = None if endpoint.tls == "none" else endpoint.ssl_context or _default_context()
         implicit = context if endpoint.tls == "implicit" else None
-        self._wire = await Wire.connect((endpoint.host, endpoint.port), implicit, self, self.fail, endpoint.caps)
+        address = endpoint.host, endpoint.port
+        self._wire = await Wire.connect(address, implicit, self, self.fail, endpoint.caps, endpoint.hurried)
         greeting = await self._greeting
         if greeting.name != b"OK":  # BYE came as an error; PREAUTH would let any password in (and strips TLS)
             raise ProtocolError("greeting is not OK")

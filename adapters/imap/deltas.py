@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Collection, Iterable
 from dataclasses import dataclass
 
 from adapters.errors import Conflict, NotFound
-from adapters.imap.bulk import FactsReader, FlagsReader, ThreadReader
+from adapters.imap.bulk import BareReader, FactsReader, FlagsReader, ThreadReader
 from adapters.imap.connection import Connection
 from adapters.imap.encoder import Part, atom, chunk_uids, fetch_item, mailbox, number, paren, seqset, seqset_text
 from adapters.imap.errors import ConnectionLost
@@ -43,7 +43,7 @@ class Reading:
 
     def facts(self, path: str, uid_validity: int) -> FactsReader:
         """A new reader for one folder."""
-        return FactsReader(self.source, self.thread_ids, self.flags, b"%d/%b" % (uid_validity, path.encode()))
+        return FactsReader(self.source, self.thread_ids, self.flags, _unique(path, uid_validity))
 
     @property
     def items(self) -> Part:
@@ -80,15 +80,15 @@ async def existing_uids(connection: Connection) -> "array[int]":
     return found_uids(await connection.command("UID SEARCH", *returning, atom("UNDELETED")))
 
 
-async def stream_facts(connection: Connection, uids: Part, reader: FactsReader, items: Part) -> None:
-    """Read the facts of some UIDs into `reader`."""
-    await stream_rows(connection, uids, reader, items)
+async def stream_rows(
+    connection: Connection, uids: Part, reader: FactsReader | ThreadReader, items: Part, *, modest: bool = False
+) -> None:
+    """Read what is told of some UIDs into `reader`. Raises SessionCollapsed where the server's last words say so.
 
-
-async def stream_rows(connection: Connection, uids: Part, reader: FactsReader | ThreadReader, items: Part) -> None:
-    """Read what is told of some UIDs into `reader`. Raises SessionCollapsed where the server's last words say so."""
+    modest: see `streams.Wire`.
+    """
     try:
-        await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS)
+        await connection.stream("UID FETCH", uids, items, consumer=reader, timeout=SILENT_SECONDS, modest=modest)
     except ConnectionLost as error:  # in the middle of a stream a BYE is among what the reader did not want
         raise last_words(reader.take_others()) or error from error
     connection.hand_back(reader.take_others())
@@ -98,20 +98,32 @@ async def facts_of(connection: Connection, path: str, uids: Collection[int], rea
     """The facts of some messages, those left out that are gone."""
     reader = reading.facts(path, connection.uid_validity or 0)
     for piece in chunk_uids(uids):
-        await stream_facts(connection, seqset(piece), reader, reading.items)
+        await stream_rows(connection, seqset(piece), reader, reading.items)
     return reader.take()
+
+
+async def bare_facts_of(connection: Connection, path: str, uids: Collection[int], flags: FlagSets) -> Arrivals:
+    """The facts of messages whose header cannot be read, where ids are made of it."""
+    reader = BareReader(flags, _unique(path, connection.uid_validity or 0))
+    for piece in chunk_uids(uids):
+        await stream_rows(connection, seqset(piece), reader, reader.bare_items())
+    return reader.take()
+
+
+def _unique(path: str, uid_validity: int) -> bytes:
+    return b"%d/%b" % (uid_validity, path.encode())
 
 
 async def _everything(connection: Connection, path: str, reading: Reading) -> FolderDelta:
     """Without a usable cursor: all there is."""
-    cursor = await _cursor(connection, path)
+    cursor = await cursor_of(connection, path)
     if cursor.uid_validity != connection.uid_validity:  # the folder was replaced while it was held open
         await connection.select(path)
-        cursor = await _cursor(connection, path)
+        cursor = await cursor_of(connection, path)
     if cursor.uid_validity != connection.uid_validity:
         raise Conflict("UIDVALIDITY does not stay the same")
     reader = reading.facts(path, cursor.uid_validity)
-    await stream_facts(connection, seqset_text("1:*"), reader, reading.items)
+    await stream_rows(connection, seqset_text("1:*"), reader, reading.items)
     seen = _Seen(cursor, True, reader.take(), {}, set())
     delta = await _settled(connection, path, seen, _Nothing(), reading)
     delta.reset = True
@@ -122,7 +134,7 @@ async def _compared(
     connection: Connection, path: str, since: FolderStatus, known: KnownMessages, reading: Reading
 ) -> FolderDelta:
     """Without modification sequences: the flags of all messages against what is known."""
-    cursor = await _cursor(connection, path)
+    cursor = await cursor_of(connection, path)
     if cursor.uid_validity != since.uid_validity:
         return await _everything(connection, path, reading)
     reader = FlagsReader(reading.flags)
@@ -231,7 +243,8 @@ def _cursor_commands(connection: Connection, path: str) -> list[Awaitable[Comple
     return [connection.command("STATUS", mailbox(path), wanted), connection.command("NOOP")]
 
 
-async def _cursor(connection: Connection, path: str) -> FolderStatus:
+async def cursor_of(connection: Connection, path: str) -> FolderStatus:
+    """The STATUS of the selected folder, on a session that has been refreshed. Raises NotFound."""
     return _cursor_from((await pipelined(*_cursor_commands(connection, path)))[0], path)
 
 

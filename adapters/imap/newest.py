@@ -8,7 +8,7 @@ from typing import Final
 from adapters.errors import Unsupported
 from adapters.imap.bulk import PageReader
 from adapters.imap.connection import Connection
-from adapters.imap.deltas import Reading, facts_of, stream_facts
+from adapters.imap.deltas import Reading, facts_of, stream_rows
 from adapters.imap.encoder import Part, atom, chunk_uids, paren, seqset
 from adapters.imap.responses import Completion
 from adapters.imap.sequences import expand
@@ -40,7 +40,7 @@ async def _read(
     reader = PageReader(reading.source, reading.flags, b"%d/%b" % (connection.uid_validity or 0, path.encode()))
     items = reader.items_with_headers(reading.source)
     for piece in chunk_uids(uids):
-        await stream_facts(connection, seqset(piece), reader, items)
+        await stream_rows(connection, seqset(piece), reader, items)
     return reader.take(), reader.headers
 
 

@@ -23,6 +23,7 @@ UID: Final = b"UID"
 FLAGS: Final = b"FLAGS"
 DATE: Final = b"INTERNALDATE"
 SIZE: Final = b"RFC822.SIZE"
+MODSEQ: Final = b"MODSEQ"
 HEADER: Final = b"BODY[HEADER.FIELDS]"  # stands for the item with its list of fields
 
 OBJECT_ID: Final = rb"[A-Za-z0-9_.,=:-]{1,255}"
@@ -43,7 +44,7 @@ _SHAPES: Final[dict[bytes, bytes]] = {
     b"X-GM-MSGID": rb"(\d{1,20})",
     b"X-GM-THRID": rb"(\d{1,20})",
     b"X-GUID": rb'(?!NIL[ )])"?(' + OBJECT_ID + rb')"?',
-    b"MODSEQ": rb"\((\d{1,20})\)",
+    MODSEQ: rb"\((\d{1,20})\)",
 }
 IDS: Final = frozenset({b"EMAILID", b"THREADID", b"X-GM-MSGID", b"X-GM-THRID", b"X-GUID"})
 _VALID_ID: Final = re.compile(OBJECT_ID)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from adapters.imap.errors import ProtocolError
@@ -30,5 +31,4 @@ def expand(text: bytes) -> Iterator[int]:
     pairs = list(ranges(text))
     if sum(high - low + 1 for low, high in pairs) > MAX_EXPANDED:
         raise ProtocolError("sequence set too large")
-    for low, high in pairs:
-        yield from range(low, high + 1)
+    return chain.from_iterable(range(low, high + 1) for low, high in pairs)

@@ -12,14 +12,28 @@ from adapters.imap.errors import ConnectionLost, ProtocolError
 from adapters.imap.framer import Caps, Framer, Receiver
 
 BUFFER: Final = 64 * 1024
-BULK: Final = 32 * 1024  # of many small responses, so that reading them does not hold up others in the loop
+BULK: Final = 16 * 1024  # of many small responses, so that reading them does not hold up others in the loop
+PAUSE: Final = 0.0005  # seconds for which no more of them are read where others wait, and looked again
+PAUSES: Final = 20
 
 
 class Wire(asyncio.BufferedProtocol):
-    """Octets in and out. What arrives goes through the framer to the receiver; `lost` is called once at the end."""
+    """Octets in and out. What arrives goes through the framer to the receiver; `lost` is called once at the end.
 
-    def __init__(self, receiver: Receiver, lost: Callable[[AdapterError], None], caps: Caps) -> None:
+    hurried: whether there is something in the loop that a modest bulk answer, one that nobody waits for, should wait
+    for.
+    """
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        lost: Callable[[AdapterError], None],
+        caps: Caps,
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.framer = Framer(receiver, caps)
+        self.modest = False
+        self._hurried = hurried
         self.received = 0
         self.paused = False
         self._lost = lost
@@ -42,12 +56,16 @@ class Wire(asyncio.BufferedProtocol):
         receiver: Receiver,
         lost: Callable[[AdapterError], None],
         caps: Caps,
+        hurried: Callable[[], bool] = lambda: False,
     ) -> "Wire":
         """Open a connection, with implicit TLS where a context is given. Raises Unavailable."""
         loop = asyncio.get_running_loop()
         try:
             _, wire = await loop.create_connection(
-                lambda: cls(receiver, lost, caps), *address, ssl=tls, server_hostname=address[0] if tls else None
+                lambda: cls(receiver, lost, caps, hurried),
+                *address,
+                ssl=tls,
+                server_hostname=address[0] if tls else None,
             )
         except (OSError, ssl.SSLError) as error:
             raise Unavailable(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
@@ -139,6 +157,8 @@ class Wire(asyncio.BufferedProtocol):
             self._take(self._input[:nbytes])
         except (ProtocolError, zlib.error) as error:
             self._broken(error if isinstance(error, ProtocolError) else ProtocolError(f"DEFLATE: {error}"))
+        if self.modest and self.framer.in_bulk and self._hurried():
+            self._stand_back(PAUSES)
 
     def eof_received(self) -> bool:
         """The server closed its side: so do we."""
@@ -159,6 +179,14 @@ class Wire(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """The transport's buffer has room again."""
         self._writable.set()
+
+    def _stand_back(self, pauses: int) -> None:
+        """Leave what comes next where it is while others are in a hurry, but not for ever."""
+        if pauses and self._hurried():
+            self.pause_reading()
+            asyncio.get_running_loop().call_later(PAUSE, self._stand_back, pauses - 1)
+        else:
+            self.resume_reading()
 
     def _take(self, data: memoryview | bytes) -> None:
         if self._inflate is None:

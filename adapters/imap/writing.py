@@ -5,31 +5,29 @@ the caller means. Getting there may be tried again on another connection; from t
 something nothing is: whoever asked looks at the state and decides.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar
 
-from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotFound, TooLarge, Unavailable, Unsupported
+from adapters.errors import Conflict, Forbidden, InvalidData, NotFound, TooLarge, Unavailable, Unsupported
 from adapters.imap import naming
 from adapters.imap.connection import Connection
 from adapters.imap.deltas import has_modseq
-from adapters.imap.encoder import Part, atom, chunk_uids, flag, mailbox, number, paren, seqset, string
-from adapters.imap.errors import ConnectionLost, Refusal
-from adapters.imap.fetch import by_uid
+from adapters.imap.encoder import atom, chunk_uids, flag, mailbox, paren, seqset, string
+from adapters.imap.errors import ConnectionLost
 from adapters.imap.keywords import DELETED_FLAG, flag_of, storable
 from adapters.imap.pool import Lane, Pool
 from adapters.imap.responses import Completion
 from adapters.imap.sequences import expand
 from adapters.imap.session import SLOW_SECONDS, pipelined
+from adapters.imap.stores import store, stores
 from adapters.imap.tokens import Value
 from adapters.ports.mail import Keywords
 from adapters.ports.mail_write import Appended, FlagDelta, MailWritePort, Octets
 
 Result = TypeVar("Result")
-
-Change = tuple[str, Part, list[int]]
-"""A STORE: sign, flags, UIDs."""
 
 _UIDPLUS: Final = frozenset({b"UIDPLUS", b"IMAP4REV2"})
 _MOVE: Final = frozenset({b"MOVE", b"IMAP4REV2"})
@@ -64,45 +62,23 @@ class ImapWriting(MailWritePort):
         changed others too. So the STORE is to fail for what was changed `since`, and is then repeated without that.
         Raises Conflict, NotFound, Forbidden, InvalidData (no keyword).
         """
-        changes = _stores(deltas)
+        changes = stores(deltas)
         if not changes:
             return {}
         every = [uid for _, _, uids in changes for uid in uids]
         once = len(set(every)) == len(every)  # a second STORE of a message would fail for the first
 
         async def work(connection: Connection) -> dict[int, int]:
+            note = partial(self._note, path, connection)
             if not (since and once and has_modseq(connection)):
-                await self._store(path, connection, changes)
+                await store(connection, changes, note)
                 return {}
-            told, late = await self._store(path, connection, changes, since)
+            told, late = await store(connection, changes, note, since)
             if late:
-                await self._store(path, connection, late)
+                await store(connection, late, note)
             return {uid: modseq for uid, modseq in told.items() if all(uid not in uids for _, _, uids in late)}
 
         return await self._change(path, uid_validity, work)
-
-    async def _store(
-        self, path: str, connection: Connection, changes: Sequence[Change], since: int | None = None
-    ) -> tuple[dict[int, int], list[Change]]:
-        """UID -> MODSEQ as told, and what was not done because it was changed since."""
-        condition = [] if since is None else [paren(atom("UNCHANGEDSINCE"), number(since))]  # RFC 7162 §3.1.3
-        pieces = [(sign, flags, piece) for sign, flags, uids in changes for piece in chunk_uids(uids)]
-        stores = []
-        for sign, flags, piece in pieces:
-            parts = [seqset(piece), *condition, atom(sign + "FLAGS.SILENT"), flags]
-            stores.append(_unless_modified(connection.command("UID STORE", *parts, timeout=SLOW_SECONDS)))
-        told: dict[int, int] = {}
-        late: list[Change] = []
-        for (sign, flags, piece), completion in zip(pieces, await pipelined(*stores), strict=True):
-            if completion is None:
-                late.append((sign, flags, list(piece)))
-                continue
-            self._note(path, connection, completion)
-            told.update(_modseqs(completion))
-            match completion.code_values(b"MODIFIED"):
-                case [bytes(text)]:
-                    late.append((sign, flags, sorted(set(piece) & set(expand(text)))))
-        return told, late
 
     async def append(self, path: str, message: Octets, keywords: Keywords, received_at: int | None) -> Appended:
         """Store a message, streamed. Raises NotFound, OverQuota, TooLarge, Forbidden, InvalidData."""
@@ -269,35 +245,6 @@ def _acting() -> Iterator[None]:
         yield
     except ConnectionLost as error:
         raise Unavailable(f"the outcome is unknown: {error}") from error
-
-
-async def _unless_modified(store: Awaitable[Completion]) -> Completion | None:
-    """The completion, None for a NO that says that messages were changed (RFC 7162 §3.1.3, example 10)."""
-    try:
-        return await store
-    except AdapterError as error:
-        if isinstance(error.__cause__, Refusal) and error.__cause__.code == b"MODIFIED":
-            return None
-        raise
-
-
-def _stores(deltas: Iterable[FlagDelta]) -> list[Change]:
-    """The STOREs for deltas. Deltas that add (or remove) the same flags are one."""
-    changes: dict[tuple[str, tuple[bytes, ...]], list[int]] = {}
-    for delta in deltas:
-        for sign, keywords in (("+", delta.add), ("-", delta.remove)):
-            if keywords and delta.uids:
-                flags = tuple(sorted(map(flag_of, keywords)))
-                changes.setdefault((sign, flags), []).extend(delta.uids)
-    return [(sign, paren(*map(flag, flags)), uids) for (sign, flags), uids in changes.items()]
-
-
-def _modseqs(completion: Completion) -> Iterator[tuple[int, int]]:
-    """(UID, MODSEQ) of the messages that a STORE has changed, silent or not (RFC 7162 §3.1.3)."""
-    for uid, items in by_uid(completion).items():
-        match items.get(b"MODSEQ"):
-            case [bytes(modseq)] if modseq.isdigit():
-                yield uid, int(modseq)
 
 
 async def _transfer(connection: Connection, name: str, uids: Sequence[int], target: str) -> dict[int, int]:

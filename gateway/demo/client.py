@@ -75,5 +75,5 @@ class JmapClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - the demo's own gateway
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the demo's own URL
             return cast("bytes", answer.read())

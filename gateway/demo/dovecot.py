@@ -88,7 +88,7 @@ def dovecot_obstacle() -> str | None:
     program = find_program("dovecot")
     if program is None:
         return "is not installed"
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - Dovecot by its path
     if not version.startswith("2.3."):
         return f"is version {version.split()[0] if version else 'unknown'}, and the configuration is for 2.3"
     if not Path("/usr/lib/dovecot/modules/sieve").exists():
@@ -120,6 +120,7 @@ def start_dovecot(directory: Path, options: DovecotOptions) -> Dovecot:
         [dovecot, "-F", "-c", str(directory / "dovecot.conf")],
         directory,
         log=directory / "mail.log",
+        patience=0.1,  # its processes end at once, and it sleeps for a second then
     )
     wanted = ["imap", "lmtp", "managesieve"]
     wanted += ["imaps"] if options.tls else []

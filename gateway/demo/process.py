@@ -58,13 +58,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def private_directory(name: str, keep: bool = False) -> Iterator[Path]:
+def private_directory(name: str, keep: bool = False, below: Path | None = None) -> Iterator[Path]:
     """A new directory that other users may pass through but not list; removed at the end unless `keep`.
 
+    It is below a directory for temporary files, unless `below` says otherwise.
     Its path is short, because a Unix socket's path may have 107 bytes only. Passing through is needed where a
     server started by root drops to another user.
     """
-    directory = Path(tempfile.mkdtemp(prefix=f"jmapgw-{name}-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"jmapgw-{name}-", dir=below))
     directory.chmod(0o711)
     try:
         yield directory
@@ -97,6 +98,7 @@ class Server:
         directory: where the log goes, and the working directory.
         environment: added to the environment of this process.
         log: a further log file, which the program writes by itself.
+        patience: seconds that the program gets to end by itself.
     """
 
     def __init__(
@@ -106,11 +108,13 @@ class Server:
         directory: Path,
         environment: Mapping[str, str] | None = None,
         log: Path | None = None,
+        patience: float = END_SECONDS,
     ) -> None:
         self.name = name
         self.argv = list(argv)
         self.directory = directory
         self.environment = dict(environment or {})
+        self.patience = patience
         self.output = directory / f"{name}.log"
         self.logs = [self.output] if log is None else [self.output, log]
         self._process: subprocess.Popen[bytes] | None = None
@@ -171,7 +175,7 @@ class Server:
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(END_SECONDS)
+                process.wait(self.patience)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)  # the group is the program's own
         process.wait()

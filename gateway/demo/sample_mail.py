@@ -81,7 +81,7 @@ class SampleMessage:
 def sample_mail(owner: str, until: datetime) -> list[SampleMessage]:
     """The owner's messages, oldest first; the newest is hours before `until` (an aware datetime)."""
     # Seeded for repeatability; nothing here is a secret.
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)  # noqa: S311 - the same mail each time
     messages = list(_conversations(owner, until))
     if owner == OWNER:
         messages += _bulletins(until)

@@ -40,7 +40,7 @@ class Delivery:
         envelope.rcpt_tos.append(recipient)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the name is aiosmtpd's
         """Hand the message on; Dovecot is on this machine, so the short wait may block the thread."""
         try:
             with smtplib.LMTP(self.dovecot.host, self.dovecot.lmtp) as lmtp:

@@ -14,6 +14,7 @@ Check = Callable[[Any], str | None]
 MAX_INT: Final = 2**53 - 1  # RFC 8620 §1.3
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")  # RFC 8620 §1.2
+_ID_OR_REFERENCE: Final = re.compile(rf"#?{_ID.pattern}")
 _DATE: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})T(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.(\d+))?"
     r"(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
@@ -38,7 +39,7 @@ def id_(value: Any) -> str | None:
 
 def id_or_reference(value: Any) -> str | None:
     """Id, or "#" and the creation id of a record of this request (RFC 8620 §5.3)."""
-    if isinstance(value, str) and _ID.fullmatch(value.removeprefix("#")):
+    if isinstance(value, str) and _ID_OR_REFERENCE.fullmatch(value):
         return None
     return "must be an Id or # and a creation id"
 
@@ -127,8 +128,7 @@ def array_of(check: Check) -> Check:
     def array_check(value: Any) -> str | None:
         if not isinstance(value, list):
             return "must be an array"
-        for index, item in enumerate(value):
-            wrong = check(item)
+        for index, wrong in enumerate(map(check, value)):
             if wrong:
                 return f"[{index}] {wrong}"
         return None

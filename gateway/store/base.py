@@ -16,7 +16,7 @@ class StoreUnavailable(Exception):
 
 
 class LeaseLost(Exception):
-    """Another writer took the account's lease over; the commit was refused as a whole."""
+    """Another writer took the account's lease over, or what was stored is gone; the commit was refused as a whole."""
 
 
 MISSED: Final = b""
@@ -60,6 +60,9 @@ class DeleteRange:
 
 Write = Put | Delete | DeleteRange
 
+Seen = tuple[Key, bytes]
+"""A key and the value that it was found to have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -96,8 +99,13 @@ class Store(Protocol):
         """Take the account's lease; any lease given before it is void from now on."""
         ...
 
-    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
-        """Apply all writes, which lie in one account, or none. Raises LeaseLost when a newer lease was taken."""
+    async def commit(
+        self, account: str, writes: Sequence[Write], lease: Lease | None = None, seen: Sequence[Seen] = ()
+    ) -> None:
+        """Apply all writes, which lie in one account, or none.
+
+        seen: what must still be stored there. Raises LeaseLost when a newer lease was taken, or something else is.
+        """
         ...
 
     async def publish(self, channel: str, message: bytes) -> None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ReadOnlyError, RedisError
 
-from gateway.store.base import MISSED, Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
+from gateway.store.base import MISSED, Delete, DeleteRange, Key, Lease, LeaseLost, Put, Seen, StoreUnavailable, Write
 from gateway.store.channels import Channels, Hear
 from gateway.store.redis_pools import Pools, Sentinels
 
@@ -38,7 +38,8 @@ local function history()
 end
 """
 
-# KEYS[1] lease. ARGV: token or "", history, key prefix of the account, then one group per write:
+# KEYS[1] lease. ARGV: token or "", history, key prefix of the account, how many values must still be there and for each
+# space name value, then one group per write:
 # put: "p" space name value milliseconds-or-"" / delete: "d" space name / range: "r" space lower upper
 COMMIT = (
     HISTORY
@@ -46,7 +47,11 @@ COMMIT = (
 local token = ARGV[1]
 if token ~= '' and (redis.call('GET', KEYS[1]) ~= token or history() ~= ARGV[2]) then return 0 end
 local prefix = ARGV[3]
-local at = 4
+local at = 5
+for _ = 1, tonumber(ARGV[4]) do
+  if redis.call('GET', prefix .. ARGV[at] .. ':' .. ARGV[at + 1]) ~= ARGV[at + 2] then return 0 end
+  at = at + 3
+end
 while at <= #ARGV do
   local kind, space = ARGV[at], ARGV[at + 1]
   local index = prefix .. space
@@ -147,10 +152,14 @@ class RedisStore:
         token, history = await self._write(TAKE_LEASE, account)
         return Lease(account, int(token), history.decode())
 
-    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+    async def commit(
+        self, account: str, writes: Sequence[Write], lease: Lease | None = None, seen: Sequence[Seen] = ()
+    ) -> None:
         """See Store.commit."""
         token, history = ("", "") if lease is None else (str(lease.token), lease.history)
-        arguments: list[str | bytes | int] = [token, history, _prefix(account)]
+        arguments: list[str | bytes | int] = [token, history, _prefix(account), len(seen)]
+        for key, value in seen:
+            arguments += [key.space, key.name, value]
         for write in writes:
             arguments += _arguments(write)
         if not await self._write(COMMIT, account, *arguments):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, StoreUnavailable, Write
+from gateway.store.base import Delete, DeleteRange, Key, Lease, LeaseLost, Put, Seen, StoreUnavailable, Write
 from gateway.store.channels import Channels, Hear, Subscription
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS lease (account TEXT PRIMARY KEY, token INTEGER NOT NU
 """
 LIVE = "(expires IS NULL OR expires > ?)"
 PURGE_SECONDS = 60.0
+CHECKPOINT_PAGES = 1000
+"""After so many in the log they are copied to where they belong: it takes milliseconds, which no writer waits for."""
+PAGE = 4096
 
 
 class SqliteStore:
@@ -41,6 +44,7 @@ class SqliteStore:
         self._path = path
         self._database: sqlite3.Connection | None = None
         self._purged = 0.0
+        self._logged = 0  # pages, about
 
     async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
         """See Store.read."""
@@ -62,9 +66,15 @@ class SqliteStore:
         token = await self._run(lambda database: _take_lease(database, account))
         return Lease(account, token)
 
-    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+    async def commit(
+        self, account: str, writes: Sequence[Write], lease: Lease | None = None, seen: Sequence[Seen] = ()
+    ) -> None:
         """See Store.commit."""
-        await self._run(lambda database: self._commit(database, account, writes, lease))
+        await self._run(lambda database: self._commit(database, account, writes, lease, seen))
+        self._logged += sum(map(_pages, writes))
+        if self._logged >= CHECKPOINT_PAGES:
+            self._logged = 0
+            self._thread.submit(self._guarded, _checkpoint)
 
     async def publish(self, channel: str, message: bytes) -> None:
         """See Store.publish."""
@@ -105,13 +115,22 @@ class SqliteStore:
             self._database.close()
             self._database = None
 
-    def _commit(self, database: sqlite3.Connection, account: str, writes: Sequence[Write], lease: Lease | None) -> None:
+    def _commit(
+        self,
+        database: sqlite3.Connection,
+        account: str,
+        writes: Sequence[Write],
+        lease: Lease | None,
+        seen: Sequence[Seen],
+    ) -> None:
         now = time.time()
         with database:
             # IMMEDIATE: the lease is checked under the write lock, also against another process on the file.
             database.execute("BEGIN IMMEDIATE")
             if lease is not None and _current_token(database, lease.account) != lease.token:
                 raise LeaseLost(lease.account)
+            if any(_value(database, key) != value for key, value in seen):
+                raise LeaseLost(account)
             for write in writes:
                 _apply(database, account, write, now)
             if now > self._purged + PURGE_SECONDS:
@@ -138,10 +157,20 @@ def _prepared(path: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {4 * CHECKPOINT_PAGES}")  # for whoever opens the file besides
     database.execute("PRAGMA secure_delete = ON")  # RFC 8620 §7.2: URLs and keys of push subscriptions are erased
     database.execute("PRAGMA cache_size = -512")  # KiB; everything is read once and then kept by whoever read it
     database.executescript(SCHEMA)
     return database
+
+
+def _checkpoint(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
+def _pages(write: Write) -> int:
+    """How many pages a write touches, about: those of its value, and of the trees that lead there."""
+    return 3 + (len(write.value) // PAGE if isinstance(write, Put) else 0)
 
 
 def _value(database: sqlite3.Connection, key: Key) -> bytes | None:

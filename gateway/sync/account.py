@@ -7,24 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.errors import Unavailable
-from adapters.ports.mail import Folder, MailFacts, MailPort, ThreadHeaders
+from adapters.ports.mail import Folder, MailFacts, MailPort
 from gateway.store.base import Store, StoreUnavailable
 from gateway.sync import ids, orders
-from gateway.sync.committer import RETRY_SECONDS, Committer, Superseded
+from gateway.sync.committer import RETRY_SECONDS, Superseded
+from gateway.sync.current import Current
 from gateway.sync.emails import Emails
-from gateway.sync.journal import DELIVERY, PUSHED, Changes, ChangeSet, Journal, Record
+from gateway.sync.first_sight import FirstSight
+from gateway.sync.journal import PUSHED, Changes, ChangeSet, Journal
 from gateway.sync.mailboxes import Mailboxes, build
-from gateway.sync.opening import Opening
 from gateway.sync.own_writes import Marked, enter
 from gateway.sync.pace import ATTEMPTS, Shared, stand_back
 from gateway.sync.recording import following, mailbox_changes
 from gateway.sync.refresh import Pass, Refresh
 from gateway.sync.snapshot import Dirty, Snapshot
 from gateway.sync.stage import Stage
-from gateway.sync.thread_index import ThreadIndex
 from gateway.sync.threads import Threads
+from gateway.sync.unread import Unread
 from gateway.sync.unserved import Unserved
-from gateway.sync.watch import ended
 
 logger = logging.getLogger(__name__)
 
@@ -57,56 +57,62 @@ class MailAccount:
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self.id = account_id
-        self.port = port
-        self.writing = asyncio.Lock()
         self.changing = asyncio.Lock()
+        self._current = Current(
+            *(account_id, namespace, port, store), keep=journal_keep, retry_seconds=store_retry_seconds
+        )
         self._passing = asyncio.Lock()
-        self.threads = Threads(self)
         self._passes = Shared(self._pass_alone)
-        self._looks = Shared(self._look)
+        self._first_sight = FirstSight(self._current, self._passes.start, quiet_seconds)
+        self.threads = Threads(self._current, self.refresh, self._first_sight.headers)
+        self.unread = Unread(store, account_id)
         self._starting = asyncio.Lock()
-        self._opening: Opening | None = None
-        self._quiet = quiet_seconds
-        self._timer: asyncio.TimerHandle | None = None
-        self._beside: set[asyncio.Task[None]] = set()
-        self._namespace = namespace
-        self._keep = journal_keep
-        self._committer = Committer(store, account_id, store_retry_seconds)
         self._facts: MailFacts | None = None
-        self._loaded = False
-        self.fresh = True
         self._renames: list[tuple[str, str]] = []
         self._calm: tuple[Sequence[Folder], Emails] | None = None  # a listing that says that these are all up to date
         self._unserved = Unserved(account_id)
-        self._snapshot = self._nothing()
+
+    @property
+    def port(self) -> MailPort:
+        """What the account is read through; another login may replace it."""
+        return self._current.port
+
+    @port.setter
+    def port(self, port: MailPort) -> None:
+        self._current.port = port
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing has been committed yet."""
+        return self._current.fresh
 
     @property
     def snapshot(self) -> Snapshot:
         """The committed state."""
-        return self._snapshot
+        return self._current.snapshot
 
     @property
     def emails(self) -> Emails:
         """All Emails, as of the last commit."""
-        return self._snapshot.emails
+        return self.snapshot.emails
 
     @property
     def mailboxes(self) -> Mailboxes:
         """All Mailboxes, as of the last commit."""
-        return self._snapshot.mailboxes
+        return self.snapshot.mailboxes
 
     @property
     def journal(self) -> Journal:
         """What changed, as of the last commit."""
-        return self._snapshot.journal
+        return self.snapshot.journal
 
     def state(self, *type_names: str) -> str:
         """The state string of "Mailbox", "Thread", "Email" or "EmailDelivery", or of several of them together."""
-        return self._snapshot.journal.state(*type_names)
+        return self.journal.state(*type_names)
 
     def changes(self, type_name: str, since: str, max_changes: int | None = None) -> ChangeSet:
         """RFC 8620 §5.2. Raises CannotCalculateChanges."""
-        return self._snapshot.journal.changes(type_name, since, max_changes)
+        return self.journal.changes(type_name, since, max_changes)
 
     async def refresh(self) -> None:
         """Return when a pass that started after this call has been committed.
@@ -123,33 +129,15 @@ class MailAccount:
         whole, or this backend must be read as a whole. Raises adapters.errors.*.
         """
         await self._start()
-        if not self.fresh or self._opening is None:
-            return False
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._quiet, self._index)
-        await self._looks()
-        return True
+        return await self._first_sight.look()
 
     async def look_into(self, mailbox_id: str) -> None:
         """Have the newest Emails of a Mailbox in a partial snapshot, if they can be had."""
-        if self._opening is not None:
-            await self._opening.newest(mailbox_id)
-
-    def show(self, snapshot: Snapshot) -> None:
-        """See `opening.Host`."""
-        self._snapshot = snapshot
-
-    def headers_of(self, path: str, uid_validity: int) -> ThreadHeaders | None:
-        """See `threads.Host`."""
-        return None if self._opening is None else self._opening.headers(path, uid_validity)
+        await self._first_sight.look_into(mailbox_id)
 
     def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """See `opening.Host`."""
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # who needs it asks again
-        return task
+        """Do something while others go on; it ends with the account."""
+        return self._current.begin(work)
 
     @property
     def facts(self) -> MailFacts:
@@ -168,7 +156,7 @@ class MailAccount:
 
     async def _advance(self, marked: Sequence[Marked]) -> bool:
         """Whether nobody else wrote in between."""
-        digester = ids.Digester(self._namespace, self.facts.id_source)
+        digester = ids.Digester(self._current.namespace, self.facts.id_source)
         async with self._passing:
             stage = Stage(self.emails, digester, recording=True, fingerprints=False, threads=None)
             for one in marked:
@@ -176,8 +164,8 @@ class MailAccount:
             try:
                 await self._commit(self.facts, Pass(stage, await stage.settle(), {}))
             except Superseded:
-                self._loaded = False
-        return self._loaded
+                self._current.loaded = False
+        return self._current.loaded
 
     def expect_rename(self, path: str, target: str) -> None:
         """A folder was renamed just now, with all below it: the next pass need not guess which it is."""
@@ -203,25 +191,25 @@ class MailAccount:
     async def _edit(self, edit: Callable[[], Awaitable[None]]) -> None:
         for attempt in range(ATTEMPTS):
             try:
-                async with self.writing:
+                async with self._current.writing:
                     return await edit()
             except Superseded:
-                self._loaded = False
+                self._current.loaded = False
                 await stand_back(attempt)
                 await self.refresh()
         raise Unavailable("other writers were first each time")
 
     async def _tell_updated(self, email_ids: Iterable[str]) -> None:
-        base = self._snapshot
+        base = self.snapshot
         journal = base.journal.fork()
         alive = [email_id for email_id in email_ids if base.emails.row(email_id) is not None]
         record = journal.record({"Email": Changes(updated=alive)})
         if len(record):
             journal.append(record)
-            await self._store(replace(base, journal=journal), Dirty(), list(record.types), record=record)
+            await self._current.store(replace(base, journal=journal), Dirty(), list(record.types), record=record)
 
     async def _set_orders(self, changes: Mapping[str, int | str | None]) -> None:
-        base = self._snapshot
+        base = self.snapshot
         kept = orders.merge(base.orders, changes, base.mailboxes)
         mailboxes = build(base.emails.boxes.values(), self.facts.personal_prefix, kept)
         journal = base.journal.fork()
@@ -229,31 +217,15 @@ class MailAccount:
         if len(record):
             journal.append(record)
             snapshot = replace(base, mailboxes=mailboxes, journal=journal, orders=kept)
-            await self._store(snapshot, Dirty(orders=True), list(record.types), record=record, memory_will_do=False)
+            dirty = Dirty(orders=True)
+            await self._current.store(snapshot, dirty, list(record.types), record=record, memory_will_do=False)
 
     async def close(self) -> None:
         """Stop all work. The port and the store are the caller's."""
-        if self._timer is not None:
-            self._timer.cancel()
         await self.threads.close()
-        await self._looks.close()
-        await ended(self._beside)
+        await self._first_sight.close()
+        await self._current.close()
         await self._passes.close()
-
-    # The first sight
-
-    async def _look(self) -> None:
-        if self._opening is not None:
-            await self._opening.look()
-
-    def _index(self) -> None:
-        self._timer = None
-        if self.fresh:
-            self._passes.start()
-
-    def _opened(self) -> None:
-        """There is a whole index."""
-        self.fresh, self._opening = False, None
 
     # The pass
 
@@ -261,12 +233,10 @@ class MailAccount:
         """Know the backend, and what is stored."""
         async with self._starting:
             if self._facts is None:
-                facts = await self.port.open()
-                if facts.id_source != "fingerprint":
-                    self._opening = Opening(self, facts, self._namespace)
-                self._facts = facts
-            if not self._loaded:
-                await self._load(self._facts)
+                self._facts = await self.port.open()
+                self._first_sight.learn(self._facts)
+            if not self._current.loaded:
+                await self._current.load(self._facts)
 
     async def _pass_alone(self) -> None:
         async with self._passing:
@@ -280,57 +250,32 @@ class MailAccount:
                 break
             except Superseded:
                 logger.info("another writer was first; loading what it wrote")
-                self._loaded = False
+                self._current.loaded = False
                 await stand_back(attempt)
         else:
             raise Unavailable("other writers were first each time")
-        if not self._snapshot.threads.complete:
+        if not self.snapshot.threads.complete:
             self.threads.start()
-
-    async def _load(self, facts: MailFacts) -> None:
-        identity: Mapping[str, object] = {
-            "namespace": self._namespace,
-            "source": facts.id_source,
-            "thread_ids": facts.thread_ids,
-        }
-        async with self.writing:
-            stored = await self._committer.load(
-                dict(identity), ThreadIndex(self._namespace), self._keep, facts.personal_prefix
-            )
-            if stored is not None:
-                unseen = self.fresh and self._snapshot.partial is None
-                shown = None if unseen else self._snapshot.journal.epoch
-                self._snapshot = stored
-                self._opened()
-                if shown not in (None, stored.journal.epoch):  # what was shown while the store was away is void
-                    await self._committer.publish(stored, list(PUSHED))
-            elif not self.fresh:
-                # what another writer wrote cannot be read: what is in memory counts, under a new epoch
-                self._snapshot = self._forked()
-                self._snapshot.journal.renew()
-            else:
-                self._snapshot = replace(self._snapshot, orders=await self._committer.orders())
-            self._loaded = True
 
     async def _refresh(self, facts: MailFacts) -> None:
         listing = await self.port.folders()
-        base = self._nothing() if self.fresh else self._snapshot
+        base = self._current.nothing() if self.fresh else self.snapshot
         found = None
         if self._renames or self._calm is None or self._calm[0] is not listing or self._calm[1] is not base.emails:
             found = await self._compare(facts, base, listing)
         if found is not None:
             await self._commit(facts, found)
-        elif self._committer.overdue():
-            async with self.writing:
-                await self._store(self._forked(), Dirty(), [])
-        elif not await self._committer.is_current():
+        elif self._current.committer.overdue():
+            async with self._current.writing:
+                await self._current.store(self._current.forked(), Dirty(), [])
+        elif not await self._current.committer.is_current():
             raise Superseded  # what only the store holds may have changed
 
     async def _compare(self, facts: MailFacts, base: Snapshot, listing: Sequence[Folder]) -> Pass | None:
         renames, self._renames = self._renames, []
         try:
             refresh = Refresh(
-                *(base, self.port, facts, self._namespace),
+                *(base, self.port, facts, self._current.namespace),
                 fresh=self.fresh,
                 renames=renames,
                 resting=self._unserved.resting(),
@@ -344,60 +289,11 @@ class MailAccount:
         return found
 
     async def _commit(self, facts: MailFacts, found: Pass) -> None:
-        async with self.writing:
+        async with self._current.writing:
             stage = found.stage
-            snapshot, record = following(self._snapshot, found, facts, first=self.fresh)
+            snapshot, record = following(self.snapshot, found, facts, first=self.fresh)
             dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
             # Who listens already may have missed what came before anything was seen: the first states are news.
-            types = list(PUSHED) if self.fresh and self._snapshot.partial is None else list(record.types)
-            await self._store(snapshot, dirty, types, record=record if len(record) else None)
-            self._opened()
-
-    async def _store(
-        self,
-        snapshot: Snapshot,
-        dirty: Dirty,
-        types: list[str],
-        record: Record | None = None,
-        *,
-        memory_will_do: bool = True,
-    ) -> None:
-        """Commit, then show, then tell. `writing` is held. Raises Superseded; StoreUnavailable if memory won't do."""
-        before, journal = self._snapshot.journal, snapshot.journal
-        await self._committer.commit(snapshot, dirty, record, memory_will_do=memory_will_do)
-        self._snapshot = snapshot
-        delivered = journal.heads[DELIVERY] != before.heads[DELIVERY]
-        changed = list(PUSHED) if journal.epoch != before.epoch else [*types, *([DELIVERY] if delivered else [])]
-        if changed:
-            await self._committer.publish(snapshot, changed)
-
-    # What Threads asks of its host
-
-    async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
-        """See `threads.Host`."""
-        base = self._snapshot
-        if stored and base.partial is None:
-            await self._store_threads(replace(self._forked(), threads=threads))
-        else:
-            self._snapshot = replace(base, threads=threads)
-
-    async def complete_threads(self, threads: ThreadIndex) -> None:
-        """See `threads.Host`. Thread states of the time before say nothing about Threads: they are refused."""
-        threads.complete = True
-        snapshot = replace(self._forked(), threads=threads)
-        snapshot.journal.forget("Thread")
-        await self._store_threads(snapshot, "Thread")
-
-    async def _store_threads(self, snapshot: Snapshot, *types: str) -> None:
-        try:
-            await self._store(snapshot, Dirty(), list(types))
-        except Superseded:
-            self._snapshot = snapshot
-            self._loaded = False  # the next pass loads what the other writer wrote
-
-    def _forked(self) -> Snapshot:
-        """The same state with a journal that may be written to."""
-        return replace(self._snapshot, journal=self._snapshot.journal.fork())
-
-    def _nothing(self) -> Snapshot:
-        return Snapshot(Emails(), Mailboxes(), ThreadIndex(self._namespace), Journal(self._keep))
+            types = list(PUSHED) if self.fresh and self.snapshot.partial is None else list(record.types)
+            await self._current.store(snapshot, dirty, types, record=record if len(record) else None)
+            self._current.fresh = False

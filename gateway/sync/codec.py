@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 
 _MARK = b"jm1" + sys.byteorder[:1].encode()
+LOW_BYTE = 0 if sys.byteorder == "little" else array("I").itemsize - 1
+"""Where the lowest octet of a number of a column lies."""
 
 
 class Damaged(Exception):
@@ -32,8 +34,14 @@ def unseal(value: bytes | None) -> memoryview:
 
 
 def seal_json(document: object) -> bytes:
-    """One JSON value."""
-    return seal(orjson.dumps(document))
+    """One JSON value; sets become arrays."""
+    return seal(orjson.dumps(document, default=_in_order))
+
+
+def _in_order(names: object) -> list[str]:
+    if isinstance(names, frozenset):
+        return sorted(names)
+    raise TypeError
 
 
 def unseal_json(value: bytes | None) -> Any:
@@ -47,16 +55,17 @@ def unseal_json(value: bytes | None) -> Any:
 def narrow(numbers: Iterable[int]) -> bytes:
     """Small numbers, in one byte each if all are below 256."""
     wide = array("I", numbers)
-    if max(wide, default=0) < 256:
-        return b"B" + bytes(wide)
-    return b"I" + wide.tobytes()
+    octets, size, zeros = wide.tobytes(), wide.itemsize, bytes(len(wide))
+    if all(octets[at::size] == zeros for at in range(size) if at != LOW_BYTE):
+        return b"N" + octets[LOW_BYTE::size]
+    return b"I" + octets
 
 
 def widen(payload: memoryview) -> "array[int]":
     """The inverse of `narrow`. Raises Damaged."""
     kind = bytes(payload[:1])
-    if kind == b"B":
-        return array("I", bytes(payload[1:]))
+    if kind == b"N":
+        return array("I", payload[1:].tolist())
     if kind == b"I":
         return column("I", payload[1:])
     raise Damaged("number width")

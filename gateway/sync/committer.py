@@ -11,7 +11,7 @@
 import asyncio
 import logging
 
-from gateway.store.base import Lease, LeaseLost, Put, Store, StoreUnavailable, Write
+from gateway.store.base import Lease, LeaseLost, Put, Seen, Store, StoreUnavailable, Write
 from gateway.sync import persist
 from gateway.sync.codec import Damaged, seal_json, unseal_json
 from gateway.sync.journal import Journal, Record
@@ -39,6 +39,7 @@ class Committer:
         self._account = account
         self._retry_seconds = retry_seconds
         self._writer = persist.Writer(account)
+        self._keys = persist.life_key(account), persist.head_key(account)
         self._lease: Lease | None = None
         self._seen: tuple[bytes | None, bytes | None] = (None, None)
         self._identity: dict[str, object] = {}
@@ -123,7 +124,8 @@ class Committer:
 
     async def _commit(self, snapshot: Snapshot, dirty: Dirty, record: Record | None) -> None:
         for _ in range(3):
-            stored = await self._read()
+            kept = self._lease is not None and not self._whole  # nobody else should have written
+            stored = self._seen if kept else await self._read()
             if stored != self._seen:
                 if all(stored):
                     raise Superseded
@@ -137,7 +139,7 @@ class Committer:
             snapshot.journal.enter(self._lease.history, self._common(snapshot.journal))
             life, head, writes = self._writes(snapshot, dirty, record, stored[0])
             try:
-                await self._store.commit(self._account, writes, self._lease)
+                await self._store.commit(self._account, writes, self._lease, self._must_be(stored) if kept else ())
             except LeaseLost:
                 self._lease = None
                 continue
@@ -169,8 +171,12 @@ class Committer:
         return life, head, writes
 
     async def _read(self) -> tuple[bytes | None, bytes | None]:
-        life, head = await self._store.read([persist.life_key(self._account), persist.head_key(self._account)])
+        life, head = await self._store.read(self._keys)
         return life, head
+
+    def _must_be(self, stored: tuple[bytes | None, bytes | None]) -> list[Seen]:
+        """What the store must still hold: one that lost something is not written to as if it had everything."""
+        return [(key, value) for key, value in zip(self._keys, stored, strict=True) if value is not None]
 
     def _detach(self) -> None:
         self.detached = True

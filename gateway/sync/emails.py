@@ -11,6 +11,7 @@ from itertools import compress
 
 from adapters.ports.mail import Keywords
 from gateway.sync import ids
+from gateway.sync.codec import LOW_BYTE
 from gateway.sync.copies import Copies, Copy
 from gateway.sync.flag_sets import FlagSets
 from gateway.sync.hash_index import HashIndex
@@ -57,10 +58,12 @@ class Emails:
 
     def find(self, digest: bytes) -> int | None:
         """The row of a digest, dead or alive."""
-        for row in self.by_digest.find(ids.key_of(digest)):
-            if self.digests[row * 16 : row * 16 + 16] == digest:
-                return row
-        return None
+        key = ids.key_of(digest)
+        first = self.by_digest.get(key)
+        if first is None or self.digests.startswith(digest, first * 16):
+            return first
+        others = self.by_digest.find(key)  # keys are half of a digest
+        return next((row for row in others if self.digests.startswith(digest, row * 16)), None)
 
     def rows_in(self, other: "Emails") -> dict[int, int]:
         """Where the same Emails lie in other columns: row here to row there."""
@@ -106,7 +109,7 @@ class Emails:
     def _select(self, per_set: Sequence[int]) -> bytes:
         if len(per_set) <= 256:
             # the low byte of each number through one table: 100,000 rows in 0.2 ms
-            low = self.flag_set.tobytes()[_LOW_BYTE :: self.flag_set.itemsize]
+            low = self.flag_set.tobytes()[LOW_BYTE :: self.flag_set.itemsize]
             return low.translate(bytes(per_set).ljust(256, b"\0"))
         return bytes(map(per_set.__getitem__, self.flag_set))
 
@@ -216,5 +219,4 @@ class Emails:
         return fork
 
 
-_LOW_BYTE = 0 if array("H", [1]).tobytes()[0] else array("I").itemsize - 1
 _SINGLE = tuple(frozenset((number,)) for number in range(256))

@@ -13,13 +13,14 @@ its store, has given out states of an epoch that nobody knows.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Final
 
 from adapters.errors import Broken
-from adapters.ports.mail import Folder, FolderStatus, MailFacts, MailPort, Newest, ThreadHeaders
+from adapters.ports.mail import Folder, FolderStatus, MailFacts, Newest, ThreadHeaders
 from gateway.sync import folders, ids
+from gateway.sync.current import Current
 from gateway.sync.emails import Emails
 from gateway.sync.mailboxes import Box, build
 from gateway.sync.recording import mailbox_changes
@@ -30,31 +31,6 @@ from gateway.sync.thread_index import ThreadIndex
 
 PAGE: Final = 128
 """Emails that are read of a Mailbox before its index is whole."""
-
-
-class Host(Protocol):
-    """What the first sight needs of the account."""
-
-    port: MailPort
-    writing: asyncio.Lock
-
-    @property
-    def fresh(self) -> bool:
-        """Whether nothing is indexed yet."""
-        ...
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The current state."""
-        ...
-
-    def show(self, snapshot: Snapshot) -> None:
-        """Make a partial snapshot the current state; `writing` is held."""
-        ...
-
-    def begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Do something while others go on; it ends with the account."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +51,20 @@ class _Page:
 class Opening:
     """Makes partial snapshots. facts.id_source must not be "fingerprint": ordinals need the whole of a folder."""
 
-    def __init__(self, host: Host, facts: MailFacts, namespace: str) -> None:
-        self._host = host
+    def __init__(self, current: Current, facts: MailFacts) -> None:
+        self._current = current
         self._facts = facts
-        self._namespace = namespace
-        self._digester = ids.Digester(namespace, facts.id_source)
+        self._digester = ids.Digester(current.namespace, facts.id_source)
         self._folders: list[Folder] = []
         self._pages: dict[str, _Page] = {}
         self._ahead: tuple[str, asyncio.Task[None]] | None = None
 
     async def look(self) -> None:
         """Make the snapshot true as of this call. Raises adapters.errors.*."""
-        seen = folders.unique([folder for folder in await self._host.port.folders() if not folder.virtual])
+        seen = folders.unique([folder for folder in await self._current.port.folders() if not folder.virtual])
         before, now = _statuses(self._folders), _statuses(seen)
         pages = {path: page for path, page in self._pages.items() if _stand(page.status, now.get(path))}
-        if (seen, pages) != (self._folders, self._pages) or self._host.snapshot.partial is None:
+        if (seen, pages) != (self._folders, self._pages) or self._current.snapshot.partial is None:
             still = before.keys() == now.keys() and all(_stand(before[path], status) for path, status in now.items())
             self._folders, self._pages = seen, pages
             self._read_ahead()
@@ -100,14 +75,14 @@ class Opening:
         """Begin with the inbox at the first look: clients ask for it next, and indexing would read it anyway."""
         inbox = next(filter(is_inbox, self._folders), None)
         if self._ahead is None and inbox is not None and inbox.status is not None:
-            self._ahead = inbox.path, self._host.begin(self._read(inbox.path, inbox.status))
+            self._ahead = inbox.path, self._current.begin(self._read(inbox.path, inbox.status))
 
     async def newest(self, mailbox_id: str) -> None:
         """Read the newest Emails of a Mailbox, unless they are there or cannot be had. Raises adapters.errors.*."""
-        mailbox = self._host.snapshot.mailboxes.get(mailbox_id)
+        mailbox = self._current.snapshot.mailboxes.get(mailbox_id)
         if mailbox is not None and self._ahead is not None and self._ahead[0] == mailbox.path:
             await asyncio.wait([self._ahead[1]])
-        partial = self._host.snapshot.partial
+        partial = self._current.snapshot.partial
         if partial is None or mailbox is None or mailbox_id in partial:
             return
         status = _statuses(self._folders).get(mailbox.path)
@@ -117,7 +92,7 @@ class Opening:
     async def _read(self, path: str, status: FolderStatus) -> None:
         """Show the newest Emails of a folder that has these numbers, if it still has them then."""
         try:
-            found = await self._host.port.newest(path, status.uid_validity, PAGE)
+            found = await self._current.port.newest(path, status.uid_validity, PAGE)
         except (*folders.AWAY, Broken):
             return
         if found is not None and _statuses(self._folders).get(path) == status:
@@ -131,10 +106,10 @@ class Opening:
 
     async def _show(self, *, renewed: bool) -> None:
         """Show what is known now. renewed: Emails may be otherwise than they were shown."""
-        async with self._host.writing:
-            if not self._host.fresh:
+        async with self._current.writing:
+            if not self._current.fresh:
                 return  # the whole index was quicker
-            base = self._host.snapshot
+            base = self._current.snapshot
             emails, partial, native = await self._emails(base)
             mailboxes = build(emails.boxes.values(), self._facts.personal_prefix, base.orders)
             journal = base.journal.fork()
@@ -145,16 +120,16 @@ class Opening:
                 if renewed:
                     journal.forget("Email")
             threads = native or base.threads.moved(base.emails.rows_in(emails))
-            self._host.show(Snapshot(emails, mailboxes, threads, journal, base.orders, partial))
+            self._current.snapshot = Snapshot(emails, mailboxes, threads, journal, base.orders, partial)
 
     async def _emails(self, base: Snapshot) -> tuple[Emails, dict[str, int], ThreadIndex | None]:
         """The Emails of all pages, the totals of their Mailboxes, and the backend's own threads if it has any."""
-        native = ThreadIndex(self._namespace) if self._facts.thread_ids else None
+        native = ThreadIndex(self._current.namespace) if self._facts.thread_ids else None
         empty = Emails(base.emails.flag_sets)
         stage = Stage(empty, self._digester, recording=False, fingerprints=False, threads=native)
         partial: dict[str, int] = {}
         for folder in self._folders:
-            mailbox_id = folders.new_id(self._namespace, folder, stage.emails.numbers)
+            mailbox_id = folders.new_id(self._current.namespace, folder, stage.emails.numbers)
             box = stage.add_box(mailbox_id, replace(folder, status=None))
             page = self._pages.get(folder.path)
             if page is not None:

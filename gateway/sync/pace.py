@@ -17,6 +17,9 @@ _TURNS = 20
 _YOUNG = 0.03
 """Seconds: a request that takes longer may itself be waiting for the work that would let it go first."""
 
+SLICE: Final = 150
+"""Messages that are handled before the loop gets its turn: half a millisecond."""
+
 ATTEMPTS: Final = 8
 """How often one of several writers of the same thing tries."""
 _STEP: Final = 0.005

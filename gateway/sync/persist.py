@@ -5,7 +5,6 @@ Static and changing columns lie apart, so that a flag change rewrites a few kilo
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 
 from gateway.store.base import Delete, DeleteRange, Key, Put, Write
 from gateway.sync import orders
@@ -114,10 +113,7 @@ class Writer:
             yield self._put(FLAGS, _chunk(chunk), seal(narrow(emails.flag_set[chunk * CHUNK : (chunk + 1) * CHUNK])))
 
     def _box(self, box: Box, copies: int) -> Write:
-        document = asdict(box)
-        rights = box.folder.rights
-        document["folder"]["rights"] = None if rights is None else sorted(rights)
-        return self._put(BOXES, f"{box.number:05d}", seal_json({"box": document, "copies": copies}))
+        return self._put(BOXES, f"{box.number:05d}", seal_json({"box": box, "copies": copies}))
 
     def _changed_copies(self, number: int, copies: Copies) -> Iterator[Write]:
         flags = set(copies.dirty_flags)

@@ -8,8 +8,9 @@ from gateway.sync.emails import Emails
 from gateway.sync.journal import Changes, Record
 from gateway.sync.mailboxes import Box, Mailboxes, build
 from gateway.sync.refresh import Pass
+from gateway.sync.settling import Outcome
 from gateway.sync.snapshot import Snapshot
-from gateway.sync.stage import Outcome, Stage
+from gateway.sync.stage import Stage
 from gateway.sync.thread_facts import Facts
 from gateway.sync.thread_index import ThreadIndex
 

@@ -12,9 +12,10 @@ from adapters.ports.mail import Arrivals, Folder, FolderDelta, MailFacts, MailPo
 from gateway.sync import folders, ids, roles
 from gateway.sync.copies import Known
 from gateway.sync.mailboxes import Box
-from gateway.sync.pace import ahead, give_way
+from gateway.sync.pace import SLICE, ahead, give_way
+from gateway.sync.settling import Outcome
 from gateway.sync.snapshot import Snapshot
-from gateway.sync.stage import SLICE, Outcome, Stage
+from gateway.sync.stage import Stage
 from gateway.sync.thread_facts import Facts
 from gateway.sync.threads import fetch_facts
 

@@ -4,11 +4,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.sync.draft import DirtyRows
 from gateway.sync.emails import Emails
 from gateway.sync.journal import Journal
 from gateway.sync.mailboxes import Mailboxes
 from gateway.sync.orders import Orders
-from gateway.sync.stage import DirtyRows
 from gateway.sync.thread_index import ThreadIndex
 
 DERIVED: Final = 32

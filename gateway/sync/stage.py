@@ -4,48 +4,22 @@ Nothing here is visible to readers, so the work may be cut into slices. Departur
 only `settle` decides what happened to an Email, hence a move is an update and a refetched folder is no change at all.
 """
 
-import asyncio
 from array import array
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
 
-from adapters.ports.mail import Arrivals, Folder, FolderStatus, Keywords
+from adapters.ports.mail import Arrivals, Keywords
 from gateway.sync import ids
-from gateway.sync.copies import CHUNK, Copies
+from gateway.sync.copies import CHUNK
+from gateway.sync.draft import Draft
 from gateway.sync.emails import NO_BOX, Emails
 from gateway.sync.flag_sets import DEAD
-from gateway.sync.mailboxes import Box
-from gateway.sync.pace import give_way
+from gateway.sync.settling import NOWHERE, Before, Outcome, count_all, settled
 from gateway.sync.thread_index import ThreadIndex
 
-SLICE = 150
-"""Messages that are handled before the loop gets its turn: half a millisecond."""
-
 _MAX_SIZE = 0xFFFFFFFF
-_NOWHERE: tuple[frozenset[int], int] = (frozenset(), DEAD)
-"""What a new row was before."""
 
 
-@dataclass(slots=True)
-class DirtyRows:
-    """Chunks of rows to be stored anew: facts (digest, date, size), places (copies), flags."""
-
-    facts: set[int] = field(default_factory=set)
-    places: set[int] = field(default_factory=set)
-    flags: set[int] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What a pass did, in rows. moved: rows whose mailboxes or unread state changed, created and destroyed included."""
-
-    created: list[int] = field(default_factory=list)
-    updated: list[int] = field(default_factory=list)
-    destroyed: list[int] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)
-
-
-class Stage:
+class Stage(Draft):
     """Applies what a backend reports.
 
     recording: remember what every touched row was before; switched off while an account is built from nothing.
@@ -63,56 +37,24 @@ class Stage:
         fingerprints: bool,
         threads: ThreadIndex | None,
     ) -> None:
-        self.emails = base.fork()
+        super().__init__(base)
         self.threads = threads
-        self.dirty = DirtyRows()
-        self.dirty_boxes: set[int] = set()
-        self.dropped_boxes: set[int] = set()
         self._recording = recording
         self._fingerprints = fingerprints
         self._digester = digester
-        self._before: dict[int, tuple[frozenset[int], int]] = {}
+        self._before: dict[int, Before] = {}
         self._unsettled: set[int] = set()
-        self._owned: set[str] = set()
-        self._forked: set[int] = set()
-
-    # Mailboxes
-
-    def add_box(self, mailbox_id: str, folder: Folder) -> Box:
-        """A new, empty mailbox. Numbers of this pass's dropped ones still mean those in what was remembered."""
-        used = self.emails.boxes.keys() | self.dropped_boxes
-        number = next(number for number in range(NO_BOX) if number not in used)
-        self.emails.contents[number] = Copies()
-        self._forked.add(number)
-        return self.put_box(Box(number, mailbox_id, folder, None))
-
-    def put_box(self, box: Box) -> Box:
-        """New facts of a mailbox."""
-        if self.emails.boxes.get(box.number) != box:
-            self.emails.boxes[box.number] = box
-            self.emails.numbers[box.id] = box.number
-            self.dirty_boxes.add(box.number)
-        return box
-
-    def set_cursor(self, number: int, cursor: FolderStatus | None) -> None:
-        """Where the index now stands in the folder."""
-        self.put_box(replace(self.emails.boxes[number], cursor=cursor))
 
     def drop_box(self, number: int) -> None:
         """The mailbox is gone with all its copies."""
         self.clear(number)
-        box = self.emails.boxes.pop(number)
-        del self.emails.contents[number], self.emails.numbers[box.id]
-        self.emails.drop_order(number)
-        self._forked.discard(number)
-        self.dirty_boxes.discard(number)
-        self.dropped_boxes.add(number)
+        self.remove_box(number)
 
     # Messages
 
     def arrive(self, number: int, arrivals: Arrivals, start: int, stop: int) -> None:
         """Enter arrivals[start:stop]; a UID that is known already only gets its flags."""
-        contents = self._contents(number)
+        contents = self.contents(number)
         self.own("digests", "received_at", "size", "flag_set", "box", "uid")
         first, left = len(self.emails), list(range(start, stop))
         if not self._fingerprints and contents.lacks(arrivals.uids[start:stop]):
@@ -143,9 +85,9 @@ class Stage:
         emails.box.extend([number] * len(rows))
         emails.uid.extend(new.uids)
         emails.alive += len(rows)
-        self._contents(number).insert(new.uids, rows, flags)
+        self.contents(number).insert(new.uids, rows, flags)
         if self._recording:
-            self._before.update(dict.fromkeys(rows, _NOWHERE))
+            self._before.update(dict.fromkeys(rows, NOWHERE))
         if self.threads is not None:
             natives = new.thread_ids or [b""] * len(rows)
             for row, digest, thread in zip(rows, digests, natives, strict=True):
@@ -153,7 +95,7 @@ class Stage:
         return [start + place for place in others]
 
     def _arrive_singly(self, number: int, arrivals: Arrivals, places: Iterable[int]) -> None:
-        contents = self._contents(number)
+        contents = self.contents(number)
         fresh: dict[int, tuple[int, int, int]] = {}
         for at in places:
             uid, keywords = arrivals.uids[at], arrivals.keywords[at]
@@ -168,7 +110,7 @@ class Stage:
 
     def flag(self, number: int, changes: Iterable[tuple[int, Keywords]]) -> None:
         """New keywords of known UIDs; others are passed over."""
-        contents = self._contents(number)
+        contents = self.contents(number)
         for uid, keywords in changes:
             position = contents.position(uid)
             flags = self.emails.flag_sets.number(keywords)
@@ -179,7 +121,7 @@ class Stage:
 
     def vanish(self, number: int, uids: Iterable[int]) -> None:
         """UIDs that are gone; unknown ones are passed over."""
-        contents = self._contents(number)
+        contents = self.contents(number)
         positions = sorted({contents.position(uid) for uid in uids} - {-1})
         for position in positions:
             self._detach(contents.rows[position], number, contents.uids[position])
@@ -205,20 +147,6 @@ class Stage:
         return 2 * len(rows & found) >= len(rows)
 
     # Rows
-
-    def own(self, *names: str) -> None:
-        """Copy columns before the first write to them."""
-        for name in names:
-            if name not in self._owned:
-                column = getattr(self.emails, name)
-                setattr(self.emails, name, column.copy() if isinstance(column, dict) else column[:])
-                self._owned.add(name)
-
-    def _contents(self, number: int) -> Copies:
-        if number not in self._forked:
-            self.emails.contents[number] = self.emails.contents[number].fork()
-            self._forked.add(number)
-        return self.emails.contents[number]
 
     def _row(self, number: int, arrivals: Arrivals, at: int) -> int:
         """The row of an arrival, known or new."""
@@ -304,74 +232,7 @@ class Stage:
 
     async def settle(self) -> Outcome:
         """Work out flags, counts, orders and what changed. Nothing may be applied afterwards."""
-        if not self._recording:
-            await self._count_all()
-            return Outcome()
-        outcome = Outcome()
-        come: dict[int, list[int]] = {}
-        gone: dict[int, set[int]] = {}
-        counts: dict[int, list[int]] = {}
-        for done, (row, (boxes, flags)) in enumerate(self._before.items()):
-            if done % SLICE == SLICE - 1:
-                await give_way()
-            self._set_flags(row)
-            after = self.emails.box_set(row)
-            self._classify(row, (boxes, flags), after, outcome)
-            for number in after - boxes:
-                come.setdefault(number, []).append(row)
-            for number in boxes - after:
-                gone.setdefault(number, set()).add(row)
-            unread = self.emails.flag_sets.unread
-            for sign, numbers, one in ((-1, boxes, flags), (1, after, self.emails.flag_set[row])):
-                for number in numbers:
-                    count = counts.setdefault(number, [0, 0])
-                    count[0] += sign
-                    count[1] += sign * unread[one]
-        self._apply_counts(counts)
-        for number in come.keys() | gone.keys():
-            self.emails.reorder(number, gone.get(number, set()), come.get(number, ()))
-        self.emails.reorder(None, set(outcome.destroyed), outcome.created)
-        return outcome
-
-    def _classify(self, row: int, before: tuple[frozenset[int], int], after: frozenset[int], outcome: Outcome) -> None:
-        boxes, flags = before
-        now = self.emails.flag_set[row]
-        if not boxes and not after:
-            return
-        unread = self.emails.flag_sets.unread
-        if boxes != after or unread[flags] != unread[now]:
-            outcome.moved.append(row)
-        if not boxes:
-            outcome.created.append(row)
-        elif not after:
-            outcome.destroyed.append(row)
-        elif boxes != after or flags != now:
-            outcome.updated.append(row)
-
-    def _set_flags(self, row: int) -> None:
-        emails = self.emails
-        numbers = [emails.contents[box].flags[emails.contents[box].position(uid)] for box, uid in emails.places(row)]
-        flags = emails.flag_sets.union(numbers) if numbers else DEAD
-        if emails.flag_set[row] != flags:
-            self.own("flag_set")
-            emails.flag_set[row] = flags
-            self.dirty.flags.add(row // CHUNK)
-
-    def _apply_counts(self, counts: dict[int, list[int]]) -> None:
-        for number, (total, unread) in counts.items():
-            box = self.emails.boxes.get(number)
-            if box is not None:
-                self.put_box(replace(box, total=box.total + total, unread=box.unread + unread))
-
-    async def _count_all(self) -> None:
-        for row in self._unsettled:  # the others have the flags of their only copy
-            self._set_flags(row)
-        unread = self.emails.unread_rows()
-        counts = {number: [-box.total, -box.unread] for number, box in self.emails.boxes.items()}
-        for number, contents in self.emails.contents.items():
-            # an Email may have several copies in one mailbox
-            rows = set(contents.rows) if self.emails.more else contents.rows
-            counts[number][0] += len(rows)
-            counts[number][1] += sum(map(unread.__getitem__, rows))
-            await asyncio.sleep(0)
-        self._apply_counts(counts)
+        if self._recording:
+            return await settled(self, self._before)
+        await count_all(self, self._unsettled)
+        return Outcome()

@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from itertools import compress
+from operator import not_
 
 from adapters.errors import AdapterError, Broken
 from adapters.ports.mail import MailPort, ThreadHeaders
 from gateway.sync import ids, memory
+from gateway.sync.current import Current
 from gateway.sync.emails import Emails
 from gateway.sync.folders import AWAY
 from gateway.sync.pace import ahead, give_way
@@ -25,68 +27,50 @@ _CHECKPOINT = 32768
 """Messages of the background build between two writes to the store."""
 
 
-class Host(Protocol):
-    """What threading needs of the account."""
-
-    port: MailPort
-    writing: asyncio.Lock
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The current state."""
-        ...
-
-    async def refresh(self) -> None:
-        """See `MailAccount.refresh`."""
-        ...
-
-    def headers_of(self, path: str, uid_validity: int) -> ThreadHeaders | None:
-        """What was read of the newest messages of a folder already."""
-        ...
-
-    async def replace_threads(self, threads: ThreadIndex, *, stored: bool) -> None:
-        """Make this the thread index; `writing` is held. `stored`: in the store as well."""
-        ...
-
-    async def complete_threads(self, threads: ThreadIndex) -> None:
-        """The index is whole; `writing` is held."""
-        ...
-
-
 class Threads:
-    """Asks the snapshot; rows belong to the current one unless the caller passes the Emails that they belong to."""
+    """Asks the snapshot; rows belong to the current one unless the caller passes the Emails that they belong to.
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    refresh: see `MailAccount.refresh`. headers: what was read of the newest messages of a folder already.
+    """
+
+    def __init__(
+        self,
+        current: Current,
+        refresh: Callable[[], Awaitable[None]],
+        headers: Callable[[str, int], ThreadHeaders | None],
+    ) -> None:
+        self._current = current
+        self._refresh = refresh
+        self._headers = headers
         self._build: asyncio.Task[None] | None = None
         self._counts: tuple[Snapshot | None, dict[int, tuple[int, int]]] = (None, {})
 
     def thread_of(self, row: int) -> int | None:
         """The number of a row's thread; None while it has none (after `ready` every Email has one)."""
-        return self._host.snapshot.threads.of_row(row)
+        return self._current.snapshot.threads.of_row(row)
 
     def column(self) -> "array[int]":
         """Per row the thread number + 1, 0 for rows without one; it may be shorter than the Emails until `ready`."""
-        return self._host.snapshot.threads.thread
+        return self._current.snapshot.threads.thread
 
     def id(self, number: int) -> str:
         """The Thread id of a number."""
-        return self._host.snapshot.threads.id(number)
+        return self._current.snapshot.threads.id(number)
 
     async def thread_ids(self, rows: Sequence[int], emails: Emails | None = None) -> list[str]:
         """The Thread ids of rows; those that the background build has not reached are fetched now.
 
         Raises adapters.errors.* if their headers cannot be fetched.
         """
-        digests = [(emails or self._host.snapshot.emails).digest(row) for row in rows]
+        digests = [(emails or self._current.snapshot.emails).digest(row) for row in rows]
         found = self._known(digests)
         for last in (False, True):
             if missing := [digest for digest, number in zip(digests, found, strict=True) if number is None]:
                 if last:
-                    await self._host.refresh()  # not among the newest any more, or moved just now: see where it is
+                    await self._refresh()  # not among the newest any more, or moved just now: see where it is
                 await self._assign_now(missing, alone=last)
                 found = self._known(digests)
-        threads = self._host.snapshot.threads
+        threads = self._current.snapshot.threads
         # an Email that went away meanwhile gets what it would have had without headers
         return [
             threads.lone_id(digest) if n is None else threads.id(n) for digest, n in zip(digests, found, strict=True)
@@ -94,15 +78,15 @@ class Threads:
 
     async def ready(self) -> None:
         """Wait until every Email has its thread. Raises adapters.errors.* if the build cannot go on."""
-        if self._host.snapshot.partial is not None:
-            await self._host.refresh()
-        while not self._host.snapshot.threads.complete:
+        if self._current.snapshot.partial is not None:
+            await self._refresh()
+        while not self._current.snapshot.threads.complete:
             await asyncio.shield(self.start())
 
     async def members(self, thread_id: str) -> list[int] | None:
         """The rows of a Thread, ascending by (received_at, id) (RFC 8621 §3); None where there is no such Thread."""
         await self.ready()
-        snapshot = self._host.snapshot
+        snapshot = self._current.snapshot
         digest = ids.from_text("t", thread_id)
         number = None if digest is None else snapshot.threads.find(digest)
         if number is None:
@@ -114,7 +98,7 @@ class Threads:
     async def counts(self, mailbox_id: str) -> tuple[int, int]:
         """(totalThreads, unreadThreads) of a Mailbox (RFC 8621 §2)."""
         await self.ready()
-        snapshot = self._host.snapshot
+        snapshot = self._current.snapshot
         if self._counts[0] is not snapshot:
             self._counts = (snapshot, {})
         cache = self._counts[1]
@@ -141,14 +125,14 @@ class Threads:
             await asyncio.wait([self._build])
 
     def _known(self, digests: Iterable[bytes]) -> list[int | None]:
-        snapshot = self._host.snapshot
+        snapshot = self._current.snapshot
         rows = [snapshot.emails.find(digest) for digest in digests]
         return [None if row is None else snapshot.threads.of_row(row) for row in rows]
 
     async def _assign_now(self, digests: Collection[bytes], *, alone: bool) -> None:
         """Fetch headers of a few Emails and give them their threads, durably. alone: also if they have no headers."""
         wanted: dict[int, list[int]] = {}
-        emails = self._host.snapshot.emails
+        emails = self._current.snapshot.emails
         rows = [row for row in map(emails.find, digests) if row is not None and emails.is_alive(row)]
         for row in rows:
             box, uid = next(emails.places(row))
@@ -156,25 +140,25 @@ class Threads:
         said: dict[bytes, Facts] = {emails.digest(row): [] for row in rows if alone}
         for box, uids in wanted.items():
             said.update(await self._facts(emails, box, uids))
-        async with self._host.writing:
-            snapshot = self._host.snapshot
+        async with self._current.writing:
+            snapshot = self._current.snapshot
             threads = snapshot.threads.fork()
             _assign(snapshot.emails, threads, said)
-            await self._host.replace_threads(threads, stored=True)
+            await self._current.replace_threads(threads, stored=True)
 
     async def _facts(self, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, Facts]:
         """What a few messages say: their headers came with a first page, or come now."""
         mailbox, wanted = emails.boxes[box], set(uids)
-        read = self._host.headers_of(mailbox.folder.path, mailbox.uid_validity)
+        read = self._headers(mailbox.folder.path, mailbox.uid_validity)
         if read is None or not wanted.issubset(read.uids):
-            return await fetch_facts(self._host.port, emails, box, uids)
+            return await fetch_facts(self._current.port, emails, box, uids)
         return _by_digest(emails, box, read.of(wanted))
 
     async def _run(self) -> None:
         """Thread everything that has no thread yet, newest first, largest mailbox first."""
         tried: set[tuple[int, int]] = set()
-        while not self._host.snapshot.threads.complete:
-            emails = self._host.snapshot.emails
+        while not self._current.snapshot.threads.complete:
+            emails = self._current.snapshot.emails
             for box in sorted(emails.contents, key=lambda number: -len(emails.contents[number])):
                 await self._build_box(emails, box, tried)
                 await give_way()
@@ -186,7 +170,7 @@ class Threads:
         if tried:
             wanted = array("I", [uid for uid in wanted if (box, uid) not in tried])
         unsaved, mailbox = 0, emails.boxes[box]
-        source = self._host.port.thread_headers(mailbox.folder.path, mailbox.uid_validity, wanted)
+        source = self._current.port.thread_headers(mailbox.folder.path, mailbox.uid_validity, wanted)
         try:
             async with contextlib.aclosing(ahead(source)) as batches:
                 async for batch in batches:
@@ -200,14 +184,14 @@ class Threads:
 
     def _pending(self, emails: Emails, box: int) -> "array[int]":
         """The UIDs of a box that have no thread, ascending."""
-        thread = self._host.snapshot.threads.thread
+        thread = self._current.snapshot.threads.thread
         thread = thread + array("I", bytes(4 * max(0, len(emails) - len(thread))))
         contents = emails.contents[box]
-        return array("I", (uid for uid, row in zip(contents.uids, contents.rows, strict=True) if not thread[row]))
+        return array("I", compress(contents.uids, map(not_, map(thread.__getitem__, contents.rows))))
 
     async def _enter(self, emails: Emails, box: int, batch: ThreadHeaders, *, stored: bool) -> None:
-        async with self._host.writing:
-            snapshot = self._host.snapshot
+        async with self._current.writing:
+            snapshot = self._current.snapshot
             threads = snapshot.threads.fork()
             for start in range(0, len(batch), _SLICE):
                 some = batch.part(start, start + _SLICE)
@@ -217,18 +201,18 @@ class Threads:
                 else:  # Emails may be gone, or in other rows by now
                     _assign(snapshot.emails, threads, _by_digest(emails, box, some))
                 await give_way()
-            await self._host.replace_threads(threads, stored=stored)
+            await self._current.replace_threads(threads, stored=stored)
 
     async def _finish(self, tried: set[tuple[int, int]]) -> None:
         """What the backend gives no headers of is a thread of its own; then the index is whole unless mail came."""
-        async with self._host.writing:
-            snapshot = self._host.snapshot
+        async with self._current.writing:
+            snapshot = self._current.snapshot
             threads = snapshot.threads.fork()
             assigned = threads.thread + array("I", bytes(4 * (len(snapshot.emails) - len(threads.thread))))
             rows = [row for row, number in enumerate(assigned) if not number and snapshot.emails.is_alive(row)]
             if all(tried.issuperset(snapshot.emails.places(row)) for row in rows):
                 threads.assign(rows, [[]] * len(rows), snapshot.emails.digest)
-                await self._host.complete_threads(threads)
+                await self._current.complete_threads(threads)
 
 
 async def fetch_facts(port: MailPort, emails: Emails, box: int, uids: Sequence[int]) -> dict[bytes, Facts]:

@@ -19,11 +19,8 @@ from gateway.web.problems import Refusal, problem_response
 
 log = logging.getLogger(__name__)
 
-# What comes out of a mail may be a page made by anybody: never rendered, never run, never guessed at.
-SAFE: Final = {
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
+# What comes out of a mail may be a page made by anybody: never rendered, never run; nor guessed at, see middleware.
+SAFE: Final = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")  # RFC 8620 §1.2
 CACHE: Final = "private, immutable, max-age=31536000"  # RFC 8620 §6.2
 

@@ -21,8 +21,8 @@ import redis
 from adapters.imap.bulk import FactsReader, ThreadReader
 from adapters.imap.commands import Consumer
 from adapters.imap.framer import Caps, Framer
+from adapters.imap.indexing import BATCH
 from adapters.imap.keywords import FlagSets, flag_of
-from adapters.imap.reading import BATCH
 from adapters.imap.streams import BULK
 from adapters.ports.mail import Arrivals, FolderDelta, FolderStatus, KnownMessages, ThreadHeaders
 from gateway.store.base import Store

@@ -1,19 +1,21 @@
-"""Reads and changes a calendar with the library `caldav`; run by the Python of its own environment.
+"""Reads and changes calendars with the library `caldav`; run by the Python of its own environment.
 
-Arguments: URL, user, password, then a verb with its words. Prints JSON.
+Each line of the input is a JSON array: URL, user, password, then a verb with its words. Each line of the output is the
+answer, or null where that failed; why is on standard error then.
 """
 
 import json
 import sys
+import traceback
 from urllib.parse import urljoin, urlsplit
 
 from caldav import Calendar, DAVClient
 from caldav.elements import dav, ical
 
 
-def main(url: str, user: str, password: str, verb: str, path: str, *words: str) -> dict[str, str | None]:
+def done(url: str, user: str, password: str, verb: str, path: str, *words: str) -> dict[str, str | None]:
     """Do one thing, and say what was found."""
-    with DAVClient(url=url, username=user, password=password) as client:
+    with DAVClient(url=url, username=user, password=password, timeout=60) as client:
         calendar = Calendar(client=client, url=urljoin(url, path))
         if verb == "read":
             found = calendar.search()
@@ -29,5 +31,16 @@ def main(url: str, user: str, password: str, verb: str, path: str, *words: str) 
     return {}
 
 
+def main() -> None:
+    """Do what is asked for, until nobody asks any more."""
+    for line in sys.stdin:
+        answer = None
+        try:
+            answer = done(*json.loads(line))
+        except Exception:  # noqa: BLE001 - whatever it is, it is told
+            traceback.print_exc()
+        print(json.dumps(answer), flush=True)
+
+
 if __name__ == "__main__":
-    print(json.dumps(main(*sys.argv[1:])))
+    main()

@@ -48,7 +48,7 @@ async def test_an_alert_is_sent_once(scene: Scene, dav: FaultProxy, point: str) 
     """Whatever it was at when it was killed, the gateway that comes after it does the rest, with no client there."""
     if point != LOOKING:
         scene.stop_at(point)
-    with scene.gateway() as gateway:
+    async with scene.gateway() as gateway:
         async with client_of(gateway, scene.user) as client:
             await remind(client, 2, "Tea")
             account = client.account
@@ -61,7 +61,7 @@ async def test_an_alert_is_sent_once(scene: Scene, dav: FaultProxy, point: str) 
         os.kill(gateway.server.pid, signal.SIGKILL)
     assert len(scene.script.data) == (1 if point == TAKEN else 0)
     await scene.time_passes(account, 600)
-    with scene.gateway():
+    async with scene.gateway():
         await until(lambda: len(scene.script.data) == 1)
         await eventually(lambda: scene.settled(account))
     assert len(scene.script.data) == 1
@@ -76,12 +76,12 @@ async def test_of_several_gateways_one_sends(scene: Scene, dav: FaultProxy) -> N
         await asyncio.sleep(0.2)  # three gateways at once take their time
         return any(b"Reminder: last" in data for data in scene.script.data)
 
-    with scene.gateway() as one:
+    async with scene.gateway() as one:
         async with client_of(one, scene.user) as client:
             await remind(client, 6, *titles)
             account = client.account
         gateways: list[Gateway] = [one]
-        with scene.gateway() as two, scene.gateway() as three:
+        async with scene.gateway() as two, scene.gateway() as three:
             gateways += [two, three]
             await until(lambda: len(scene.script.data) >= len(titles))
             async with client_of(three, scene.user) as client:

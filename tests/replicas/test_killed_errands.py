@@ -35,13 +35,12 @@ async def test_a_receipt_is_sent_once(scene: Scene, at_once: bool) -> None:
     with imap_client(scene.dovecot, scene.user) as imap:
         uid = imap.append("INBOX", ASKING)
     assert uid is not None
-    with scene.gateway() as gateway:
-        async with client_of(gateway, scene.user) as client:
-            arguments, account = await asked(client), client.account
-            await killed_while(scene, gateway, TAKEN, mdn_call(client, "MDN/send", **arguments))
+    async with scene.gateway() as gateway, client_of(gateway, scene.user) as client:
+        arguments, account = await asked(client), client.account
+        await killed_while(scene, gateway, TAKEN, mdn_call(client, "MDN/send", **arguments))
     if not at_once:
         await scene.time_passes(account, 600)
-    with scene.gateway() as gateway:
+    async with scene.gateway() as gateway:
 
         async def marked() -> bool:
             with imap_client(scene.dovecot, scene.user) as imap:
@@ -67,15 +66,14 @@ async def test_an_invitation_is_sent_once(scene: Scene, radicale: Radicale, poin
     """The event is written by then, so nobody would ask for it again; nobody has to log in for it either."""
     radicale.create_user(*scene.user)
     scene.keys.update(calendar_keys(radicale.url))
-    with scene.gateway() as gateway:
-        async with client_of(gateway, scene.user) as client:
-            made = await calendar_call(client, "Calendar/set", create={"k": {"name": "Own"}})
-            event, account = lunch(scene.user, made["created"]["k"]["id"]), client.account
-            inviting = calendar_call(client, "CalendarEvent/set", sendSchedulingMessages=True, create={"k": event})
-            await killed_while(scene, gateway, point, inviting)
+    async with scene.gateway() as gateway, client_of(gateway, scene.user) as client:
+        made = await calendar_call(client, "Calendar/set", create={"k": {"name": "Own"}})
+        event, account = lunch(scene.user, made["created"]["k"]["id"]), client.account
+        inviting = calendar_call(client, "CalendarEvent/set", sendSchedulingMessages=True, create={"k": event})
+        await killed_while(scene, gateway, point, inviting)
     assert len(scene.script.data) == (0 if point == BEFORE else 1)
     await scene.time_passes(account, 600)
-    with scene.gateway() as gateway:
+    async with scene.gateway() as gateway:
         await eventually(lambda: scene.settled(account))
         async with client_of(gateway, scene.user) as client:
             (found,) = (await calendar_call(client, "CalendarEvent/get", ids=None))["list"]
@@ -119,14 +117,13 @@ async def test_people_are_told_of_what_was_written(
         answered = rb"201 Created|204 No Content|</(\w+:)?href>\s*<(\w+:)?status>HTTP/1.1 200"
         pattern = answered if is_written else rb"(PUT|DELETE) /"
         dav.add(Rule(sender, After.match(pattern), Stall()))
-        with scene.gateway() as gateway:
-            async with client_of(gateway, scene.user) as client:
-                account, wanted = client.account, {operation: arguments[operation]}
-                writing = calendar_call(client, "CalendarEvent/set", sendSchedulingMessages=True, **wanted)
-                await killed_when(lambda: dav.count(pattern, sender) == 1, gateway, writing)
+        async with scene.gateway() as gateway, client_of(gateway, scene.user) as client:
+            account, wanted = client.account, {operation: arguments[operation]}
+            writing = calendar_call(client, "CalendarEvent/set", sendSchedulingMessages=True, **wanted)
+            await killed_when(lambda: dav.count(pattern, sender) == 1, gateway, writing)
         assert scene.script.data == []
         await scene.time_passes(account, 600)
-        with scene.gateway() as gateway:
+        async with scene.gateway() as gateway:
             await eventually(lambda: scene.settled(account))
             async with client_of(gateway, scene.user) as client:
                 found = (await calendar_call(client, "CalendarEvent/get", ids=None))["list"]

@@ -5,8 +5,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,10 +50,15 @@ class Scene:
     dovecot: Dovecot
     user: User
 
-    @contextmanager
-    def gateway(self) -> Iterator[Gateway]:
-        with gateway_process(Behind(self.dovecot, self.imap), **self.keys) as gateway:
+    @asynccontextmanager
+    async def gateway(self) -> AsyncIterator[Gateway]:
+        """A gateway that begins and ends while the loop runs, as it is this loop that it takes leave of."""
+        process = gateway_process(Behind(self.dovecot, self.imap), **self.keys)
+        gateway = await asyncio.to_thread(process.__enter__)
+        try:
             yield gateway
+        finally:
+            await asyncio.to_thread(process.__exit__, None, None, None)
 
     def stop_at(self, point: str) -> None:
         """Have the gateway wait at that point for what never comes."""
@@ -129,12 +134,11 @@ async def filing(client: JmapClient) -> dict[str, Any]:
 
 async def killed_at(scene: Scene, point: str, **after: Any) -> tuple[str, str]:
     """A gateway that is killed at that point: the account, and the Email that it was sending."""
-    with scene.gateway() as gateway:
-        async with client_of(gateway, scene.user) as client:
-            email_id = await draft(client, (await identity(client))["email"], BOB)
-            wanted = after or {"onSuccessUpdateEmail": {"#s": await filing(client)}}
-            await killed_while(scene, gateway, point, send(client, email_id, **wanted))
-            return client.account, email_id
+    async with scene.gateway() as gateway, client_of(gateway, scene.user) as client:
+        email_id = await draft(client, (await identity(client))["email"], BOB)
+        wanted = after or {"onSuccessUpdateEmail": {"#s": await filing(client)}}
+        await killed_while(scene, gateway, point, send(client, email_id, **wanted))
+        return client.account, email_id
 
 
 async def killed_while(scene: Scene, gateway: Gateway, point: str, call_: Coroutine[Any, Any, Any]) -> None:
@@ -165,7 +169,7 @@ async def test_a_restart_files_what_was_sent(scene: Scene, point: str) -> None:
     account, email_id = await killed_at(scene, point)
     assert len(scene.filed()["Drafts"]) == 1
     await scene.time_passes(account, 600)
-    with scene.gateway() as gateway:
+    async with scene.gateway() as gateway:
 
         async def filed() -> bool:
             return len(scene.filed()["Sent"]) == 1
@@ -187,7 +191,7 @@ async def test_a_restart_files_what_was_sent(scene: Scene, point: str) -> None:
 @pytest.mark.parametrize("point", [TAKEN, MARKED])
 async def test_a_retry_at_another_gateway_sends_nothing(scene: Scene, point: str) -> None:
     """Row 77: at once, while nobody can know yet whether the first one lives."""
-    with scene.gateway() as other:
+    async with scene.gateway() as other:
         account, email_id = await killed_at(scene, point)
         async with client_of(other, scene.user) as client:
             answer = await send(client, email_id, onSuccessUpdateEmail={"#s": await filing(client)})
@@ -206,7 +210,7 @@ async def test_a_retry_at_another_gateway_sends_nothing(scene: Scene, point: str
 
 async def test_another_gateway_destroys_what_was_to_be_destroyed(scene: Scene) -> None:
     """onSuccessDestroyEmail: done by the first that is asked for submissions, once the keeper must be gone."""
-    with scene.gateway() as other:
+    async with scene.gateway() as other:
         account, email_id = await killed_at(scene, TAKEN, onSuccessDestroyEmail=["#s"])
         async with client_of(other, scene.user) as client:
             await call(client, "EmailSubmission/get", ids=None)

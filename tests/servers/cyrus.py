@@ -5,6 +5,7 @@
 
 import os
 import pwd
+import shutil
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from tests.servers.saslauthd import saslauthd
 PASSWORD = "secret"
 USERS = {name: f"{name}-secret" for name in ("alice", "bob", "carol", "cyrus")}
 ADMIN = "cyrus"
+MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there has a name of its own
+ROOM = 2**30
 DIRECTORIES = ("config", "config/db", "config/log", "config/proc", "config/socket", "mail", "search", "sieve")
 
 
@@ -73,14 +76,19 @@ def running_cyrus() -> Iterator[Cyrus]:
         ServerError: it did not start.
     """
     ports = {name: free_port() for name in ("imap", "http", "lmtp", "managesieve")}
-    with private_directory("cyrus") as directory:
+    with private_directory("cyrus", below=_in_memory()) as directory:
         _prepare(directory, ports)
         binaries = cyrus_root() / "usr/lib/cyrus/bin"
         command = [str(binaries / "master"), "-C", str(directory / "imapd.conf"), "-p", str(directory / "pid")]
         command += ["-M", str(directory / "cyrus.conf"), "-L", str(directory / "master.log")]
-        server = Server("cyrus", command, directory, _environment(), log=directory / "master.log")
+        server = Server("cyrus", command, directory, _environment(), log=directory / "master.log", patience=0.3)
         with saslauthd(directory / "mux", _check), server.start_on_ports(*ports.values()):
             yield Cyrus(host=LOOPBACK, directory=directory, server=server, **ports)
+
+
+def _in_memory() -> Path | None:
+    """A file system in memory with room, if there is one: Cyrus waits for the disk after each change."""
+    return MEMORY if MEMORY.exists() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
 def _check(user: str, password: str) -> bool:

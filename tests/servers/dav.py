@@ -1,11 +1,16 @@
 """The DAV servers of the tests under one roof, and another client to look behind the gateway's back."""
 
 import asyncio
+import atexit
 import imaplib
 import json
+import subprocess
+import tempfile
+import threading
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -50,11 +55,46 @@ class DavServer:
 
     async def _run(self, *words: str) -> Any:
         require("caldav", CLIENT.exists(), "is not in .venvs/caldav (bin/test)")
-        argv = [str(CLIENT), str(SCRIPT), self.url, self.user, self.password, *words]
-        process = await asyncio.create_subprocess_exec(*argv, stdout=-1, stderr=-1)
-        output, errors = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode == 0, errors.decode()
-        return json.loads(output)
+        return await asyncio.to_thread(_client().ask, self.url, self.user, self.password, *words)
+
+
+class _Client:
+    """The process of `caldav`: one for all, for to start it takes longer than what it is asked for."""
+
+    def __init__(self, errors: IO[str]) -> None:
+        self._errors = errors
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [CLIENT, SCRIPT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+
+    def ask(self, *words: str) -> Any:
+        """The answer to one line."""
+        asked, answers = self._process.stdin, self._process.stdout
+        assert asked is not None
+        assert answers is not None
+        with self._lock:
+            asked.write(json.dumps(words) + "\n")
+            asked.flush()
+            answer = json.loads(answers.readline() or "null")
+        assert answer is not None, self._told()
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+        self._errors.close()
+
+    def _told(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()
+
+
+@cache
+def _client() -> _Client:
+    client = _Client(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - it is closed by its client
+    atexit.register(client.close)
+    return client
 
 
 def wake(host: str, port: int, user: str, password: str) -> None:

@@ -2,6 +2,7 @@
 
 import imaplib
 import re
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ Answer = tuple[str, Sequence[object]]
 """As imaplib gives it: OK or NO, and data."""
 
 _CONFUSED = re.compile(rb"\[SERVERBUG\]|deleted under us")
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _APPENDUID = re.compile(rb"APPENDUID \d+ (\d+)")
 
 
@@ -29,6 +31,8 @@ class ImapClient:
 
     def _log_in(self) -> None:
         self.imap = imaplib.IMAP4(*self._server)
+        # It writes the end of a literal by itself, which would wait for the server's delayed acknowledgement.
+        self.imap.socket().setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.imap.login(self._user.name, self._user.password)
         self._selected: str | None = None
 
@@ -70,9 +74,13 @@ class ImapClient:
         """The flags of a message, without \\Recent."""
         self.select(mailbox)
         reply = self.uid("FETCH", str(uid), "(FLAGS)")
-        text = b" ".join(part for part in reply if isinstance(part, bytes)).decode()
-        found = re.search(r"FLAGS \(([^)]*)\)", text)
-        return set(found[1].split()) - {"\\Recent"} if found else set()
+        of_it = re.compile(rb"\bUID %d\b" % uid)  # it may be told of others too, and again of this one
+        told = [
+            found[1]
+            for part in reply
+            if isinstance(part, bytes) and of_it.search(part) and (found := _FLAGS.search(part))
+        ]
+        return set(told[-1].decode().split()) - {"\\Recent"} if told else set()
 
     def uids(self, mailbox: str) -> list[int]:
         """All UIDs of a mailbox, ascending."""
@@ -142,6 +150,7 @@ class ImapClient:
 
     def uid(self, command: str, *arguments: str) -> list[object]:
         """A UID command on the selected mailbox; its untagged responses as imaplib gives them."""
+        self.imap.untagged_responses.pop("FETCH", None)  # what came with earlier ones is older than the answer
         return self._ok(self.imap.uid(command, *arguments))
 
     def close(self) -> None:

@@ -69,6 +69,17 @@ async def test_a_newer_lease_refuses_the_whole_commit_of_an_older_one(store: Sto
         await store.commit(account, [], Lease(account, new.token + 1))
 
 
+async def test_a_commit_is_refused_where_something_else_is_stored_than_was_seen(store: Store, account: str) -> None:
+    one, two, value = Key(account, "s", "1"), Key(account, "s", "2"), b"\x00\xff"
+    lease = await store.lease(account)
+    await store.commit(account, [Put(one, value), Put(two, b"")], lease)
+    await store.commit(account, [Put(two, b"y")], lease, [(one, value), (two, b"")])
+    for seen in ([(one, value), (two, b"")], [(Key(account, "s", "3"), b"")]):
+        with pytest.raises(LeaseLost):
+            await store.commit(account, [Delete(one)], lease, seen)
+    assert await store.read([one, two]) == [value, b"y"]
+
+
 async def test_two_writers_race_for_the_lease_and_one_wins(store: Store, account: str) -> None:
     leased = asyncio.Barrier(8)
 

@@ -10,7 +10,7 @@ import redis
 
 from gateway.store.base import MISSED, Key, LeaseLost, Put, StoreUnavailable
 from gateway.store.redis import RedisStore
-from gateway.store.sqlite import SqliteStore
+from gateway.store.sqlite import CHECKPOINT_PAGES, PAGE, SqliteStore
 from gateway.web.metrics import Meters
 from gateway.web.probe import StoreProbe
 from tests.faults.proxy import After, Delay, FaultProxy, Rule
@@ -61,6 +61,15 @@ async def test_two_processes_may_share_the_sqlite_file_and_the_lease_holds(tmp_p
     assert await two.read([KEY]) == [None]
     await one.close()
     await two.close()
+
+
+async def test_the_log_of_sqlite_is_copied_without_a_writer_that_waits(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.db")
+    for octet in (b"a", b"b", b"c", b"d"):
+        await store.commit("a", [Put(KEY, octet * (CHECKPOINT_PAGES * PAGE // 4))])
+    await store.ping()  # behind what the last commit left to be done
+    assert (tmp_path / "store.db").stat().st_size > CHECKPOINT_PAGES * PAGE // 4
+    await store.close()
 
 
 async def test_redis_gone_is_unavailable_and_back_is_back(private_redis: Redis) -> None:

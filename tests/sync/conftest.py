@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store.base import DeleteRange, Key, Lease, LeaseLost, Store, StoreUnavailable, Write
+from gateway.store.base import DeleteRange, Key, Lease, LeaseLost, Seen, Store, StoreUnavailable, Write
 from gateway.store.redis import RedisStore
 from gateway.store.sqlite import SqliteStore
 from gateway.sync.account import MailAccount
@@ -19,7 +19,7 @@ ACCOUNT = "a1"
 
 
 class ShakyStore:
-    """A store that can be away, lose everything, and counts its commits."""
+    """A store that can be away, lose everything, and counts its reads and commits."""
 
     shared = True
 
@@ -27,6 +27,7 @@ class ShakyStore:
         self.inner = inner or SqliteStore(None)
         self.history = "first"
         self.down = False
+        self.reads = 0
         self.commits: list[Sequence[Write]] = []
         self.published: list[tuple[str, bytes]] = []
 
@@ -36,6 +37,7 @@ class ShakyStore:
 
     async def read(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check()
+        self.reads += 1
         return await self.inner.read(keys)
 
     async def scan(
@@ -48,11 +50,13 @@ class ShakyStore:
         self._check()
         return replace(await self.inner.lease(account), history=self.history)
 
-    async def commit(self, account: str, writes: Sequence[Write], lease: Lease | None = None) -> None:
+    async def commit(
+        self, account: str, writes: Sequence[Write], lease: Lease | None = None, seen: Sequence[Seen] = ()
+    ) -> None:
         self._check()
         if lease is not None and lease.history != self.history:
             raise LeaseLost(account)
-        await self.inner.commit(account, writes, lease)
+        await self.inner.commit(account, writes, lease, seen)
         self.commits.append(writes)
 
     async def publish(self, channel: str, message: bytes) -> None:

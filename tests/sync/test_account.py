@@ -431,7 +431,7 @@ async def test_others_may_be_first_several_times(
 ) -> None:
     """Two gateways that write the same account are no reason for serverUnavailable."""
     await account.refresh()
-    commit, forestalled = account._committer.commit, 5
+    commit, forestalled = account._current.committer.commit, 5
 
     async def contended(*arguments: Any, **how: Any) -> None:
         nonlocal forestalled
@@ -440,7 +440,7 @@ async def test_others_may_be_first_several_times(
             raise Superseded
         await commit(*arguments, **how)
 
-    monkeypatch.setattr(account._committer, "commit", contended)
+    monkeypatch.setattr(account._current.committer, "commit", contended)
     server.append("INBOX")
     await account.refresh()
     assert not forestalled

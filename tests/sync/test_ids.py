@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sync import ids
+from gateway.sync.emails import Emails
 from gateway.sync.hash_index import HashIndex
 
 
@@ -92,3 +93,14 @@ def test_ids_of_accounts_do_not_meet() -> None:
         ids.view_id("abob", "aalice"),
     }
     assert len(found) == 7
+
+
+def test_rows_are_told_apart_where_digests_have_the_same_key() -> None:
+    emails, same = Emails(), b"\x01" * 8
+    digests = [same + bytes([number]) * 8 for number in range(3)]
+    for row, digest in enumerate(digests):
+        emails.digests += digest
+        emails.by_digest.add(ids.key_of(digest), row)
+    assert [emails.find(digest) for digest in digests] == [0, 1, 2]
+    assert emails.find(same + b"\xff" * 8) is None
+    assert emails.find(b"\x02" * 16) is None

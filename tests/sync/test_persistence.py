@@ -163,6 +163,35 @@ async def test_flush(account: MailAccount, server: ModelServer, port: ModelPort,
     await again.close()
 
 
+@pytest.mark.parametrize("key", [persist.head_key(ACCOUNT), persist.life_key(ACCOUNT)], ids=["head", "life"])
+async def test_what_is_evicted_while_the_account_is_open_is_noticed_by_the_next_commit(
+    account: MailAccount, server: ModelServer, port: ModelPort, store: ShakyStore, key: Key
+) -> None:
+    """The lease is still good, so only the values themselves can tell."""
+    await filled(account, server)
+    old = states(account)
+    await store.inner.commit(ACCOUNT, [Delete(key)])
+    server.flag("INBOX", 1, ["$flagged"])
+    await account.refresh()
+    with pytest.raises(CannotCalculateChanges):
+        account.changes("Email", old["Email"])
+    again = open_account(port, store)
+    await again.refresh()
+    assert states(again) == states(account)
+    check_against_server(again, port)
+    await again.close()
+
+
+async def test_who_has_the_lease_commits_without_reading_before(
+    account: MailAccount, server: ModelServer, store: ShakyStore
+) -> None:
+    await filled(account, server)
+    reads, commits = store.reads, len(store.commits)
+    server.flag("INBOX", 1, ["$flagged"])
+    await account.refresh()
+    assert (store.reads, len(store.commits)) == (reads, commits + 1)
+
+
 async def test_rebuild_gives_the_same_ids(
     account: MailAccount, server: ModelServer, port: ModelPort, store: ShakyStore
 ) -> None:
@@ -302,7 +331,9 @@ async def test_another_source_of_ids_is_another_epoch(
 
 @pytest.mark.parametrize("numbers", [[], [0, 255], [256, 1], [2**32 - 1]])
 def test_numbers_are_narrowed(numbers: list[int]) -> None:
-    assert list(widen(memoryview(narrow(numbers)))) == numbers
+    packed = narrow(numbers)
+    assert list(widen(memoryview(packed))) == numbers
+    assert len(packed) == 1 + len(numbers) * (1 if max(numbers, default=0) < 256 else 4)
 
 
 def test_seals() -> None:

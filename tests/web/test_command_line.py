@@ -185,6 +185,9 @@ async def test_an_address_in_use_is_one_line() -> None:
 async def test_check_config() -> None:
     code, _, err = await command("check-config", backends__default__imap__host="x", log__level="loud")
     assert (code, err) == (2, "log.level: must be one of debug, info, warning, error\n")
+    for key in ("backends__default__imap__ca_file", "push__ca_file", "smime__ca_file"):
+        code, _, err = await command("check-config", backends__default__imap__host="x", **{key: "/nonexistent"})
+        assert (code, err.partition(":")[0]) == (2, key.replace("__", "."))
     async with imap_server(PASSWORD) as imap:
         keys = {
             "store__kind": "memory",

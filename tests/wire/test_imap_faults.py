@@ -13,6 +13,7 @@ from adapters.imap.connection import Connection, Credentials, Endpoint
 from adapters.imap.errors import ConnectionLost, ProtocolError, Refusal
 from adapters.imap.framer import Caps
 from adapters.imap.responses import Untagged, fetch_items
+from adapters.imap.streams import PAUSES
 from tests.wire.scripted import ScriptedServer, Whole, serving
 
 HELLO = """S: * OK [CAPABILITY IMAP4rev1 UNSELECT] hi
@@ -269,6 +270,32 @@ async def test_a_consumer_hands_back_what_is_not_its_own() -> None:
         completion = await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=Whole(connection.hand_back))
         assert [r.name for r in seen] == [b"FETCH", b"EXISTS"]
         assert completion.code_values(b"X") == [b"y"]
+        connection.abort()
+
+
+@pytest.mark.parametrize("modest", [True, False])
+async def test_a_stream_that_nobody_waits_for_stands_back_for_others_but_not_for_ever(modest: bool) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"* OK [CAPABILITY IMAP4rev1] x\r\n")
+        await reader.readline()
+        writer.write(b"A1 OK [CAPABILITY IMAP4rev1] x\r\n")
+        await reader.readline()
+        writer.write(b"* 1 FETCH (UID 1 FLAGS ())\r\n" * 3000 + b"A2 OK x\r\n")
+
+    held_up: list[bool] = []
+
+    def hurried() -> bool:
+        held_up.append(connection.live_wire().paused)
+        return True
+
+    chunks: list[bytes] = []
+    async with serving(behave) as port:
+        endpoint = Endpoint("127.0.0.1", port, "none", hurried=hurried)
+        connection = await Connection.open(endpoint, Credentials("u", "p"))
+        await connection.stream("UID FETCH", e.seqset([1]), FLAGS, consumer=Whole(chunks.append), modest=modest)
+        assert b"".join(chunks).count(b"FETCH") == 3000
+        assert (held_up.count(False) > 1) is modest  # it was looked at after each piece
+        assert (held_up.count(True) >= PAUSES) is modest
         connection.abort()
 
 

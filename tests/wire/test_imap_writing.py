@@ -5,6 +5,7 @@ import pytest
 from adapters.errors import Forbidden, NotFound, Unavailable
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Credentials, Endpoint
+from adapters.imap.stores import STREAMED
 from adapters.ports.mail_write import FlagDelta
 from tests.wire.scripted import ScriptedServer
 
@@ -131,6 +132,44 @@ async def test_what_others_have_changed_since_is_changed_all_the_same_and_not_to
         mail = mail_at(server.port)
         deltas = [FlagDelta((1, 2, 3), SEEN, NOTHING), FlagDelta((4, 5), frozenset({"work"}), NOTHING)]
         assert await mail.change_flags("Box", 7, deltas, 11) == {1: 13, 3: 13}
+        await mail.close()
+
+
+async def test_the_answer_about_many_messages_is_read_as_a_stream_and_means_the_same() -> None:
+    """Also where something else is told within it: of messages that were not stored, of keywords, of expunged ones."""
+    lines = "".join(f"    S: * {uid} FETCH (UID {uid} MODSEQ ({12 + uid % 2}))\n" for uid in range(4, STREAMED + 1))
+    text = f"""
+    C: A3 UID STORE 1:{STREAMED} (UNCHANGEDSINCE 11) +FLAGS.SILENT (\\\\Seen)
+    S: * 1 FETCH (UID 1 MODSEQ (12))
+    S: * OK [PERMANENTFLAGS (\\\\Seen)] no room for more
+    S: * 90 FETCH (UID 99 MODSEQ (14) FLAGS ())
+    S: * 3 FETCH (MODSEQ (13) FLAGS (\\\\Seen work) UID 3)
+    S: * VANISHED 98
+{lines}    S: A3 OK [MODIFIED 2] x
+    C: A4 UID STORE 2 +FLAGS.SILENT (\\\\Seen)
+    S: * 2 FETCH (UID 2 MODSEQ (15))
+    S: A4 OK x
+    """
+    async with ScriptedServer(script(CONDSTORE + text, "CONDSTORE")) as server:
+        mail = mail_at(server.port)
+        told = await mail.change_flags("Box", 7, [FlagDelta(tuple(range(1, STREAMED + 1)), SEEN, NOTHING)], 11)
+        assert told == {1: 12, 3: 13} | {uid: 12 + uid % 2 for uid in range(4, STREAMED + 1)}
+        assert await mail.permanent_keywords("Box") == SEEN
+        await mail.close()
+
+
+async def test_many_messages_of_which_some_are_gone_and_some_changed_are_stored_again() -> None:
+    text = f"""
+    C: A3 UID STORE 1:{STREAMED} (UNCHANGEDSINCE 11) +FLAGS.SILENT (\\\\Seen)
+    S: A3 NO [MODIFIED 4] some are gone
+    C: A4 UID STORE 1:{STREAMED} +FLAGS.SILENT (\\\\Seen)
+    S: * 1 FETCH (UID 1 MODSEQ (12))
+    S: A4 OK x
+    """
+    async with ScriptedServer(script(CONDSTORE + text, "CONDSTORE")) as server:
+        mail = mail_at(server.port)
+        deltas = [FlagDelta(tuple(range(1, STREAMED + 1)), SEEN, NOTHING)]
+        assert await mail.change_flags("Box", 7, deltas, 11) == {}
         await mail.close()
 
 

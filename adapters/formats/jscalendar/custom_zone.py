@@ -70,7 +70,7 @@ class CustomZone:
             if len(self._changes) > 64:
                 self._changes.clear()
             after = datetime(max(first_year - 1, 1), 1, 1)  # noqa: DTZ001 - local times
-            before = datetime(min(last_year + 2, 9999), 1, 1)  # noqa: DTZ001
+            before = datetime(min(last_year + 2, 9999), 1, 1)  # noqa: DTZ001 - local time
             found = [
                 (onset - o.before, o.before, o.after) for o in self._observances for onset in _onsets(o, after, before)
             ]

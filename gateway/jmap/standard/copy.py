@@ -79,7 +79,7 @@ def _checked(
     for key, record in create.items():
         try:
             if not is_id(record.get("id")):
-                raise SetError("invalidProperties", "id names the record to copy", ["id"])  # noqa: TRY301
+                raise SetError("invalidProperties", "id names the record to copy", ["id"])  # noqa: TRY301 - as of any record
             overrides = {name: value for name, value in record.items() if name != "id"}
             resolved = table.resolve(overrides, lookup_in(context))
             table.check(resolved)

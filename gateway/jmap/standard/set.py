@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
@@ -202,7 +202,8 @@ async def _applied(run: _Run, parsed: Mapping[str, Patch]) -> dict[str, Update]:
         try:
             if like not in alike:
                 alike[like] = patches.apply(table, records[record_id], patch, run.context.using)
-            applied[record_id] = replace(alike[like], id=record_id)
+            one = alike[like]
+            applied[record_id] = Update(record_id, one.current, one.patched, one.changed)
         except SetError as error:
             run.not_updated[record_id] = error
     return applied

@@ -31,7 +31,7 @@ from gateway.jmap.datatype import (
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import ID, Lookup, Property, PropertyTable, Update, reference_ids
 from gateway.objects.changes import changes_of
-from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime
+from gateway.objects.mail import blob_ids, email_copy, email_create, email_query, email_set, first_page, smime, unread
 from gateway.objects.mail.capability import MAIL, glance_of, mail_of, writer_of
 from gateway.objects.mail.contents import contents, expecting
 from gateway.objects.mail.dates import utc_date
@@ -158,11 +158,13 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
                 signed = await smime.members(context, account, mail, list(fixed), wanted)
                 fixed = {email_id: part + signed[email_id] for email_id, part in fixed.items() if email_id in signed}
             found = [orjson.Fragment(fixed[email_id] + changing[email_id]) for email_id in ids if email_id in fixed]
-            return Fetched(found, _gone(mail, ids, fixed), state)
+            return Fetched(found, await _gone(mail, ids, fixed), state)
 
     async def changes(self, context: Context, account: Account, since_state: str, max_changes: int | None) -> Changes:
         """Email/changes (RFC 8621 §4.3)."""
-        return changes_of(await mail_of(context, account), "Email", since_state, max_changes)
+        mail = await mail_of(context, account)
+        await unread.resume(mail)
+        return changes_of(mail, "Email", since_state, max_changes)
 
     async def create(
         self, context: Context, account: Account, records: Mapping[str, Mapping[str, Any]], arguments: Mapping[str, Any]
@@ -192,7 +194,7 @@ class EmailType(Settable, Copyable, Changeable, QueryChangeable):
 
     async def query(self, context: Context, account: Account, query: Query) -> QueryResult:
         """Email/query (RFC 8621 §4.4)."""
-        page = await first_page.run(await glance_of(context, account), query)
+        page = await first_page.run(context, account, query)
         if page is not None:
             return page
         mail = await mail_of(context, account)
@@ -228,19 +230,21 @@ def _all_ids(mail: MailAccount, most: int) -> list[str]:
     return mail.emails.ids(rows)
 
 
-def _gone(mail: MailAccount, ids: Sequence[str], found: Container[str]) -> list[str]:
+async def _gone(mail: MailAccount, ids: Sequence[str], found: Container[str]) -> list[str]:
     """The ids that are not found: "records that do not exist" (RFC 8620 §5.1).
 
     An Email that exists and that the mail server fails over is in neither list, so that the others can be shown and no
-    client forgets it. Raises Unavailable where nothing but those was asked for.
+    client forgets it; it is told as updated once it can be read. Raises Unavailable where nothing but those was asked
+    for.
     """
     missing = [email_id for email_id in ids if email_id not in found]
-    gone = [email_id for email_id in missing if mail.emails.row(email_id) is None]
-    if gone != missing:
-        logger.warning("account %s: %d Emails cannot be read", mail.id, len(missing) - len(gone))
+    withheld = [email_id for email_id in missing if mail.emails.row(email_id) is not None]
+    if withheld:
+        logger.warning("account %s: %d Emails cannot be read", mail.id, len(withheld))
+        await unread.withhold(mail, withheld)
         if len(missing) == len(ids):
             raise Unavailable("the mail server fails over every Email that was asked for")
-    return gone
+    return [email_id for email_id in missing if mail.emails.row(email_id) is None]
 
 
 def _changing_parts(mail: MailAccount, ids: Sequence[str], names: Sequence[str]) -> dict[str, bytes]:

@@ -43,10 +43,16 @@ async def holding(context: Context, account: Account, ids: Iterable[str] | None)
     return await mail_of(context, account)
 
 
-async def run(mail: MailAccount, query: Query) -> FirstPage | None:
-    """The asked part of the result, if it is known before the index is whole; None otherwise."""
+async def run(context: Context, account: Account, query: Query) -> FirstPage | None:
+    """The asked part of the result, if it is known before the index is whole; None otherwise.
+
+    What can only be answered from the whole is no reason to look at a part of it first.
+    """
     mailbox_id, stop = _mailbox(query), _stop(query)
-    if mail.snapshot.partial is None or mailbox_id is None or stop is None:
+    if mailbox_id is None or stop is None:
+        return None
+    mail = await glance_of(context, account)
+    if mail.snapshot.partial is None:
         return None
     await mail.look_into(mailbox_id)
     emails, state, total = mail.emails, f"{mail.state('Email')}-first", (mail.snapshot.partial or {}).get(mailbox_id)

@@ -34,6 +34,9 @@ PROPERTIES: Final = PropertyTable(
     ]
 )
 
+NO_QUOTAS: Final = states.to_text({})
+"""The state where nothing is limited."""
+
 # Resource of the backend -> (resourceType, the type that it limits, the capability of that type).
 _RESOURCES: Final[Mapping[Resource, tuple[str, str, str]]] = {
     "STORAGE": ("octets", "Email", MAIL),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from adapters.errors import AuthFailed, Conflict, NotFound, Unavailable, Unsupported
-from adapters.imap import reading
+from adapters.imap import indexing
 from adapters.imap.backend import ImapMail
 from adapters.imap.connection import Credentials, Endpoint
 from adapters.imap.pool import PoolSettings
@@ -57,8 +57,8 @@ async def test_facts(tier: Tier, account: Account, monkeypatch: pytest.MonkeyPat
     mail, client, uids, validity = account
     for number in range(10, 17):
         client.append("INBOX", simple(number), date='"17-Jul-2026 02:44:25 +0200"')
-    monkeypatch.setattr(reading, "FIRST_BATCH", 2)
-    monkeypatch.setattr(reading, "BATCH", 4)
+    monkeypatch.setattr(indexing, "FIRST_BATCH", 2)
+    monkeypatch.setattr(indexing, "BATCH", 4)
     batches = [batch async for batch in mail.facts("INBOX", validity)]
     shown = [*uids[:2], *client.uids("INBOX")[3:]]
     assert [list(batch.uids) for batch in batches] == [shown[-2:], shown[-6:-2], shown[:-6]]

@@ -170,7 +170,7 @@ def test_thread_headers_like_all_header_fields(block: bytes) -> None:
 
 
 @given(
-    st.datetimes(datetime(1970, 1, 3), datetime(2100, 1, 1)),  # noqa: DTZ001
+    st.datetimes(datetime(1970, 1, 3), datetime(2100, 1, 1)),  # noqa: DTZ001 - the zone comes later
     st.integers(-12 * 60, 14 * 60),
 )
 def test_dates(moment: datetime, offset: int) -> None:

@@ -135,6 +135,13 @@ def test_a_multipart_without_parts_shows_its_body_as_text(content_type: bytes) -
     assert part_body(message, message.root.sub_parts[0]) == b"hello\r\n"
 
 
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_a_multipart_that_only_ends_shows_its_last_line(newline: bytes) -> None:
+    message = parse_message(b"Content-Type: multipart/mixed; boundary=a\n\nx\n--a--\n".replace(b"\n", newline))
+    (child,) = message.root.sub_parts
+    assert part_body(message, child) == b"x\n--a--".replace(b"\n", newline)
+
+
 def test_boundaries_match_the_beginning_of_a_line_and_the_longest_wins() -> None:  # RFC 2046 §5.1.1, §5.1.2
     message = parse_message(
         b"Content-Type: multipart/mixed; boundary=a\n\n--a \t\nContent-Type: multipart/mixed; boundary=ab\n\n"

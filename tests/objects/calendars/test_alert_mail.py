@@ -91,7 +91,7 @@ async def test_the_user_is_reminded_by_mail(
     postfix: Postfix, radicale: Radicale, user: User, configuration: dict[str, str]
 ) -> None:
     """At the time of the alert, readable, with nobody listening; it is said that nothing is to answer it."""
-    at = soon(3)
+    at = soon(2)
     about = {
         "locations": {"l": {"@type": "Location", "name": "Kitchen <1>"}},
         "virtualLocations": {"v": {"@type": "VirtualLocation", "uri": "https://meet.example.org/x"}},
@@ -124,7 +124,7 @@ async def test_which_alerts_are_sent(
     postfix: Postfix, radicale: Radicale, user: User, configuration: dict[str, str]
 ) -> None:
     """Of series and instances, snoozed, by default; not those to be displayed, acknowledged, of drafts, cancelled."""
-    at = soon(4)
+    at = soon(2)
     base: dict[str, Any] = {"timeZone": "Etc/UTC", "start": local(at), "alerts": {"a": by_mail()}}
     daily = {**base, "recurrenceRule": DAILY, "start": local(at - 3 * DAY)}
     moved = {local(at - DAY + 2 * HOUR): {"start": local(at), "title": "moved instance"}}
@@ -146,7 +146,7 @@ async def test_which_alerts_are_sent(
         "draft": {**base, "isDraft": True},
         "excluded": {**daily, "recurrenceOverrides": {local(at): {"excluded": True}}},
         "acknowledged": {**base, "alerts": {"a": by_mail(acknowledged=local(at) + "Z")}},
-        "last": {**base, "start": local(at + timedelta(seconds=2))},
+        "last": {**base, "start": local(at + timedelta(seconds=1))},
     }
     async with running_gateway(postfix.dovecot, **configuration) as url:
         async with place_at(url, user, radicale) as place:
@@ -178,13 +178,13 @@ async def test_what_other_clients_do_is_seen(
         await place.create(title="far", start=far, timeZone="Etc/UTC", alerts={"a": by_mail()})
         path = place.path
     async with running_gateway(postfix.dovecot, **configuration):
-        at = soon(3)
+        at = soon(2)
         for name, start in {"made": at, "deleted": at, "late": at + DAY}.items():
             await put(name, start)
         await server.remove(path, "deleted.ics")
         is_in_time = time.time() < at.timestamp()
         await mails(postfix, user, "made")
-        await put("last", soon(1))
+        await put("last", soon(0))
         found = await mails(postfix, user, "last")
     assert [one for one in map(title_of, found) if is_in_time or one != "deleted"] == ["made", "last"]
 

@@ -30,7 +30,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAILY = {"@type": "RecurrenceRule", "frequency": "daily"}
 
 
-def soon(seconds: float = 2.0) -> datetime:
+def soon(seconds: float = 1.0) -> datetime:
     """A whole second, so far ahead at least."""
     return datetime.fromtimestamp(int(time.time() + seconds) + 1, UTC)
 
@@ -62,7 +62,7 @@ async def test_each_kind_of_alert_is_told(place: Place) -> None:
     defaults = {"defaultAlertsWithTime": {"d": offset("-PT5M")}, "timeZone": "Asia/Tokyo"}
     await place.call("Calendar/set", update={place.id: defaults})
     snooze = {"@type": "Relation", "relation": {"snooze": True}}
-    at = soon(8)
+    at = soon(4)
     there = at.astimezone(ZoneInfo("Asia/Tokyo"))
     midnight = datetime.combine(there.date() + DAY, datetime.min.time(), ZoneInfo("Asia/Tokyo"))
     to_midnight = format_duration(Span(0, int((at - midnight).total_seconds())))
@@ -90,12 +90,12 @@ async def test_each_kind_of_alert_is_told(place: Place) -> None:
         await create(place, at, isDraft=True)
         await create(place, at - 3 * DAY, recurrenceRule=DAILY, recurrenceOverrides={local(at): {"excluded": True}})
         await create(place, at, alerts={"a": offset(acknowledged=local(at) + "Z")})
-        deleted = await create(place, at + timedelta(seconds=2))
+        deleted = await create(place, at + timedelta(seconds=1))
         await place.call("CalendarEvent/set", destroy=[deleted])
-        is_in_time = time.time() < at.timestamp() + 1
-        last = await create(place, at + timedelta(seconds=3))
+        is_in_time = time.time() < at.timestamp()
+        last = await create(place, at + timedelta(seconds=2))
         told = await alerts_until(stream, last)
-    assert time.time() >= at.timestamp() + 3  # never early
+    assert time.time() >= at.timestamp() + 2  # never early
     found = [key_of(alert) for alert in told[:-1] if is_in_time or alert["calendarEventId"] != deleted]
     assert len(found) == len(set(found))
     assert set(found) == wanted
@@ -114,22 +114,22 @@ async def test_each_listener_is_told_once(place: Place) -> None:
                 web_socket(place),
             )
         ]
-        one, two = await create(place, soon()), await create(place, soon(4))
+        one, two = await create(place, soon()), await create(place, soon(2))
         for told in listeners:
             assert [key_of(alert) for alert in await alerts_until(told, two)] == [(one, None, "a"), (two, None, "a")]
 
 
 async def test_a_stream_that_comes_again_is_told_what_it_missed(place: Place) -> None:
     async with event_source(place.jmap, "CalendarAlert") as told:
-        first = await create(place, soon())
+        first = await create(place, soon(0))
         alert, last_id = await anext(told)
         assert alert["calendarEventId"] == first
-    at = soon(1)
+    at = soon(0)
     missed = await create(place, at)
     while time.time() < at.timestamp() + 0.1:
         await place.call("CalendarEvent/get", ids=[])
     async with event_source(place.jmap, "CalendarAlert", last_id) as told:
-        last = await create(place, soon(1))
+        last = await create(place, soon(0))
         assert [alert["calendarEventId"] for alert in await alerts_until(told, last)] == [missed, last]
 
 
@@ -239,8 +239,8 @@ async def test_two_gateways_tell_and_push_once(
         other = await stack.enter_async_context(jmap_client(urls[1], *user[0]))
         await subscribe(place.jmap, service, types=["CalendarAlert"])
         streams = [await stack.enter_async_context(event_source(jmap, "CalendarAlert")) for jmap in (place.jmap, other)]
-        at = soon(3)
-        later = at + timedelta(seconds=4)
+        at = soon(2)
+        later = at + timedelta(seconds=3)
         one = await create(place, at + HOUR, useDefaultAlerts=True, alerts={})
         gone = await create(place, later)
         there = Place(other, place.server, place.id, place.path)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.sync import opening
-from gateway.sync.account import MailAccount
+from gateway.sync.first_sight import FirstSight
 from tests.client import JmapClient
 from tests.objects.mail.conftest import Tier
 from tests.objects.mail.messages import message
@@ -17,7 +17,7 @@ COUNTS = ["id", "role", "totalEmails", "unreadEmails"]
 
 @pytest.fixture(autouse=True)
 def not_indexed_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MailAccount, "_index", lambda _: None)
+    monkeypatch.setattr(FirstSight, "_due", lambda _: None)
     monkeypatch.setattr(opening, "PAGE", 6)
 
 
@@ -65,6 +65,17 @@ async def test_the_first_page_is_that_of_the_whole_index(jmap: JmapClient, imap:
     assert await inbox(jmap) == box
     changes = await jmap.call("Email/changes", sinceState=shown["state"])
     assert [changes["created"], changes["updated"], changes["destroyed"]] == [[], [], []]
+
+
+async def test_no_page_is_read_for_what_needs_the_whole(
+    jmap: JmapClient, imap: ImapClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(_: opening.Opening) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(opening.Opening, "look", look)
+    await fill(imap)
+    assert len((await jmap.call("Email/query"))["ids"]) == 9
 
 
 async def test_positions_and_threads(jmap: JmapClient, imap: ImapClient, partial: bool) -> None:

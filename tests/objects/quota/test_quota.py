@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from gateway import owners
 from gateway.push import feed
 from tests.client import CORE, MAIL, JmapClient, Sentence, jmap_client
+from tests.faults.proxy import FaultProxy
 from tests.gateway import running_gateway
 from tests.objects.mail.messages import message
+from tests.objects.mail.test_push import state_event
 from tests.servers.cyrus import ADMIN, Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.imap_client import imap_client
@@ -220,6 +223,30 @@ async def test_a_server_that_knows_limits_may_set_none(cyrus: Cyrus) -> None:
         set_limits(cyrus, user, "(MESSAGE 50)")  # the session that was given out says where to look
         answer = await ask(jmap, "Quota/changes", sinceState=before["state"])
         assert len(answer["created"]) == 1
+
+
+@pytest.mark.parametrize(("rest", "is_asked_again"), [(900.0, False), (0.0, True)])
+async def test_a_server_that_sets_no_limit_is_seldom_asked(
+    cyrus: Cyrus, monkeypatch: pytest.MonkeyPatch, rest: float, is_asked_again: bool
+) -> None:
+    """However much comes in while somebody listens."""
+    monkeypatch.setattr(owners, "UNLIMITED_SECONDS", rest)
+    user = fresh_user(cyrus)
+    async with FaultProxy(cyrus.host, cyrus.imap) as proxy:
+        keys = {"backends__default__imap__host": proxy.host, "backends__default__imap__port": str(proxy.port)}
+        async with (
+            running_gateway(cyrus, **keys) as url,
+            jmap_client(url, *user) as jmap,
+            jmap.http.get(jmap.event_source("Email")) as events,
+        ):
+            assert b"connected" in await events.content.readline()
+            await jmap.call("Email/get", ids=[])  # what comes before the first state is no change
+            with imap_client(cyrus, user) as imap:
+                for _ in range(4):  # what follows one change is done before the next is told
+                    await asyncio.to_thread(imap.append, "INBOX", message())
+                    await state_event(events)
+        asked = proxy.count(rb"GETQUOTAROOT")
+        assert asked >= 3 if is_asked_again else asked == 1
 
 
 async def test_where_limits_are_unknown_there_is_no_capability(dovecot_plain: MailServer) -> None:
