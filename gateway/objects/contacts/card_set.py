@@ -1,6 +1,6 @@
 """ContactCard/set: create, update, destroy (RFC 9610 §3.5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ class Writer:
         return answers
 
     async def _create(self, record: Mapping[str, Any], original: Original | None) -> str:
-        places = [self._writable(book_id) for book_id in record["addressBookIds"]]
+        places = self._checked(record["addressBookIds"])
         card = rules.completed(record)
         before = {} if original is None else original.card
         rules.check(card, before, card.keys())
@@ -114,8 +114,9 @@ class Writer:
         return answers
 
     async def _update(self, card: Card, change: Update) -> None:
-        for book_id in card.address_book_ids:
-            self._writable(book_id)
+        self._all_writable(card.address_book_ids)
+        if "addressBookIds" in change.changed:  # before anything is written
+            self._checked(change.patched["addressBookIds"])
         names = change.changed - {*METADATA}
         if names:
             edit = partial(self._edited, await self._changes(card, change, names))
@@ -151,7 +152,7 @@ class Writer:
     async def _refile(self, card: Card, wanted: Mapping[str, Any]) -> None:
         """Put a card into the address books that it is to be in; it is never in none."""
         gone = [place for place in card.places if place.book_id not in wanted]
-        new = [self._writable(book_id) for book_id in wanted if book_id not in card.address_book_ids]
+        new = [book_id for book_id in wanted if book_id not in card.address_book_ids]
         source = next((place for place in card.places if place not in gone), card.places[0])
         while gone and new:
             try:
@@ -185,21 +186,27 @@ class Writer:
     async def _destroy(self, card: Card | None) -> None:
         if card is None:
             raise SetError("notFound")
-        for book_id in card.address_book_ids:
-            self._writable(book_id)
+        self._all_writable(card.address_book_ids)
         for place in card.places:
             await self._storing.remove(place)
 
     # what all of them need
 
-    def _writable(self, book_id: str) -> str:
-        """The id of an address book whose cards the user may change. Raises SetError."""
-        held = self._index.books.get(book_id)
-        if held is None:
-            raise rules.invalid(f"There is no address book {book_id[:60]!r}.", "addressBookIds")
-        if not rights_of(held.info)["mayWrite"]:
-            raise SetError("forbidden")
-        return book_id
+    def _checked(self, wanted: Mapping[str, Any]) -> list[str]:
+        """The ids of address books that a card is to be in. Raises SetError."""
+        self._all_writable(wanted)
+        if len(wanted) > 1 and not self._contacts.facts.several:  # as maxAddressBooksPerCard says
+            raise rules.invalid("The server takes a card in one address book only.", "addressBookIds")
+        return list(wanted)
+
+    def _all_writable(self, book_ids: Iterable[str]) -> None:
+        """Raises SetError where the user may not change the cards of all these address books."""
+        for book_id in book_ids:
+            held = self._index.books.get(book_id)
+            if held is None:
+                raise rules.invalid(f"There is no address book {book_id[:60]!r}.", "addressBookIds")
+            if not rights_of(held.info)["mayWrite"]:
+                raise SetError("forbidden")
 
     def _told(self, card_id: str, known: Mapping[str, Any]) -> Values:
         """What the client cannot know of a card after writing it (RFC 8620 §5.3)."""

@@ -1,6 +1,7 @@
 """ContactCard/get and /set (RFC 9610 §3) on a model server."""
 
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotFound, Unavailable, Unsupported
 from adapters.ports.collections import Stored
 from tests.objects.contacts.harness import Client
-from tests.sync.contacts.model import Home, ModelPort
+from tests.sync.contacts.model import FACTS, Home, ModelPort
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 
@@ -293,6 +294,27 @@ async def test_a_server_that_takes_a_uid_once(client: Client, home: Home) -> Non
     told = await client.create(record(client))
     error = await client.refused("update", {told["id"]: {"addressBookIds": both}})
     assert (error["type"], error["properties"]) == ("invalidProperties", ["addressBookIds"])
+
+
+async def test_one_address_book_where_the_server_says_so() -> None:
+    home = Home(replace(FACTS, several=False))
+    home.add_book("work/")
+    home.add_book("home/")
+    client = Client(home)
+    both = {client.book_id("work/"): True, client.book_id("home/"): True}
+    told = await client.create(record(client))
+    for verb, value in (("create", {"k": record(client) | {"addressBookIds": both}}), ("update", None)):
+        error = await client.refused(verb, value or {told["id"]: {"addressBookIds": both, "name/full": "Joe"}})
+        assert (error["type"], error["properties"]) == ("invalidProperties", ["addressBookIds"])
+    assert (await client.card(told["id"]))["name"]["full"] == "Jane"
+
+
+async def test_an_update_is_whole_or_not_at_all(client: Client, home: Home) -> None:
+    home.add_book("/bob/shared/", "Bob's", owner="/bob/", privileges=frozenset({"read"}))
+    told = await client.create(record(client))
+    patch = {"name/full": "Joe", f"addressBookIds/{client.book_id('/bob/shared/')}": True}
+    assert (await client.refused("update", {told["id"]: patch}))["type"] == "forbidden"
+    assert (await client.card(told["id"]))["name"]["full"] == "Jane"
 
 
 # destroy, and what the server does
