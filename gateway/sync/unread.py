@@ -28,15 +28,15 @@ class Unread:
         self.watched = False
 
     async def load(self) -> None:
-        """Know those of the time before; once is enough."""
+        """Know those of the time before. It is tried once: nobody is to wait each time for a store that is away."""
         if self._loaded:
             return
+        self._loaded = True
         try:
             kept = await self._store.scan(self._account, SPACE)
         except StoreUnavailable as error:
             _log.warning("it cannot be read which Emails were not: %s", error)
             return
-        self._loaded = True
         self.ids |= dict.fromkeys(name for name, _ in kept)
 
     async def add(self, email_ids: Iterable[str]) -> None:
