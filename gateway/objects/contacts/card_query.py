@@ -35,15 +35,25 @@ SORTABLE: Final[Mapping[str, tuple[Argument, ...]]] = dict.fromkeys(
 
 
 class _Row:
-    """A card of the index, read once for all queries."""
+    """A card of the index, and what queries looked at of its texts: to keep it as objects would take eight times more."""
 
-    __slots__ = ("_texts", "books", "content", "id")
+    __slots__ = ("_entry", "_texts", "books", "id")
 
     def __init__(self, card: Card) -> None:
         self.id = card.id
         self.books = card.address_book_ids
-        self.content = card.entry.card()
+        self._entry = card.entry
         self._texts: dict[str, tuple[str, ...]] = {}
+
+    @property
+    def uid(self) -> str:
+        """Of the card."""
+        return self._entry.uid
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The card, read anew."""
+        return self._entry.card()
 
     def has_all(self, condition: str, wanted: str) -> bool:
         """Whether every word and phrase stands in one of the texts that the condition looks at."""
@@ -98,16 +108,15 @@ def _matches(row: _Row, condition: Filter) -> bool:
 
 
 def _fits(row: _Row, name: str, value: str) -> bool:
-    content = row.content
     match name:
         case "inAddressBook":
             return value in row.books
         case "uid":
-            return bool(content["uid"] == value)
+            return row.uid == value
         case "hasMember":
-            return value in (content.get("members") or {})
+            return value in (row.content.get("members") or {})
         case "kind":
-            return bool(content.get("kind", _KIND) == value)
+            return bool(row.content.get("kind", _KIND) == value)
         case _:
             return row.has_all(name, value) if name in card_texts.CONDITIONS else _is_then(row, name, value)
 
