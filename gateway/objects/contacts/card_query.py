@@ -35,7 +35,7 @@ SORTABLE: Final[Mapping[str, tuple[Argument, ...]]] = dict.fromkeys(
 
 
 class _Row:
-    """A card of the index, and what queries looked at of its texts: to keep it as objects would take eight times more."""
+    """A card of the index, and what queries looked at of its texts: as objects it would take eight times more."""
 
     __slots__ = ("_entry", "_texts", "books", "id")
 
