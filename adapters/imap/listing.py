@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 
 from adapters.errors import AdapterError, Broken, Unavailable
 from adapters.imap.connection import Connection
 from adapters.imap.deltas import status_items
 from adapters.imap.encoder import Part, atom, mailbox, paren, string
-from adapters.imap.folders import Listed, chunk_names, parse_list, parse_rights, parse_status
+from adapters.imap.folders import Listed, chunk_names, folder_status, parse_list, parse_rights, parse_status
 from adapters.imap.probe import Nature
 from adapters.imap.responses import Completion, Untagged
 from adapters.imap.tokens import Value
+from adapters.ports.mail import FolderStatus
 
 Status = dict[bytes, Value]
 Command = tuple[str, *tuple[Part, ...]]
@@ -67,6 +69,33 @@ class Seen:
         if path not in self.subscribed:
             return listed
         return Listed(listed.path, listed.delimiter, listed.attributes | {"\\subscribed"})
+
+
+_COUNTS: Final = frozenset({b"MESSAGES", b"UIDNEXT", b"UNSEEN", b"HIGHESTMODSEQ"})
+
+
+def recounted(before: Sequence[Untagged], now: Sequence[Untagged]) -> dict[str, FolderStatus] | None:
+    """By path the numbers that are others than before; None where anything else is, or may be."""
+    if len(before) != len(now):
+        return None
+    numbers: dict[str, FolderStatus] = {}
+    for old, new in zip(before, now, strict=True):
+        if old is new or old == new:  # the same line mostly is the same response
+            continue
+        if old.name != b"STATUS" or new.name != b"STATUS":
+            return None
+        was, told = parse_status(old), parse_status(new)
+        if was is None or told is None or was[0] != told[0] or _identity(was[1]) != _identity(told[1]):
+            return None
+        if (status := folder_status(told[1])) is None:
+            return None
+        numbers[told[0]] = status
+    return numbers
+
+
+def _identity(items: Status) -> Status:
+    """What tells that it still is the same mailbox, and that as much is told of it: UIDVALIDITY, ids."""
+    return {name: None if name in _COUNTS else value for name, value in items.items()}
 
 
 def listing(connection: Connection, patterns: Sequence[str] = ("*",), items: Sequence[str] = ()) -> Command:

@@ -24,7 +24,7 @@ from adapters.imap.connection import Connection
 from adapters.imap.encoder import atom, mailbox, paren
 from adapters.imap.errors import SessionConfused
 from adapters.imap.folders import CLOSED, INBOX, Listed, build, folder_status, largest
-from adapters.imap.listing import Answer, Seen, items_of, list_all, listing, my_rights, statuses
+from adapters.imap.listing import Answer, Seen, items_of, list_all, listing, my_rights, recounted, statuses
 from adapters.imap.mailbox_ids import MailboxIds
 from adapters.imap.pool import Pool
 from adapters.imap.probe import REFUSALS, Nature
@@ -71,6 +71,7 @@ class Sentinel:
 
     async def folders(self) -> Sequence[Folder]:
         """All personal folders, true as of this call; the very same list where nothing moved. Raises Unavailable."""
+        before = self._folders
         try:
             seen = await self._listing()
         except (*REFUSALS, Broken):
@@ -81,8 +82,8 @@ class Sentinel:
         if seen is not None:
             self._folders = await self._understood(seen)
             self._answered = seen.responses
-        elif self._holds(self._pinned):
-            return self._folders  # nothing moved, and what is held is what should be
+        elif self._folders is before and self._holds(self._pinned):
+            return before  # nothing moved, and what is held is what should be
         real = ((folder.path, folder.status) for folder in self._folders if folder.status is not None)
         await self._pin(largest(real, self._pinned))
         return self._folders
@@ -131,14 +132,15 @@ class Sentinel:
     # one conversation
 
     async def _converse(self, connection: Connection) -> Seen | None:
-        """What the server says now; None where it says word for word what it said last time."""
+        """What the server says now; None where it says what it said last time, at most with other numbers."""
         await self._hold(connection)
         seen = Seen()
         due = self._nature.acl and self._clock() >= self._rights_until
         at_once = self._all_real and self._nature.lists_status
         if at_once:
             answered = await self._list_at_once(connection)
-            if answered == self._answered and not due:
+            if not due and (folders := self._recounted(answered)) is not None:
+                self._folders, self._answered = folders, answered
                 return None
             seen.add(answered)
         else:
@@ -158,6 +160,19 @@ class Sentinel:
             self._rights_until = self._clock() + RIGHTS_SECONDS
         await self._expose(connection, seen, answers)
         return seen
+
+    def _recounted(self, answered: Sequence[Untagged]) -> list[Folder] | None:
+        """The folders, where at most numbers of some have moved; the very same list where nothing has. Else None."""
+        numbers = recounted(self._answered, answered)
+        if not numbers:
+            return None if numbers is None else self._folders
+        known = {folder.path for folder in self._folders if folder.status is not None}
+        if self._broken or not numbers.keys() <= known:
+            return None
+        return [
+            replace(folder, status=numbers[folder.path]) if folder.path in numbers else folder
+            for folder in self._folders
+        ]
 
     async def _hold(self, connection: Connection) -> None:
         if self._pinned is not None and connection.selected != self._pinned:

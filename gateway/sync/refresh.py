@@ -106,6 +106,11 @@ class Refresh:
             if name == path or (delimiter and name.startswith(path + delimiter)):
                 self._stage.put_box(replace(box, folder=replace(box.folder, path=target + name[len(path) :])))
 
+    def _follow(self, box: Box, folder: Folder) -> None:
+        """Have the box be what the folder is now, but for the numbers."""
+        if (told := _without_status(folder)) != box.folder:
+            self._stage.put_box(replace(box, folder=told))
+
     def _match(self, listing: Sequence[Folder]) -> folders.Matching:
         real = [folder for folder in listing if not folder.virtual]
         return folders.match(self._stage.emails.boxes.values(), folders.unique(real))
@@ -119,7 +124,7 @@ class Refresh:
             acted = True
         moved = []
         for folder, box in matching.same:
-            self._stage.put_box(replace(box, folder=_without_status(folder)))
+            self._follow(box, folder)
             if not folder.readable and box.cursor is not None:
                 self._stage.clear(box.number)
                 self._stage.set_cursor(box.number, None)
@@ -254,7 +259,7 @@ class Refresh:
         same_path = folder.path == box.folder.path
         if self._stage.shares(box.number, whole.native_ids) if known else not (same_path or whole.uids):
             self._stage.clear(box.number)
-            self._stage.put_box(replace(box, folder=_without_status(folder)))
+            self._follow(box, folder)
         else:
             self._stage.drop_box(box.number)
             box = self._stage.add_box(self._mailbox_id(folder), _without_status(folder))

@@ -21,6 +21,7 @@ from adapters.imap.folders import (
     parse_rights,
     parse_status,
 )
+from adapters.imap.listing import recounted
 from adapters.imap.responses import Continuation, Tagged, Untagged, parse_response
 from adapters.imap.sentinel import Sentinel
 from adapters.imap.streams import Wire
@@ -330,6 +331,63 @@ async def test_a_listing_that_says_the_same_is_not_read_again(tier: Tier, monkey
             client.append("Folder 7", simple(2))
             assert await mail.folders() != before
             assert any(b"Folder 7" in pieces[0] for pieces in read)
+
+
+LISTED = [
+    response(line)
+    for line in (
+        b'LIST () "/" a',
+        b"STATUS a (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 UNSEEN 1 HIGHESTMODSEQ 9)",
+        b'LIST () "/" b',
+        b"STATUS b (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 8 UNSEEN 1 HIGHESTMODSEQ 9 X-GUID c2)",
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "line", "numbers"),
+    [
+        (
+            3,
+            b"STATUS b (MESSAGES 4 UIDNEXT 5 UIDVALIDITY 8 UNSEEN 2 HIGHESTMODSEQ 11 X-GUID c2)",
+            {"b": FolderStatus(8, 5, 4, 2, 11)},
+        ),
+        (1, b"STATUS a (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 UNSEEN 1 HIGHESTMODSEQ 9)", {}),
+        (1, b"STATUS a (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 6 UNSEEN 1 HIGHESTMODSEQ 9)", None),
+        (1, b"STATUS a (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 UNSEEN 1)", None),
+        (1, b"STATUS c (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 7 UNSEEN 1 HIGHESTMODSEQ 9)", None),
+        (1, b"STATUS a", None),
+        (3, b"STATUS b (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 8 UNSEEN 1 HIGHESTMODSEQ 9 X-GUID c3)", None),
+        (2, b'LIST (\\Subscribed) "/" b', None),
+        (1, b'LIST () "/" c', None),
+    ],
+)
+def test_only_numbers_may_move_without_the_listing_being_read(
+    at: int, line: bytes, numbers: dict[str, FolderStatus] | None
+) -> None:
+    now = [response(line) if number == at else one for number, one in enumerate(LISTED)]
+    assert recounted(LISTED, now) == numbers
+    assert recounted(LISTED, [*LISTED, response(line)]) is None
+    assert recounted(LISTED, LISTED[:3]) is None
+
+
+@pytest.mark.parametrize("tier", ["dovecot"], indirect=True)
+async def test_folders_of_which_nothing_is_told_stay_what_they_are(tier: Tier) -> None:
+    user = fresh_user(tier.server)
+    with imap_client(tier.server, user) as client:
+        for path in ("Work", "Play"):
+            client.create(path)
+        async with opened(tier, user) as mail, opened(tier, user) as other:
+            await mail.folders()  # the first one asks for names before numbers
+            for number in range(3):
+                before = {folder.path: folder for folder in await mail.folders()}
+                client.append("Work", simple(number))
+                now = await mail.folders()
+                assert {folder.path for folder in now if folder is not before[folder.path]} == {"Work"}
+                assert {folder.path: folder for folder in now} == {one.path: one for one in await other.folders()}
+            client.remove("Play")
+            client.create("Play")
+            assert await folder_named(mail, "Play") == await folder_named(other, "Play")
 
 
 async def test_a_parent_that_is_no_mailbox(tier: Tier) -> None:

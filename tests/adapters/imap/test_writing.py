@@ -11,6 +11,7 @@ from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotF
 from adapters.imap import utf7
 from adapters.imap.backend import ImapMail
 from adapters.imap.keywords import storable
+from adapters.imap.stores import STREAMED
 from adapters.ports.mail import FolderStatus
 from adapters.ports.mail_write import FlagDelta, MailWritePort, Octets
 from tests.adapters.imap.mailboxes import Tier, folder_named, opened, simple
@@ -70,6 +71,21 @@ async def test_flags_change_by_deltas_and_leave_the_others_alone(mail: ImapMail,
     assert {flag.lower() for flag in imap.flags("INBOX", one)} == {"\\answered", "kept", "\\seen", "$forwarded"}
     assert {flag.lower() for flag in imap.flags("INBOX", two)} == {"\\seen", "$forwarded"}
     assert imap.flags("INBOX", three) == set()
+
+
+async def test_many_are_flagged_and_what_another_client_changed_meanwhile_is_not_told(
+    mail: ImapMail, imap: ImapClient
+) -> None:
+    """RFC 7162 §3.1.3. So many that the answer is read as a stream."""
+    uids = fill(imap, "INBOX", STREAMED + 2)
+    seen = await status(mail, "INBOX")
+    imap.flag("INBOX", uids[5], "+FLAGS", "other")
+    delta = FlagDelta(tuple(uids), frozenset({"$flagged"}), frozenset())
+    told = await mail.change_flags("INBOX", seen.uid_validity, [delta], seen.highest_modseq)
+    for uid in uids:
+        assert {flag.lower() for flag in imap.flags("INBOX", uid)} - {"other"} == {"\\flagged"}
+    assert told.keys() == (set(uids) - {uids[5]} if seen.highest_modseq else set())
+    assert all(modseq > seen.highest_modseq for modseq in told.values())
 
 
 async def test_a_uid_of_another_life_of_the_folder_is_never_touched(mail: ImapMail, imap: ImapClient) -> None:
