@@ -145,6 +145,7 @@ class _Tokenizer:
         self.problems = problems
         self.roots: list[Component] = []
         self.stack: list[Component] = []
+        self._zones_read = -1
         self._starts: list[int] | None = None if len(self.lines) != text.count("\n") + 1 else []
 
     def number(self, index: int) -> int:
@@ -201,16 +202,17 @@ class _Tokenizer:
         return index + 1
 
     def _begin(self, index: int, name: str) -> int:
-        if name == "VTIMEZONE" and self.stack:
+        if name == "VTIMEZONE" and self.stack and index > self._zones_read and self.stack[0].name != name:
             try:
                 end = self.lines.index("END:VTIMEZONE", index)
             except ValueError:
-                end = 0
-            if end:  # the same few definitions come with every event: tokenize each text once
-                zone = _zone("\n".join(self.lines[index : end + 1]))
-                if zone is not None:
-                    self.stack[-1].components.append(zone)
-                    return end + 1
+                end = len(self.lines)
+            # the same few definitions come with every event: tokenize each text once
+            zone = _zone("\n".join(self.lines[index : end + 1])) if end < len(self.lines) else None
+            if zone is not None:
+                self.stack[-1].components.append(zone)
+                return end + 1
+            self._zones_read = end  # no other zone before there is well formed, and to look for one costs as much again
         if len(self.stack) >= self.limits.depth:
             raise ContentLineError(f"components nested deeper than {self.limits.depth}", self.number(index))
         component = Component(name, index=index)

@@ -1,8 +1,14 @@
-"""Text that may stand in I-JSON (RFC 7493 §2.1): no surrogates, no noncharacters; and no NUL, which breaks clients."""
+"""Text that may stand in I-JSON (RFC 7493 §2.1): no surrogates, no noncharacters; and no NUL, which breaks clients.
 
+And JSON inside of other formats, as far as it may stand there too.
+"""
+
+import json
+import math
 import re
+from typing import Any
 
-__all__ = ["REPLACEMENT", "scrub"]
+__all__ = ["REPLACEMENT", "read_json", "scrub"]
 
 REPLACEMENT = "\ufffd"
 
@@ -20,3 +26,34 @@ def scrub(text: str) -> str:
     if text.isascii() or _ORDINARY.fullmatch(text):
         return text
     return _FORBIDDEN.sub(REPLACEMENT, text)
+
+
+_MAX_DEPTH = 100
+_MAX_INTEGER = 2**53 - 1  # RFC 7493 §2.2
+
+
+def read_json(text: str) -> Any:
+    """The value of a JSON text. Raises `ValueError` for what is none, and for what no I-JSON message can carry on.
+
+    That is: unpaired surrogates, numbers that are not finite, integers beyond 53 bits, more than 100 levels.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    _check(value, _MAX_DEPTH)
+    return value
+
+
+def _check(value: Any, levels: int) -> None:
+    if not levels:
+        raise ValueError(f"nested more than {_MAX_DEPTH} levels deep")
+    if isinstance(value, str):
+        value.encode()  # raises UnicodeEncodeError for surrogates
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    elif isinstance(value, int) and abs(value) > _MAX_INTEGER:
+        raise ValueError("an integer beyond 53 bits")
+    elif isinstance(value, (dict, list)):
+        for item in (*value, *value.values()) if isinstance(value, dict) else value:
+            _check(item, levels - 1)

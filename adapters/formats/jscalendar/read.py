@@ -4,7 +4,6 @@
 no equivalent is kept in the `iCalendar` members, so that `write.write_group` gives the same iCalendar data back.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ from adapters.formats.jscalendar.state import Reading
 from adapters.formats.jscalendar.tables import PRIVACY, read_rows
 from adapters.formats.jscalendar.times import inherit_duration, read_times
 from adapters.formats.jscalendar.timezones import Zones, is_iana
+from adapters.formats.json_text import read_json
 from adapters.formats.keys import value_key
 from adapters.formats.pointer import InvalidPatch, get_pointer, set_pointer
 from adapters.formats.values import Json, JsonObject
@@ -308,7 +308,7 @@ def _apply_jsprops(r: Reading) -> None:
 
 def _apply_jsprop(js: JsonObject, line: ContentLine) -> None:
     pointer = line.parameter("JSPTR") or ""
-    value: Json = json.loads(v.read_text(line.value))
+    value: Json = read_json(v.read_text(line.value))
     if not pointer or pointer.startswith("/") or value is None or pointer.partition("/")[0] == "iCalendar":
         raise InvalidPatch(f"JSPTR {pointer!r}")
     parent, _, last = pointer.rpartition("/")

@@ -42,6 +42,8 @@ _CONVERTERS: dict[str, Callable[[ContentLine], JsonObject | None]] = {
     "DEATHPLACE": place_of,
 }
 LOCALIZABLE = frozenset(_CONVERTERS)
+MAX_LANGUAGES = 100
+"""Localizations that properties say: each costs as much as the parts of the card that it is about."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ def set_apart(r: Reading) -> Alternatives:
         seen = {language_of(main) or r.js.get("language", "")}
         for line in written:
             language = language_of(line)
-            if line is not main and language and language not in seen:
+            if line is not main and language and language not in seen and len(seen) <= MAX_LANGUAGES:
                 seen.add(language)
                 result.localized.append((main, line, language))
                 gone.add(id(line))
@@ -109,8 +111,8 @@ def _dominant(sets: list[list[ContentLine]]) -> str | None:
     found = [lines for lines in sets if all(map(language_of, lines))]
     if not any(len(lines) > 1 or lines[0].name in {"FN", "N"} for lines in found):
         return None
-    counted = Counter(language_of(line) for lines in found for line in lines)
-    return counted.most_common(1)[0][0]
+    written = (line for lines in found for line in lines if "PHONETIC" not in line.parameters)
+    return next((language for language, _ in Counter(map(language_of, written)).most_common(1)), None)
 
 
 def _main(lines: list[ContentLine], language: str) -> ContentLine:
@@ -141,8 +143,8 @@ def read_localizations(r: Reading, alternatives: Alternatives) -> None:
         patch = r.js.setdefault("localizations", {}).setdefault(language, {})
         patch |= {f"{unit}/{name}": value for name, value in changed.items()}
         r.came(line, f"localizations/{language}/{path}")
-    for main, line, language in alternatives.phonetic:
-        if not _read_phonetic(r, main, line, language):
+    for n, (main, line, language) in enumerate(alternatives.phonetic):
+        if n >= MAX_LANGUAGES or not _read_phonetic(r, main, line, language):
             r.keep(line)
 
 
@@ -188,10 +190,12 @@ def _read_phonetic(r: Reading, main: ContentLine, line: ContentLine, language: s
         get_pointer(r.js, unit).update(members)
         r.came(line, f"{unit}/phonetic")
         return True
-    patch = r.js.setdefault("localizations", {}).setdefault(language, {})
+    patch = r.js.get("localizations", {}).get(language, {})
     components = patch.get(f"{unit}/components")
-    if components is not None and len(components) != len(said):
+    said_before = not patch.keys().isdisjoint((f"{unit}/phoneticSystem", f"{unit}/phoneticScript"))
+    if said_before or (components is not None and len(components) != len(said)):
         return False
+    patch = r.js.setdefault("localizations", {}).setdefault(language, patch)
     for n, text in enumerate(said):
         if text and components is not None:
             components[n]["phonetic"] = text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from adapters.formats.content_lines import ContentLine
-from adapters.formats.jscontact.languages import LOCALIZABLE
+from adapters.formats.jscontact.languages import LOCALIZABLE, MAX_LANGUAGES
 from adapters.formats.jscontact.state import Writing
 from adapters.formats.jscontact.values import canonical_tag
 from adapters.formats.pointer import InvalidPatch, apply_patch, escape, tokens
@@ -19,8 +19,8 @@ _ONCE = frozenset({"N", "FN"})
 def write_localizations(w: Writing, card: Mapping[str, Any], write_main: WriteMain) -> None:
     """Write each localization: what the Card says in that language and not in its own."""
     mains = dict(reversed(w.lines))
-    for tag, patch in (card.get("localizations") or {}).items():
-        lines = _localized(w, card, tag, patch, mains, write_main)
+    for n, (tag, patch) in enumerate((card.get("localizations") or {}).items()):
+        lines = _localized(w, card, tag, patch, mains, write_main) if n < MAX_LANGUAGES else None
         if lines is None:
             w.leave(f"localizations/{escape(tag)}", patch)
             continue

@@ -4,7 +4,6 @@ The result is complete: what has no equivalent is kept in vCardProps, vCardParam
 `write.write_card` gives the same data back.
 """
 
-import json
 from typing import Any
 
 from adapters.formats.content_lines import ContentLine
@@ -18,9 +17,10 @@ from adapters.formats.jscontact.shape import faults
 from adapters.formats.jscontact.simple import read_gender, read_sets, read_singles
 from adapters.formats.jscontact.state import Reading
 from adapters.formats.jscontact.stream import VCard, read_stream
+from adapters.formats.json_text import read_json
 from adapters.formats.keys import value_key
 from adapters.formats.pointer import InvalidPatch, apply_patch, get_pointer
-from adapters.formats.values import Json, JsonObject, read_text
+from adapters.formats.values import Json, read_text
 
 VERSION = "1.0"  # RFC 9553 §1.9.2
 _RESERVED = frozenset({"@type", "version", "vCardProps"})
@@ -73,7 +73,7 @@ def _apply_jsprops(r: Reading) -> None:
         patched = apply_patch(r.js, patch)
         if found := faults({"@type": "Card", **patched}):
             raise InvalidPatch(f"{found[0][0]} {found[0][1]}")
-    except (ValueError, RecursionError):
+    except ValueError:
         for line in lines:
             r.keep(line)
         return
@@ -93,8 +93,4 @@ def _pointer(r: Reading, line: ContentLine) -> str:
 
 
 def _value(line: ContentLine) -> Json:
-    return json.loads(read_text(line.value), parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> JsonObject:
-    raise ValueError(f"{name} is no JSON")
+    return read_json(read_text(line.value))

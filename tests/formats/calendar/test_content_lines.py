@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.formats import content_lines
 from adapters.formats.content_line_heads import _split_outside_quotes, split_line
 from adapters.formats.content_line_writer import fold, format_line, serialize
 from adapters.formats.content_lines import (
@@ -151,3 +152,25 @@ def test_parameters_that_are_repeated_keep_their_values_in_order() -> None:
 @given(st.text('a;"', max_size=12))
 def test_semicolons_in_quotes_part_nothing(text: str) -> None:
     assert _split_outside_quotes(text) == re.split(r';(?=(?:[^"]*"[^"]*")*[^"]*$)', text)
+
+
+def test_zones_inside_of_zones_are_as_deep_as_any_component() -> None:
+    text = "BEGIN:VCALENDAR\n" + "BEGIN:VTIMEZONE\n" * 2000 + "END:VTIMEZONE\n" * 2000 + "END:VCALENDAR\n"
+    with pytest.raises(ContentLineError, match="nested deeper"):
+        parse(text)
+
+
+def test_zones_that_end_elsewhere_are_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    read = content_lines._zone
+
+    def zone_of(text: str) -> Component | None:
+        tried.append(text.count("BEGIN"))
+        return read(text)
+
+    monkeypatch.setattr(content_lines, "_zone", zone_of)
+    odd = "BEGIN:VTIMEZONE\nend:vtimezone\n" * 50
+    zone = "BEGIN:VTIMEZONE\nTZID:a\nEND:VTIMEZONE\n"
+    (calendar,) = parse(f"BEGIN:VCALENDAR\n{odd}{zone}{zone}{odd}END:VCALENDAR\n").components
+    assert len(calendar.components) == 102
+    assert tried == [51, 1]

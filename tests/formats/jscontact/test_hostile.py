@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from adapters.formats.content_lines import NotWritable
 from adapters.formats.jscontact import stream
+from adapters.formats.jscontact.languages import MAX_LANGUAGES
 from adapters.formats.jscontact.patch import patched
 from adapters.formats.jscontact.read import read_cards
 from adapters.formats.jscontact.shape import faults
@@ -137,3 +138,32 @@ def test_jsprop_only_as_a_valid_patch() -> None:
     assert [prop[0] for prop in js["vCardProps"]] == ["jsprop", "jsprop"]
     js = card('EMAIL;PROP-ID=k:a@b\nJSPROP;JSPTR="/example.com:a":1\nJSPROP;JSPTR="emails/k/label":"x"')
     assert (js["example.com:a"], js["emails"]["k"]["label"]) == (1, "x")
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', "1e999", "NaN", "9007199254740992", "[" * 101 + "]" * 101, "[" * 9000])
+def test_jsprop_of_what_no_message_can_carry_is_kept(value: str) -> None:
+    """RFC 7493 §2: what could not be sent on would cost the whole card."""
+    escaped = value.replace("\\", "\\\\")
+    js = card(f'JSPROP;JSPTR="example.com:a":{escaped}')
+    assert "example.com:a" not in js
+    assert [prop[0] for prop in js["vCardProps"]] == ["jsprop"]
+
+
+def test_no_more_languages_than_a_card_can_have() -> None:
+    """Each costs as much as the name that it is about: the others are kept as they stand."""
+    tags = [f"x-{a}{b}" for a in "abcdefghijkl" for b in "abcdefghij"]
+    lines = [f"N;ALTID=1;LANGUAGE={tag}:{tag};;;;" for tag in tags]
+    js = card("\n".join(["N;ALTID=1:a;;;;", *lines]))
+    assert len(js["localizations"]) == MAX_LANGUAGES
+    assert len(js["vCardProps"]) == len(tags) - MAX_LANGUAGES
+    more = {**js, "localizations": {tag: {"name/full": tag} for tag in tags}}
+    (again,) = read_cards(write_card(more))
+    assert again["localizations"] == more["localizations"]
+
+
+def test_a_second_phonetic_form_in_one_language_is_kept() -> None:
+    """A localization has one; the other would take its place (RFC 9555 §2.3.15)."""
+    forms = "N;ALTID=1;LANGUAGE=ja;PHONETIC=ipa:x;;;;\nN;ALTID=1;LANGUAGE=ja;PHONETIC=script;SCRIPT=Kana:y;;;;"
+    js = card(f"N;ALTID=1;LANGUAGE=en:a;;;;\n{forms}")
+    assert js["localizations"]["ja"] == {"name/components/0/phonetic": "x", "name/phoneticSystem": "ipa"}
+    assert [prop[3] for prop in js["vCardProps"]] == [["y", "", "", "", ""]]
