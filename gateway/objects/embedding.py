@@ -8,17 +8,17 @@ from gateway.jmap.errors import SetError
 from gateway.store.blobs import OpenBlob
 
 MAX_EMBEDDED: Final = 5_000_000
-"""Octets of one blob: calendar servers take resources of about ten megabytes."""
+"""Octets of all blobs that go into one object: DAV servers take resources of about ten megabytes."""
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")  # RFC 6838 §4.2
 
 
-async def octets_of(blob: OpenBlob) -> bytes:
-    """What is to be embedded. Raises SetError("tooLarge"), adapters.errors."""
+async def octets_of(blob: OpenBlob, room: int) -> bytes:
+    """What is to be embedded. room: what is left of MAX_EMBEDDED. Raises SetError("tooLarge"), adapters.errors."""
     octets = bytearray()
     async for piece in blob.read(0, None):
         octets += piece
-        if len(octets) > MAX_EMBEDDED:
-            raise SetError("tooLarge", f"a blob in it may have {MAX_EMBEDDED} octets", maxSize=MAX_EMBEDDED)
+        if len(octets) > room:
+            raise SetError("tooLarge", f"the blobs in it may have {MAX_EMBEDDED} octets", maxSize=MAX_EMBEDDED)
     return bytes(octets)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError
-from gateway.objects.embedding import data_uri, media_type, octets_of
+from gateway.objects.embedding import MAX_EMBEDDED, data_uri, media_type, octets_of
 from gateway.store.blobs import OpenBlob
 
 
@@ -15,25 +15,27 @@ async def embedded(context: Context, account: Account, values: dict[str, Any]) -
     if not any(_links(values)):
         return values
     result = copy.deepcopy(values)
-    missing = []
+    missing, room = [], MAX_EMBEDDED
     for link in list(_links(result)):
         blob = await context.blobs.find(account, link["blobId"])
         if blob is None:
             missing.append(link["blobId"])
         else:
-            await _embed(link, blob)
+            room -= await _embed(link, blob, room)
     if missing:
         raise SetError("blobNotFound", notFound=missing)  # RFC 8620 §5.3
     return result
 
 
-async def _embed(link: dict[str, Any], blob: OpenBlob) -> None:
-    octets = await octets_of(blob)
+async def _embed(link: dict[str, Any], blob: OpenBlob, room: int) -> int:
+    """Octets of the blob, which is in the link now."""
+    octets = await octets_of(blob, room)
     del link["blobId"]
     content_type = media_type(link.get("contentType") or blob.type)
     link["contentType"] = content_type
     link["size"] = len(octets)
     link["href"] = data_uri(content_type, octets)
+    return len(octets)
 
 
 def _links(value: Any) -> Iterator[dict[str, Any]]:

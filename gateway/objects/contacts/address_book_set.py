@@ -56,7 +56,7 @@ async def _create(contacts: ContactsAccount, record: Mapping[str, Any]) -> str:
 
 
 async def _stay_default(contacts: ContactsAccount) -> None:
-    """Keep which address book is the default: a new one may come before it, and nobody asked for that."""
+    """Keep which address book is the default: another may come before it now, and nobody asked for that."""
     chosen = default_of(contacts.index)
     if chosen is not None and not contacts.index.setting(chosen, "isDefault"):
         await keep(contacts, {chosen: {"isDefault": True}}, {})
@@ -95,6 +95,8 @@ async def _update(contacts: ContactsAccount, change: Update) -> None:
     elif changes:
         wanted: AddressBookChanges = {}
         wanted.update(changes)  # type: ignore[typeddict-item]  # the names are those of _JMAP_NAMES
+        if "order" in changes:
+            await _stay_default(contacts)
         unstored = await contacts.port.update_address_book(held.info.path, wanted)
     subscribed = {name: values[name] for name in ("isSubscribed",) if name in values}
     await _keep(contacts, change.id, subscribed, values, unstored)

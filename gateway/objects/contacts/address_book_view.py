@@ -4,7 +4,7 @@ from typing import Any
 
 from adapters.ports.contacts import AddressBook
 from gateway.objects.collections import sort_order, titled
-from gateway.sync.contacts.index import Held, Index, is_default, is_subscribed
+from gateway.sync.contacts.index import Held, Index, is_default, is_subscribed, may_write
 
 
 def shown(index: Index, held: Held) -> dict[str, Any]:
@@ -29,10 +29,9 @@ def shown(index: Index, held: Held) -> dict[str, Any]:
 def rights_of(info: AddressBook) -> dict[str, bool]:
     """AddressBookRights of the login, by privileges (RFC 3744); where the server has none it is the login's own."""
     told = info.privileges
-    may_write = told is None or {"write-content", "bind", "unbind"} <= told
     return {
         "mayRead": told is None or "read" in told,
-        "mayWrite": may_write,
+        "mayWrite": may_write(info),
         "mayShare": False,
-        "mayDelete": may_write and info.owner is None,
+        "mayDelete": may_write(info) and info.owner is None,
     }

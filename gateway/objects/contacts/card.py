@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from adapters.errors import AdapterError
 from gateway.context import Account, Context
 from gateway.jmap.datatype import (
     Changeable,
@@ -20,6 +21,7 @@ from gateway.jmap.datatype import (
 from gateway.jmap.errors import MethodError, SetError
 from gateway.jmap.properties import Update
 from gateway.objects.changes import change_set, changes_of
+from gateway.objects.collections import refusal
 from gateway.objects.contacts import card_query
 from gateway.objects.contacts.capability import CONTACTS, contacts_of
 from gateway.objects.contacts.card_properties import PROPERTIES
@@ -98,8 +100,12 @@ class ContactCardType(Settable, Copyable, Changeable, QueryChangeable):
             elif "addressBookIds" not in one.overrides:  # those of the one account mean nothing in the other
                 answers[key] = SetError("invalidProperties", "is missing", ["addressBookIds"])
             else:
-                originals[key] = await original_of(source, card.places[0])
-                records[key] = {**originals[key].card, **one.overrides}
+                try:
+                    originals[key] = await original_of(source, card.places[0])
+                except AdapterError as error:
+                    answers[key] = refusal(error)
+                else:
+                    records[key] = {**originals[key].card, **one.overrides}
         writer = Writer(context, account, await contacts_of(context, account), taken="alreadyExists")  # RFC 8620 §5.4
         return answers | dict(await writer.create(records, originals))
 

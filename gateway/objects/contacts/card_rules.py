@@ -1,7 +1,7 @@
 """What a ContactCard must be as a whole, and what the server completes (RFC 9553 §2, RFC 9610 §3)."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -44,9 +44,20 @@ def check(card: Mapping[str, Any], before: Mapping[str, Any], names: Collection[
     refuse(faults(card, before, names))
     if "members" in card and card.get("kind") != "group" and {"members", "kind"}.intersection(names):
         raise invalid("only a group has members", "members")  # RFC 9553 §2.1.6
+    if "vCardProps" in names and any(_is_other_uid(prop, card["uid"]) for prop in _new_props(card, before)):
+        raise invalid("a card has one UID", "vCardProps")  # RFC 6350 §6.7.6
     if "localizations" in names:
         wrong = {f"localizations/{tag}": _localized(card, patch) for tag, patch in _localizations(card, before)}
         refuse({name: fault for name, fault in wrong.items() if fault})
+
+
+def _new_props(card: Mapping[str, Any], before: Mapping[str, Any]) -> Iterable[Sequence[Any]]:
+    known = before.get("vCardProps") or ()
+    return (prop for prop in card.get("vCardProps") or () if prop not in known)
+
+
+def _is_other_uid(prop: Sequence[Any], uid: str) -> bool:
+    return str(prop[0]).lower() == "uid" and list(prop[3:]) != [uid]
 
 
 def _localizations(card: Mapping[str, Any], before: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -1,6 +1,7 @@
 """ContactCard/set: create, update, destroy (RFC 9610 §3.5)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from gateway.sync.contacts.index import Card, Index, Place
 Values = dict[str, Any]
 
 _ABSENT: Final = object()
+_ONE_BOOK: Final = "The server takes a card in one address book only."
 
 
 class Writer:
@@ -74,14 +76,12 @@ class Writer:
             try:
                 await self._storing.create(Place(book_id, f"{card_id}.vcf"), card, original)
             except (AdapterError, SetError) as error:
+                await self._take_back()
+                if not isinstance(error, Conflict):
+                    raise
                 if number:
-                    await self._take_back()
-                    raise rules.invalid(
-                        "The server takes a card in one address book only.", "addressBookIds"
-                    ) from error
-                if isinstance(error, Conflict):
-                    raise rules.invalid("The server has another card of this uid.", "uid") from error
-                raise
+                    raise rules.invalid(_ONE_BOOK, "addressBookIds") from error
+                raise rules.invalid("The server has another card of this uid.", "uid") from error
         return card_id
 
     def _properties(self, name: str) -> list[str] | None:
@@ -114,11 +114,11 @@ class Writer:
         return answers
 
     async def _update(self, card: Card, change: Update) -> None:
-        self._all_writable(card.address_book_ids)
-        if "addressBookIds" in change.changed:  # before anything is written
-            self._checked(change.patched["addressBookIds"])
         names = change.changed - {*METADATA}
+        if "addressBookIds" in change.changed:  # before anything is written
+            self._checked(change.patched["addressBookIds"], card.address_book_ids)
         if names:
+            self._all_writable(card.address_book_ids)
             edit = partial(self._edited, await self._changes(card, change, names))
             for place in card.places:
                 await self._storing.change(place, edit)
@@ -163,9 +163,9 @@ class Writer:
             del gone[0], new[0]
         for book_id in new:
             try:
-                await self._storing.copy(source, Place(book_id, source.name))
+                await self._storing.copy(source, book_id)
             except Conflict as error:
-                raise rules.invalid("The server takes a card in one address book only.", "addressBookIds") from error
+                raise rules.invalid(_ONE_BOOK, "addressBookIds") from error
         for place in gone:
             await self._storing.remove(place)
 
@@ -192,11 +192,11 @@ class Writer:
 
     # what all of them need
 
-    def _checked(self, wanted: Mapping[str, Any]) -> list[str]:
-        """The ids of address books that a card is to be in. Raises SetError."""
-        self._all_writable(wanted)
+    def _checked(self, wanted: Mapping[str, Any], now: AbstractSet[str] = frozenset()) -> list[str]:
+        """The ids of address books that a card is to be in. now: those that it is in. Raises SetError."""
+        self._all_writable(wanted.keys() ^ now)  # RFC 9610 §2: mayWrite where it is put in or taken out
         if len(wanted) > 1 and not self._contacts.facts.several:  # as maxAddressBooksPerCard says
-            raise rules.invalid("The server takes a card in one address book only.", "addressBookIds")
+            raise rules.invalid(_ONE_BOOK, "addressBookIds")
         return list(wanted)
 
     def _all_writable(self, book_ids: Iterable[str]) -> None:

@@ -1,6 +1,6 @@
 """Media with octets of their own: blobs for clients, "data:" URIs in the stored card (RFC 9610 §3, §3.5)."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from adapters.errors import Conflict, NotFound
@@ -8,12 +8,13 @@ from adapters.formats.data_uris import read_data_uri
 from gateway.context import Account, Context
 from gateway.jmap.errors import SetError
 from gateway.objects.contacts.card_rules import invalid
-from gateway.objects.embedding import data_uri, media_type, octets_of
+from gateway.objects.embedding import MAX_EMBEDDED, data_uri, media_type, octets_of
 from gateway.store.blobs import OpenBlob
 from gateway.sync.contacts.account import ContactsAccount
 from gateway.sync.contacts.entries import media_data, media_digest, read_card
-from gateway.sync.contacts.index import Card
+from gateway.sync.contacts.index import Card, Index
 from gateway.sync.contacts.refresh import current
+from gateway.sync.pace import aside
 
 Medium = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ async def taken(
     """
     known = {blob_id(medium["blobId"]): medium["blobId"] for medium in own.values() if "blobId" in medium}
     found: dict[str, Medium] = {}
-    missing = []
+    missing, room = [], MAX_EMBEDDED
     for key, medium in media.items():
         wanted = medium.get("blobId") if isinstance(medium, dict) else None
         if not isinstance(wanted, str):
@@ -56,15 +57,16 @@ async def taken(
         elif (blob := await context.blobs.find(account, wanted)) is None:
             missing.append(wanted)
         else:
-            found[key] = await _embedded(medium, blob)
+            octets = await octets_of(blob, room)
+            room -= len(octets)
+            found[key] = _embedded(medium, blob.type, octets)
     if missing:
         raise SetError("blobNotFound", notFound=missing)  # RFC 8620 §5.3
     return found
 
 
-async def _embedded(medium: Medium, blob: OpenBlob) -> Medium:
-    octets = await octets_of(blob)
-    content_type = media_type(medium.get("mediaType") or blob.type)
+def _embedded(medium: Medium, blob_type: str | None, octets: bytes) -> Medium:
+    content_type = media_type(medium.get("mediaType") or blob_type)
     rest = {name: value for name, value in medium.items() if name != "blobId"}
     return {**rest, "mediaType": content_type, "uri": data_uri(content_type, octets)}
 
@@ -103,7 +105,9 @@ def check_photos(media: Mapping[str, Medium], stored: Iterable[Medium]) -> None:
         try:
             _, octets = read_data_uri(medium["uri"])
         except ValueError:
-            continue  # elsewhere
+            if not medium["uri"].lower().startswith("data:"):
+                continue  # elsewhere
+            octets = b""
         if not _is_image(octets):
             raise invalid("a photo must be an image", "media")
 
@@ -127,7 +131,7 @@ class CardBlobs:
         if not contacts.index.books:
             await contacts.refresh()
         digest = wanted[1:]
-        card = _cards_by_digest(contacts).get(digest)
+        card = (await _cards_by_digest(contacts.index)).get(digest)
         found = None if card is None else await _octets(contacts, card, digest)
         if found is None:
             return None
@@ -139,19 +143,20 @@ async def _slice(octets: bytes, start: int, stop: int | None) -> AsyncIterator[b
     yield octets[start:stop]
 
 
-def _cards_by_digest(contacts: ContactsAccount) -> Mapping[str, Card]:
-    index = contacts.index
+async def _cards_by_digest(index: Index) -> Mapping[str, Card]:
     known: dict[str, Card] | None = index.derived.get("blobs")
     if known is None:
-        known = {
-            medium["blobId"]: card
-            for card in index.cards.values()
-            if b'"blobId"' in card.entry.json
-            for medium in (card.entry.card().get("media") or {}).values()
-            if "blobId" in medium
-        }
+        size = sum(len(card.entry.json) for card in index.cards.values())
+        known = await aside(size, lambda: dict(_media_of(index.cards.values())))
         index.keep("blobs", known)
     return known
+
+
+def _media_of(cards: Iterable[Card]) -> Iterator[tuple[str, Card]]:
+    for card in cards:
+        if b'"blobId"' in card.entry.json:
+            media = (card.entry.card().get("media") or {}).values()
+            yield from ((medium["blobId"], card) for medium in media if "blobId" in medium)
 
 
 async def _octets(contacts: ContactsAccount, card: Card, digest: str) -> tuple[str, bytes] | None:

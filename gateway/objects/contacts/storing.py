@@ -1,11 +1,12 @@
 """vCards stored, changed and removed on the server: always on condition of the ETag, once more after a 412."""
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from adapters.errors import Conflict, NotFound
+from adapters.errors import Conflict, NotFound, Unsupported
 from adapters.formats.jscontact.patch import patched
 from adapters.formats.jscontact.write import write_card
 from adapters.ports.collections import Stored
@@ -104,20 +105,30 @@ class Storing:
 
         await twice(attempt)
 
-    async def copy(self, place: Place, target: Place) -> None:
+    async def copy(self, place: Place, book_id: str) -> None:
         """Store the same vCard in another address book as well. Raises Conflict."""
         await self._own_uid(place)
-        await self._create(target, (await self._current(place)).data)
+        name = f"{uuid.uuid4()}.vcf" if self._is_taken(place, book_id) else place.name
+        await self._create(Place(book_id, name), (await self._current(place)).data)
 
     async def move(self, place: Place, book_id: str) -> Place:
-        """Move a card to another address book; where it lies then. Raises Unsupported, Conflict."""
+        """Move a card to another address book; where it lies then. Raises Conflict.
+
+        Raises Unsupported where it has to be copied and removed: the server has no MOVE, or another card has the name.
+        """
+        if self._is_taken(place, book_id):
+            raise Unsupported("the name is taken")
         await self._own_uid(place)
         resource = await self._current(place)
         target = Place(book_id, place.name)
         stored = await self.contacts.port.move(self._path(place), place.name, self._path(target), resource.etag)
+        await self._note(target, stored, resource.data)  # first: what is in no address book is told to be destroyed
         self.done[place] = None
-        await self._note(target, stored, resource.data)
         return target
+
+    def _is_taken(self, place: Place, book_id: str) -> bool:
+        """Whether the address book has something else under the name: what clients call resources is their affair."""
+        return self.contacts.index.resource(Place(book_id, place.name)) is not None
 
     async def _own_uid(self, place: Place) -> None:
         """Write down the uid of a card that has it only by its place: it is to be the same card elsewhere."""

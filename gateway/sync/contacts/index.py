@@ -126,5 +126,5 @@ def is_subscribed(index: Index, book_id: str) -> bool:
 
 
 def may_write(info: AddressBook) -> bool:
-    """Whether cards may be put into an address book."""
-    return info.privileges is None or {"bind", "write-content"} <= info.privileges
+    """Whether cards may be put into an address book, changed there and taken out of it."""
+    return info.privileges is None or {"bind", "unbind", "write-content"} <= info.privileges

@@ -181,6 +181,21 @@ async def test_a_new_one_becomes_the_default(client: Client) -> None:
     assert answer["updated"] == {client.book_id("work/"): {"isDefault": False}}
 
 
+async def test_the_default_stays_where_others_are_put_first(client: Client, home: Home) -> None:
+    home.add_book("home/", "Home")
+    work, private = client.book_id("work/"), client.book_id("home/")
+    assert (await client.book("home/"))["isDefault"] is True
+    await update(client, private, sortOrder=9)
+    assert [(await client.book(path))["isDefault"] for path in ("home/", "work/")] == [True, False]
+    assert (await client.call("AddressBook/set", onSuccessSetIsDefault=work))["updated"][work] == {"isDefault": True}
+
+
+async def test_one_that_nothing_can_be_taken_out_of_is_no_default(client: Client, home: Home) -> None:
+    home.add_book("a/", "A", privileges=frozenset({"read", "bind", "write-content"}))
+    shown = await client.book("a/")
+    assert (shown["isDefault"], shown["myRights"]["mayWrite"]) == (False, False)
+
+
 @pytest.mark.parametrize("wanted", ["dnowhere", "#nobody"])
 async def test_a_default_that_cannot_be_is_ignored(client: Client, wanted: str) -> None:
     answer = await client.call("AddressBook/set", onSuccessSetIsDefault=wanted)

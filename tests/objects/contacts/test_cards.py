@@ -1,13 +1,24 @@
 """ContactCard/get and /set (RFC 9610 §3) on a model server."""
 
 from base64 import b64encode
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from adapters.errors import AdapterError, Conflict, Forbidden, InvalidData, NotFound, Unavailable, Unsupported
+from adapters.errors import (
+    AdapterError,
+    Conflict,
+    Forbidden,
+    InvalidData,
+    NotFound,
+    OverQuota,
+    Unavailable,
+    Unsupported,
+)
 from adapters.ports.collections import Stored
+from adapters.ports.contacts import CardResource
 from tests.objects.contacts.harness import Client
 from tests.sync.contacts.model import FACTS, Home, ModelPort
 
@@ -75,6 +86,17 @@ async def test_the_error_names_the_properties(client: Client, card: dict[str, An
     error = await client.refused("create", {"k": record(client, **card)})
     assert error["type"] == "invalidProperties"
     assert sorted(error["properties"]) == properties
+
+
+async def test_no_second_uid_by_the_back_door(client: Client, home: Home) -> None:
+    told = await client.create(record(client, vCardProps=[["x-own", {}, "unknown", "1"]]))
+    props = [["x-own", {}, "unknown", "2"], ["uid", {"x-p": "1"}, "unknown", told["uid"]]]
+    await client.update(told["id"], {"vCardProps": props})
+    props[1][3] = "another"
+    error = await client.refused("update", {told["id"]: {"vCardProps": props}})
+    assert (error["type"], error["properties"]) == ("invalidProperties", ["vCardProps"])
+    home.write("work/", "y.vcf", vcard("UID:y", "UID:z", "FN:Y"))  # what others wrote need not be mended
+    await client.update(client.card_id("y"), {"name/full": "New"})
 
 
 async def test_a_uid_is_there_once(client: Client, home: Home) -> None:
@@ -284,6 +306,40 @@ async def test_a_move_where_the_server_has_none(client: Client, home: Home) -> N
     assert order == ["create", "delete"]  # it is never in none
 
 
+@pytest.mark.parametrize("moves", [True, False])
+async def test_another_card_has_the_name_where_it_goes(client: Client, home: Home, moves: bool) -> None:
+    home.add_book("home/", "Home")
+    home.write("work/", "1.vcf", vcard("UID:x", "FN:X"))
+    home.write("home/", "1.vcf", vcard("UID:y", "FN:Y"))
+    work, private = client.book_id("work/"), client.book_id("home/")
+    books = {private: True} if moves else {private: True, work: True}
+    await client.update(client.card_id("x"), {"addressBookIds": books})
+    assert (await client.card(client.card_id("x")))["addressBookIds"] == books
+    assert (await client.card(client.card_id("y")))["addressBookIds"] == {private: True}
+    assert (len(home.shelves["home/"].resources), len(home.shelves["work/"].resources)) == (2, 0 if moves else 1)
+
+
+async def test_from_an_address_book_that_is_read_only(client: Client, home: Home) -> None:
+    """§2: mayWrite counts where a card is put in, changed or taken out."""
+    home.add_book("/bob/shared/", "Bob's", owner="/bob/", privileges=frozenset({"read"}))
+    home.write("/bob/shared/", "1.vcf", vcard("UID:x", "FN:X"))
+    card_id, work, bobs = client.card_id("x"), client.book_id("work/"), client.book_id("/bob/shared/")
+    await client.update(card_id, {f"addressBookIds/{work}": True})
+    assert "FN:X" in home.text("work/", "1.vcf")
+    for patch in ({"name/full": "Y"}, {f"addressBookIds/{bobs}": None}, {"addressBookIds": {work: True}}):
+        assert (await client.refused("update", {card_id: patch}))["type"] == "forbidden"
+    await client.update(card_id, {f"addressBookIds/{work}": None})
+    assert (await client.card(card_id))["addressBookIds"] == {bobs: True}
+
+
+async def test_a_second_address_book_without_room(client: Client, home: Home) -> None:
+    home.add_book("home/", "Home")
+    home.failing["create home/"] = OverQuota()
+    both = {client.book_id("work/"): True, client.book_id("home/"): True}
+    assert (await client.refused("create", {"k": record(client) | {"addressBookIds": both}}))["type"] == "overQuota"
+    assert not home.shelves["work/"].resources
+
+
 async def test_a_server_that_takes_a_uid_once(client: Client, home: Home) -> None:
     home.add_book("home/", "Home")
     home.failing["create home/"] = Conflict()
@@ -445,6 +501,21 @@ async def test_a_photo_is_an_image(client: Client, octets: bytes, fits: bool) ->
         assert await client.create(record(client, media=sound))
 
 
+@pytest.mark.parametrize("uri", ["data:image/png;base64,A", "DATA:image/png"])
+async def test_a_photo_that_cannot_be_read_is_no_image(client: Client, uri: str) -> None:
+    media = {"p": {"kind": "photo", "uri": uri}}
+    assert (await client.refused("create", {"k": record(client, media=media)}))["properties"] == ["media"]
+
+
+async def test_one_blob_many_times(client: Client, home: Home) -> None:
+    """An id is short, what it stands for is not."""
+    blob = await client.upload(bytes(500_000), "audio/ogg")
+    media = {f"m{number}": {"kind": "sound", "blobId": blob} for number in range(11)}
+    error = await client.refused("create", {"k": record(client, media=media)})
+    assert (error["type"], error["maxSize"]) == ("tooLarge", 5_000_000)
+    assert not home.shelves["work/"].resources
+
+
 async def test_blobs_that_are_not_there(client: Client) -> None:
     media = {"p": {"kind": "photo", "blobId": "unothing"}, "q": {"kind": "logo", "blobId": "uneither"}}
     error = await client.refused("create", {"k": record(client, media=media)})
@@ -482,3 +553,23 @@ async def test_a_copy_in_another_account(client: Client, home: Home) -> None:
     answer = await client.call("ContactCard/copy", **arguments)
     assert answer["notCreated"]["k"]["properties"] == ["addressBookIds"]
     assert answer["notCreated"]["n"]["type"] == "notFound"
+    home.write("work/", "z.vcf", vcard("UID:z", "FN:Z"))
+    create["z"] = {"id": client.card_id("z"), "addressBookIds": {other.book_id("team/"): True}}
+    await client.card(client.card_id("z"))
+    client.contacts.port = _Vanishing(home, "x.vcf")
+    create["k"]["addressBookIds"] = {other.book_id("team/"): True}
+    answer = await client.call("ContactCard/copy", **arguments)
+    assert answer["notCreated"]["k"]["type"] == "notFound"  # and costs only itself
+    assert answer["created"].keys() == {"z"}
+
+
+class _Vanishing(ModelPort):
+    """A resource that is listed, and gone when it is fetched."""
+
+    def __init__(self, home: Home, name: str) -> None:
+        super().__init__(home)
+        self.name = name
+
+    async def fetch(self, path: str, names: Collection[str]) -> AsyncIterator[Mapping[str, CardResource]]:
+        async for batch in super().fetch(path, [name for name in names if name != self.name]):
+            yield batch
