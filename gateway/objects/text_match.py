@@ -3,10 +3,18 @@
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
+MAX_TEXT: Final = 1_000
+"""Characters of a condition: its words are remembered, and looked for in every text."""
 _TOKEN: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'|(\S+)')
 _ESCAPE: Final = re.compile(r"\\([\"'\\])")
+
+
+def condition(value: Any) -> str | None:
+    """The text of a condition."""
+    fits = isinstance(value, str) and len(value) <= MAX_TEXT
+    return None if fits else f"must be a String of at most {MAX_TEXT} characters"
 
 
 @lru_cache(maxsize=256)

@@ -47,7 +47,7 @@ FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     "inCalendar": id_,
     "after": bound,
     "before": bound,
-    **dict.fromkeys(event_texts.CONDITIONS, string),
+    **dict.fromkeys(event_texts.CONDITIONS, text_match.condition),
     "uid": string,
 }
 SORTABLE: Final[Mapping[str, tuple[Argument, ...]]] = dict.fromkeys(

@@ -11,9 +11,9 @@ from gateway.jmap.checks import Check, id_, string, utc_date
 from gateway.jmap.collations import sort_key
 from gateway.jmap.datatype import Query, QueryResult
 from gateway.jmap.filters import Comparator, Filter, evaluate
+from gateway.objects import text_match
 from gateway.objects.contacts import card_texts
 from gateway.objects.results import ListResult
-from gateway.objects.text_match import folded, terms
 from gateway.sync.contacts.account import ContactsAccount
 from gateway.sync.contacts.index import CARD, Card, Index
 from gateway.sync.pace import aside
@@ -27,7 +27,7 @@ FILTER_CONDITIONS: Final[Mapping[str, Check]] = {
     "hasMember": string,
     "kind": string,
     **dict.fromkeys(("createdBefore", "createdAfter", "updatedBefore", "updatedAfter"), utc_date),
-    **dict.fromkeys(card_texts.CONDITIONS, string),
+    **dict.fromkeys(card_texts.CONDITIONS, text_match.condition),
 }
 SORTABLE: Final[Mapping[str, tuple[Argument, ...]]] = dict.fromkeys(
     ("created", "updated", "name/given", "name/surname", "name/surname2"), ()
@@ -58,8 +58,8 @@ class _Row:
     def has_all(self, condition: str, wanted: str) -> bool:
         """Whether every word and phrase stands in one of the texts that the condition looks at."""
         if condition not in self._texts:
-            self._texts[condition] = tuple(map(folded, card_texts.texts_of(self.content, condition)))
-        return all(any(term in text for text in self._texts[condition]) for term in terms(wanted))
+            self._texts[condition] = tuple(map(text_match.folded, card_texts.texts_of(self.content, condition)))
+        return all(any(term in text for text in self._texts[condition]) for term in text_match.terms(wanted))
 
     def moment(self, name: str) -> str:
         """created or updated in a form that sorts, fractions of seconds included; empty where there is none."""

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 
 _DERIVED: Final = 16
 """Things worked out of one index that are remembered."""
+_LARGE_KEY: Final = 100_000
+"""Octets of a query that is not worth remembering: clients may send any."""
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Id of a collection -> JMAP properties that the server has no place for, by name."""
@@ -22,7 +24,9 @@ class Known:
     derived: dict[Hashable, Any] = field(default_factory=dict, compare=False)
 
     def keep(self, key: Hashable, value: Any) -> None:
-        """Remember something derived; the oldest goes for it where there is much."""
+        """Remember something derived; the oldest goes for it where there is much. Not under a key that is large."""
+        if isinstance(key, bytes) and len(key) > _LARGE_KEY:
+            return
         if len(self.derived) >= _DERIVED:
             del self.derived[next(iter(self.derived))]
         self.derived[key] = value

@@ -148,6 +148,14 @@ async def test_what_cannot_be_asked(held: Client) -> None:
     assert await held.error("ContactCard/query", sort=[{"property": "name"}]) == "unsupportedSort"
 
 
+async def test_long_queries_are_not_kept(held: Client) -> None:
+    assert await held.ids(filter={"text": "jane " * 200}) is not None
+    assert await held.error("ContactCard/query", filter={"text": "jane " * 201}) == "invalidArguments"
+    many = {"operator": "OR", "conditions": [{"uid": "jane"}, {"uid": "x" * 100_000}]}
+    assert await held.ids(filter=many) == [held.card_id("jane")]
+    assert not [key for key in held.contacts.index.derived if len(str(key)) > 100_000]
+
+
 async def test_changes_of_a_query(held: Client) -> None:
     query = {"filter": {"kind": "individual"}, "sort": [{"property": "created"}]}
     answer = await held.call("ContactCard/query", **query)
