@@ -29,13 +29,13 @@ def scrub(text: str) -> str:
 
 
 _MAX_DEPTH = 100
-_MAX_INTEGER = 2**53 - 1  # RFC 7493 §2.2
+_INTEGERS = range(-(2**63), 2**64)  # as many as are taken from clients and can be sent on
 
 
 def read_json(text: str) -> Any:
     """The value of a JSON text. Raises `ValueError` for what is none, and for what no I-JSON message can carry on.
 
-    That is: unpaired surrogates, numbers that are not finite, integers beyond 53 bits, more than 100 levels.
+    That is: unpaired surrogates, numbers that are not finite, integers beyond 64 bits, more than 100 levels.
     """
     try:
         value = json.loads(text)
@@ -52,8 +52,8 @@ def _check(value: Any, levels: int) -> None:
         value.encode()  # raises UnicodeEncodeError for surrogates
     elif isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number that is not finite")
-    elif isinstance(value, int) and abs(value) > _MAX_INTEGER:
-        raise ValueError("an integer beyond 53 bits")
+    elif isinstance(value, int) and value not in _INTEGERS:
+        raise ValueError("an integer beyond 64 bits")
     elif isinstance(value, (dict, list)):
         for item in (*value, *value.values()) if isinstance(value, dict) else value:
             _check(item, levels - 1)
