@@ -27,7 +27,9 @@ _zones = st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kolkata", "
 _address = st.from_regex(r"mailto:[a-z]{1,8}@example\.(com|org)", fullmatch=True)
 _uri = st.from_regex(r"https://example\.com/[a-z0-9/]{0,12}", fullmatch=True)
 _vendor = st.dictionaries(
-    _key.map(lambda key: f"example.com:{key}"), st.none() | st.integers(-(2**63), 2**64 - 1) | _text | st.booleans(), max_size=2
+    _key.map(lambda key: f"example.com:{key}"),
+    st.none() | st.integers(-(2**63), 2**64 - 1) | _text | st.booleans(),
+    max_size=2,
 ).map(lambda members: {key: value for key, value in members.items() if value is not None})
 
 

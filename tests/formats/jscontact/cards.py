@@ -138,7 +138,7 @@ cards = st.fixed_dictionaries(
                 {"level": _level, "listAs": st.integers(1, 9), "label": text},
             )
         ),
-        "example.com:extra": st.lists(st.integers(), max_size=2) | text,
+        "example.com:extra": st.lists(st.integers(-(2**63), 2**64 - 1), max_size=2) | text,
         "vCardProps": st.just([["x-mood", {"group": "g1", "x-p": ["a", "b"]}, "unknown", "good;very,"]]),
     },
 )
