@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from adapters.errors import Conflict, NotFound, Unsupported
+from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
 from adapters.formats.jscontact.patch import patched
 from adapters.formats.jscontact.write import write_card
 from adapters.ports.collections import Stored
@@ -18,6 +19,9 @@ from gateway.sync.contacts.entries import read_card, read_entry, uid_of_place
 from gateway.sync.contacts.index import Place, Resource
 from gateway.sync.contacts.refresh import current, fetch
 from gateway.sync.pace import aside
+
+_NOT_KNOWN: Final = ""
+"""An ETag that no server gives: the next pass fetches what lies there."""
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """From the stored JSContact Card to the one to be stored. Raises Conflict, SetError."""
@@ -161,8 +165,9 @@ class Storing:
     async def _note(self, place: Place, stored: Stored, data: bytes) -> None:
         """Remember what lies at a place now; a server that says no ETag may have altered it."""
         path = self._path(place)
-        if stored.etag is not None:
-            entry = await aside(len(data), partial(read_entry, data, path, place.name))
-            self.done[place] = Resource(stored.etag, entry)
-        else:
-            self.done[place] = (await fetch(self.contacts.port, path, [place.name])).get(place.name)
+        if stored.etag is None:
+            with suppress(AdapterError):  # it is stored, and no error may say that it is not
+                self.done[place] = (await fetch(self.contacts.port, path, [place.name])).get(place.name)
+                return
+        entry = await aside(len(data), partial(read_entry, data, path, place.name))
+        self.done[place] = Resource(stored.etag or _NOT_KNOWN, entry)

@@ -57,3 +57,13 @@ class Client(ModelClient):
     def name(self, uid: str) -> str:
         """The name that a created card has."""
         return f"{self.card_id(uid)}.vcf"
+
+
+def vcard(*lines: str, version: str = "4.0") -> str:
+    """A resource with one vCard."""
+    return "".join(f"{line}\r\n" for line in ("BEGIN:VCARD", f"VERSION:{version}", *lines, "END:VCARD"))
+
+
+def record(client: Client, **card: Any) -> dict[str, Any]:
+    """A new card, in the address book of the fixture."""
+    return {"addressBookIds": {client.book_id("work/"): True}, "name": {"full": "Jane"}, **card}
