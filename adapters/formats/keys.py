@@ -1,7 +1,8 @@
-"""Keys of JSCalendar maps, derived from the iCalendar data so that they are the same at every conversion.
+"""Keys of JSCalendar and JSContact maps, derived from the data so that they are the same at every conversion.
 
 draft-ietf-calext-jscalendar-icalendar-25 §2.1.3: the JSID parameter or property where it is set, else UUIDv5 of the
-property value. Two elements with the same value get different keys by counting.
+property value; with PROP-ID the same of vCard (RFC 9555 §2.1.2). Two elements with the same value get different keys by
+counting.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 def is_id(value: str) -> bool:
-    """Whether a string is an Id (jscalendarbis §1.5.1)."""
+    """Whether a string is an Id (jscalendarbis §1.5.1, RFC 9553 §1.4.1)."""
     return _ID.fullmatch(value) is not None
 
 

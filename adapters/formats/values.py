@@ -1,4 +1,4 @@
-"""Property values: raw iCalendar text to JSON values and back (RFC 5545 §3.3, jscalendarbis §1.5).
+"""Property values: raw text to JSON values and back (RFC 5545 §3.3, jscalendarbis §1.5); TEXT as vCard has it too.
 
 Every reader raises `ValueError` for a value that is not of its type, so that the caller keeps the property as it is.
 """

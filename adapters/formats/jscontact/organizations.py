@@ -74,7 +74,8 @@ def organization_of(line: ContentLine) -> JsonObject | None:
         if text:
             target["sortAs"] = text
     types = read_types(line, CONTEXTS, item)
-    item.pop("pref", None)
+    if item.pop("pref", None):  # an Organization has none (RFC 9553 §2.2.3)
+        types.append("pref")
     params = vcard_params(line, _USED)
     if types:
         params["type"] = types[0] if len(types) == 1 else types

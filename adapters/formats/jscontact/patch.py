@@ -6,6 +6,7 @@ for all of its paths; else it gives way to what the second one writes for them.
 """
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from adapters.formats.content_lines import ContentLine, ContentLineError
@@ -39,11 +40,19 @@ def patched(stored: bytes, before: Mapping[str, Any], after: Mapping[str, Any]) 
     if "UID" not in names:
         changed.add("uid")
     reading = read_vcard(vcard, before.get("uid"))
+    changed |= _below(changed, reading.origins)
     lines = _merged(vcard.lines, reading.origins, changed, new)
     moved = _moved(vcard, lines, reading.origins, after)
     if moved:
         lines = _merged(vcard.lines, reading.origins, changed | moved, new)
     return to_octets(vcard.version, lines)
+
+
+def _below(changed: set[str], origins: Origins) -> set[str]:
+    """The paths of stored lines that say what is written as JSPROP, as vCard 3.0 has no other languages of a name."""
+    tops = {path.removeprefix(_JSPROP) for path in changed if path.startswith(_JSPROP)}
+    found = {path for paths in origins.values() for path in paths} if tops else set()
+    return {path for path in found if not tops.isdisjoint(accumulate(path.split("/"), "{}/{}".format))}
 
 
 def _by_path(lines: Iterable[Line]) -> Lines:

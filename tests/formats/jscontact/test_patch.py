@@ -137,6 +137,18 @@ def test_localizations_stay_with_what_they_localize() -> None:
     assert come == [f"TITLE;PROP-ID={_key(before, 'titles')};ALTID=1;LANGUAGE=fr:Chef"]
 
 
+def test_a_language_that_version_3_has_no_form_for_can_be_taken_away() -> None:
+    """RFC 2426 §3.1.1 has one FN: of stored ones in other languages a writer makes JSPROP, or nothing."""
+    stored = b"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:u\r\nFN:A\r\nFN;LANGUAGE=fr:B\r\nFN;LANGUAGE=de:C\r\nEND:VCARD\r\n"
+    (card,) = read_cards(stored)
+    assert card["localizations"].keys() == {"fr", "de"}
+    for left in ({}, {"localizations": {"de": {"name/full": "C"}}}):
+        after = {**card, "localizations": {}} | left
+        (again,) = read_cards(patched(stored, card, after))
+        assert again.get("localizations", {}) == after["localizations"]
+    assert b"FN;LANGUAGE=fr:B\r\n" in patched(stored, card, card | {"notes": {"n": {"note": "x"}}})
+
+
 def test_a_picture_that_nobody_touched_is_not_touched() -> None:
     lines, _ = _patched(lambda js: js.update(updated="2026-01-01T00:00:00Z"))
     assert "PHOTO;ENCODING=b;TYPE=PNG:iVBORw0KGgo=" in lines

@@ -147,3 +147,12 @@ def test_a_card_in_another_case_is_not_valid() -> None:
     """RFC 9553 §1.7.1."""
     with pytest.raises(ValueError, match="/Name must be name"):
         write_card({"@type": "Card", "Name": {"full": "x"}})
+
+
+def test_what_type_says_of_an_organization_comes_back() -> None:
+    """An Organization has contexts and no preference (RFC 9553 §2.2.3)."""
+    (js,) = read_cards(vcard("ORG;TYPE=work,pref:Acme"))
+    (organization,) = js["organizations"].values()
+    assert organization == {"name": "Acme", "contexts": {"work": True}, "vCardParams": {"type": "pref"}}
+    assert b"ORG;" in (written := write_card(js, "3.0"))
+    assert list(read_cards(written)[0]["organizations"].values()) == [organization]
