@@ -1,5 +1,6 @@
 """Logins at DAV servers that their mail server has proven; those of one owner share connections, and what is known."""
 
+import asyncio
 import logging
 import math
 import ssl
@@ -35,6 +36,7 @@ class DavLogin:
     answered: bool = False
     _asked_at: float = -math.inf
     _proven_at: float = -math.inf
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def prove(
         self,
@@ -45,8 +47,17 @@ class DavLogin:
         """Ask the server once in a while, and by new credentials where the old may not be good any more.
 
         connect: makes the connections those of other credentials. learn: asks; raises adapters.errors.
-        Answers whether it was asked; whether it answered well is in `answered`.
+        Answers whether it was asked; whether it answered well is in `answered`. Who comes meanwhile waits for that.
         """
+        async with self._asking:
+            return await self._prove(credentials, connect, learn)
+
+    async def _prove(
+        self,
+        credentials: Credentials,
+        connect: Callable[[Credentials], Awaitable[None]],
+        learn: Callable[[], Awaitable[object]],
+    ) -> bool:
         now = time.monotonic()
         if self.credentials == credentials:
             self._proven_at = now
