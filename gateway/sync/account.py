@@ -293,7 +293,7 @@ class MailAccount:
             stage = found.stage
             snapshot, record = following(self.snapshot, found, facts, first=self.fresh)
             dirty = Dirty(stage.dirty, stage.dirty_boxes, stage.dropped_boxes)
-            # Who listens already may have missed what came before anything was seen: the first states are news.
-            types = list(PUSHED) if self.fresh and self.snapshot.partial is None else list(record.types)
+            # Who listens already may have missed what was before, and nothing tells of states of partial snapshots.
+            types = list(PUSHED) if self.fresh else list(record.types)
             await self._current.store(snapshot, dirty, types, record=record if len(record) else None)
             self._current.fresh = False

@@ -5,8 +5,9 @@ So until the index is whole a snapshot is shown that has all Mailboxes, with the
 newest Emails of those Mailboxes that somebody looked into; `Snapshot.partial` says which. It is true as of the last
 look, and ids are those of the whole index. Three things can still come out otherwise: another copy of an Email may lie
 in a Mailbox that nobody looked into, a message that lies twice in one Mailbox counts twice, and so does one that is
-marked as deleted. The whole index is therefore recorded as changes of what was shown (RFC 8620 §5.2). Where something
-happens at the backend before that, nobody can say to which Emails: their earlier states are refused.
+marked as deleted. The whole index, and each page before it, is therefore recorded as changes of what was shown
+(RFC 8620 §5.2). Where a look finds that something happened at the backend before that, nobody can say to which Emails:
+their earlier states are refused.
 
 It is kept in memory only: a gateway that ends before the index is whole, or is overtaken by another one that shares
 its store, has given out states of an epoch that nobody knows.
@@ -23,7 +24,7 @@ from gateway.sync import folders, ids
 from gateway.sync.current import Current
 from gateway.sync.emails import Emails
 from gateway.sync.mailboxes import Box, build
-from gateway.sync.recording import mailbox_changes
+from gateway.sync.recording import completed, mailbox_changes
 from gateway.sync.roles import is_inbox
 from gateway.sync.snapshot import Snapshot
 from gateway.sync.stage import Stage
@@ -57,6 +58,7 @@ class Opening:
         self._digester = ids.Digester(current.namespace, facts.id_source)
         self._folders: list[Folder] = []
         self._pages: dict[str, _Page] = {}
+        self._void = False  # Emails may be otherwise than they were shown, and nobody knows which
         self._ahead: tuple[str, asyncio.Task[None]] | None = None
 
     async def look(self) -> None:
@@ -66,10 +68,10 @@ class Opening:
         pages = {path: page for path, page in self._pages.items() if _stand(page.status, now.get(path))}
         if (seen, pages) != (self._folders, self._pages) or self._current.snapshot.partial is None:
             still = before.keys() == now.keys() and all(_stand(before[path], status) for path, status in now.items())
-            self._folders, self._pages = seen, pages
+            self._folders, self._pages, self._void = seen, pages, self._void or not still
             self._read_ahead()
             await asyncio.sleep(0)  # its first command leaves before the rest is worked out
-            await self._show(renewed=not still)
+            await self._show()
 
     def _read_ahead(self) -> None:
         """Begin with the inbox at the first look: clients ask for it next, and indexing would read it anyway."""
@@ -97,15 +99,15 @@ class Opening:
             return
         if found is not None and _statuses(self._folders).get(path) == status:
             self._pages[path] = _Page(status, found)
-            await self._show(renewed=False)
+            await self._show()
 
     def headers(self, path: str, uid_validity: int) -> ThreadHeaders | None:
         """The thread headers that came with the page of a folder."""
         page = self._pages.get(path)
         return None if page is None or page.status.uid_validity != uid_validity else page.newest.headers
 
-    async def _show(self, *, renewed: bool) -> None:
-        """Show what is known now. renewed: Emails may be otherwise than they were shown."""
+    async def _show(self) -> None:
+        """Show what is known now, and record what that changes for those who have seen less."""
         async with self._current.writing:
             if not self._current.fresh:
                 return  # the whole index was quicker
@@ -114,11 +116,15 @@ class Opening:
             mailboxes = build(emails.boxes.values(), self._facts.personal_prefix, base.orders)
             journal = base.journal.fork()
             if base.partial is not None:
-                record = journal.record({"Mailbox": mailbox_changes(base, emails, mailboxes, set())})
+                changes = {"Mailbox": mailbox_changes(base, emails, mailboxes, set())}
+                if self._void:
+                    journal.forget("Email")
+                else:  # a page may show more copies of an Email, and mail that came after its folder was looked at
+                    changes["Email"] = completed(base.emails, emails)
+                record = journal.record(changes)
                 if len(record):
                     journal.append(record)
-                if renewed:
-                    journal.forget("Email")
+            self._void = False
             threads = native or base.threads.moved(base.emails.rows_in(emails))
             self._current.snapshot = Snapshot(emails, mailboxes, threads, journal, base.orders, partial)
 

@@ -54,7 +54,8 @@ def _trash(mailboxes: Mailboxes) -> str | None:
 
 
 def completed(shown: Emails, emails: Emails) -> Changes:
-    """From a partial snapshot to the whole index: Emails that were shown and are otherwise, and those that came since.
+    """From a partial snapshot to the whole index, or to one that shows more: Emails that were shown and are otherwise,
+    and those that came since.
 
     Nothing is said of those that were there and not shown.
     """

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+import orjson
 import pytest
 
 from adapters.errors import Unavailable
@@ -316,3 +317,40 @@ async def test_the_index_is_begun_by_itself(filled: ModelServer, port: ModelPort
     assert partial(account) is None
     check_against_server(account, port)
     await account.close()
+
+
+async def test_what_comes_between_a_look_and_its_page_is_told(
+    account: MailAccount, filled: ModelServer, port: ModelPort
+) -> None:
+    """The whole index finds it shown already, but the state of the look was given to clients without it."""
+
+    def meddle(call: str) -> None:
+        if call == "newest Work":
+            filled.append("Work")
+
+    assert await account.look()
+    before = Glimpse.of(account)
+    port.meddle = meddle
+    await account.look_into(mailbox(account, "Work"))
+    shown = Glimpse.of(account)
+    (late,) = account.changes("Email", before.state).created  # RFC 8620 §5.2
+    filled.append("Work")
+    await account.refresh()
+    (last,) = account.changes("Email", shown.state).created
+    assert set(account.changes("Email", before.state).created) == {late, last}
+    assert late in shown.emails
+    assert await shown.follow(account)
+
+
+async def test_a_page_that_shows_another_copy_is_a_correction(
+    account: MailAccount, filled: ModelServer, store: ShakyStore
+) -> None:
+    filled.copy("INBOX", 20, "Work")
+    shown = await glimpse(account)
+    again = await glimpse(account, "Work")
+    assert len(account.changes("Email", shown.state).updated) == 1
+    await account.refresh()
+    (_, message), *_ = store.published
+    assert orjson.loads(message)["Email"] == again.state  # who listens was told of no state before
+    assert await shown.follow(account)
+    assert await again.follow(account)
