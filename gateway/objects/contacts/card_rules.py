@@ -16,8 +16,8 @@ _NOT_LOCALIZED: Final = frozenset({*METADATA, "@type", "version", "uid", "locali
 
 
 def invalid(description: str, *properties: str) -> SetError:
-    """invalidProperties."""
-    return SetError("invalidProperties", description, list(properties))
+    """invalidProperties, of these properties where it is known which they are."""
+    return SetError("invalidProperties", description, list(properties) or None)
 
 
 def completed(record: Mapping[str, Any]) -> Values:

@@ -81,6 +81,13 @@ async def test_no_second_uid_by_the_back_door(client: Client, home: Home) -> Non
     await client.update(client.card_id("y"), {"name/full": "New"})
 
 
+async def test_what_no_vcard_can_hold(client: Client, home: Home) -> None:
+    error = await client.refused("create", {"k": record(client, notes={"n": {"note": "a\x0cb"}})})
+    assert error.keys() == {"type", "description"}  # which property it is, the writer tells in words
+    assert "NOTE" in error["description"]
+    assert not home.shelves["work/"].resources
+
+
 async def test_a_uid_is_there_once(client: Client, home: Home) -> None:
     told = await client.create(record(client, uid="one@example.org"))
     home.add_book("home/", "Home")
