@@ -12,7 +12,7 @@ from adapters.dav.discovery import discover, properties
 from adapters.dav.errors import refusal
 from adapters.dav.hrefs import below, canonical, check_name, collection, join
 from adapters.dav.listing import TYPE, Key, Row, cursor_names, elements, is_kind, read_cursor, reports
-from adapters.dav.multistatus import Entry, multistatus
+from adapters.dav.multistatus import Entry, is_number, multistatus
 from adapters.dav.properties import write
 from adapters.dav.quirks import OTHER, Quirks, recognise
 from adapters.dav.resources import Resources
@@ -186,7 +186,7 @@ class DavHome(ABC, Generic[Info]):
 
     def _settled(self, cursor: Cursor, now: float | None) -> Cursor:
         """A ctag that counts seconds says nothing of changes that may follow within its own second."""
-        if not self.quirks.settles or cursor.ctag is None or not cursor.ctag.isdigit():
+        if not self.quirks.settles or cursor.ctag is None or not is_number(cursor.ctag):
             return cursor
         young = now is None or now - int(cursor.ctag) < self.quirks.settles
         return Cursor(None, None) if young else cursor

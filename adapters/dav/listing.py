@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from adapters.dav.bodies import Element, element
 from adapters.dav.hrefs import canonical, collection
-from adapters.dav.multistatus import Entry
+from adapters.dav.multistatus import Entry, is_number
 from adapters.dav.names import calendarserver, dav, local
 from adapters.dav.privileges import privileges
 from adapters.dav.quirks import Quirks
@@ -43,7 +43,7 @@ def order_row(name: str) -> Row:
 
 def _order(value: Element) -> int | None:
     text = (value.text or "").strip().partition(".")[0]  # some clients write "1.0"
-    return int(text) if text.removeprefix("-").isdigit() and len(text) < 12 else None
+    return int(text) if is_number(text.removeprefix("-")) and len(text) < 12 else None
 
 
 def asked(rows: Mapping[Key, Row], quirks: Quirks) -> list[str]:
@@ -107,7 +107,7 @@ def other_owner(entry: Entry, owner: str | None) -> str | None:
 def size_of(entry: Entry, name: str) -> int | None:
     """A property that is a number of octets."""
     size = (entry.text(name) or "").strip()
-    return int(size) if size.isdigit() else None
+    return int(size) if is_number(size) else None
 
 
 def same(href: str, path: str | None) -> bool:

@@ -133,7 +133,7 @@ def conditions_of(body: bytes) -> frozenset[str]:
 def status_code(line: str | None) -> int:
     """The code of "HTTP/1.1 404 Not Found"; 500 for what is no status line."""
     words = (line or "").split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 500
+    return int(words[1]) if len(words) > 1 and is_number(words[1]) else 500
 
 
 def _refuse_document_type(found: Element) -> None:
@@ -171,3 +171,8 @@ def _propstat(propstat: Element, entry: Entry) -> None:
 
 def _conditions(error: Element) -> frozenset[str]:
     return frozenset(local(child.tag) for child in error) - {"responsedescription"}
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number without a sign, and none that is longer than any that is meant."""
+    return text.isascii() and text.isdigit() and len(text) < 20

@@ -58,7 +58,7 @@ def set_pointer(target: JsonObject, pointer: str, value: Json) -> None:
             node.pop(last, None)
         else:
             node[last] = value
-    elif isinstance(node, list) and last.isdigit() and int(last) < len(node) and value is not None:
+    elif isinstance(node, list) and _is_index(last, node) and value is not None:
         node[int(last)] = value
     else:
         raise InvalidPatch(f"{pointer!r} points nowhere")
@@ -67,9 +67,14 @@ def set_pointer(target: JsonObject, pointer: str, value: Json) -> None:
 def _step(node: Json, token: str, pointer: str) -> Json:
     if isinstance(node, dict) and token in node:
         return node[token]
-    if isinstance(node, list) and token.isdigit() and int(token) < len(node):
+    if isinstance(node, list) and _is_index(token, node):
         return node[int(token)]
     raise InvalidPatch(f"{pointer!r} points nowhere")
+
+
+def _is_index(token: str, node: list[Json]) -> bool:
+    """Whether a token names an element that is there (RFC 6901 §4)."""
+    return token.isascii() and token.isdigit() and len(token) < 10 and int(token) < len(node)
 
 
 def get_pointer(target: JsonObject, pointer: str) -> Json:

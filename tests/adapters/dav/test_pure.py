@@ -11,6 +11,7 @@ from lxml import etree
 from adapters.dav import bodies, hrefs
 from adapters.dav.connection import Credentials
 from adapters.dav.errors import refusal, refused
+from adapters.dav.listing import order_row, size_of
 from adapters.dav.multistatus import (
     Entry,
     Malformed,
@@ -139,6 +140,15 @@ def test_conditions_in_an_error_body() -> None:
     assert conditions_of(error("valid-calendar-data", "D:x").encode()) == {"valid-calendar-data", "x"}
     assert conditions_of(b"<html/>") == frozenset()
     assert conditions_of(b"no XML") == frozenset()
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "9" * 5000, "-", "", "x"])
+def test_what_is_no_number_is_passed_over(text: str) -> None:
+    about = Entry("/a/", 200, {dav("quota"): bodies.element(dav("quota"), text)}, {})
+    assert size_of(about, dav("quota")) is None
+    order = order_row(dav("order"))
+    assert order.read(bodies.element(order.name, text)) is None
+    assert status_code(f"HTTP/1.1 {text} OK") == 500
 
 
 def test_status_lines() -> None:

@@ -6,7 +6,7 @@ from adapters.formats.content_lines import ContentLineError, parse
 from adapters.formats.jscalendar.patch import add_entries, patch_entry, remove_entry
 from adapters.formats.jscalendar.read import read_stream
 from adapters.formats.jscalendar.write import write_text
-from adapters.formats.pointer import InvalidPatch, apply_patch, make_patch
+from adapters.formats.pointer import InvalidPatch, apply_patch, get_pointer, make_patch
 
 STORED = """BEGIN:VCALENDAR\r
 X-WR-CALNAME:Work\r
@@ -174,3 +174,11 @@ def test_a_link_loses_its_relation() -> None:
         bare = {"@type": "Link", "href": f"https://example.org/{key}", "title": "T"}
         changed = read_stream(patch_entry(text, {f"links/{key}": bare})).groups[0]["entries"][0]
         assert changed["links"] == links | {key: bare}
+
+
+@pytest.mark.parametrize("token", ["²", "٣", "-", "-1", "01x", "9" * 5000])
+def test_what_is_no_index_points_nowhere(token: str) -> None:
+    """RFC 6901 §4: an index is ASCII digits."""
+    with pytest.raises(InvalidPatch):
+        apply_patch({"a": [1]}, {f"a/{token}": 2})
+    assert get_pointer({"a": [1, 2, 3, 4]}, f"a/{token}") is None
