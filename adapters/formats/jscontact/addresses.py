@@ -10,7 +10,7 @@ from adapters.formats.jscontact.phonetics import take_components, write_phonetic
 from adapters.formats.jscontact.rows import ADDRESS_TYPES, PREF
 from adapters.formats.jscontact.state import Reading, Writing
 from adapters.formats.jscontact.structured import read_address, write_address
-from adapters.formats.jscontact.values import is_text_value
+from adapters.formats.jscontact.values import is_text_value, one_line
 from adapters.formats.values import Json, JsonObject, read_text, write_text, write_verbatim
 
 _OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?", re.ASCII)
@@ -108,7 +108,7 @@ def read_geo(raw: str) -> str:
 def _time_zone(line: ContentLine) -> str:
     if (line.parameter("VALUE") or "").lower() not in {"", "text", "utc-offset"}:
         raise ValueError("no time zone name")
-    return read_text(line.value) if is_text_value(line) else _zone_name(read_text(line.value))
+    return one_line(read_text(line.value)) if is_text_value(line) else _zone_name(read_text(line.value))
 
 
 def _zone_name(raw: str) -> str:
@@ -128,7 +128,7 @@ def _label(raw: str) -> str:
 
 
 _PARAMETERS = {"LABEL": "full", "GEO": "coordinates", "TZ": "timeZone", "CC": "countryCode"}
-_READERS: dict[str, Callable[[str], str]] = {"LABEL": _label, "GEO": read_geo, "TZ": _zone_name, "CC": str}
+_READERS: dict[str, Callable[[str], str]] = {"LABEL": _label, "GEO": read_geo, "TZ": _zone_name, "CC": one_line}
 
 # ---------------------------------------------------------------------------------------------------- writing
 

@@ -48,7 +48,7 @@ def _anniversary(line: ContentLine) -> JsonObject | None:
     if omitted is not None and "year" not in date:
         used.add(_OMIT_YEAR)
     scale = line.parameter("CALSCALE")
-    if scale and "utc" not in date:
+    if scale and "\n" not in scale and "utc" not in date:
         date["calendarScale"] = scale.lower()  # §2.3.4
         used.add("CALSCALE")
     params = vcard_params(line, frozenset(used))

@@ -46,7 +46,7 @@ def read_item(line: ContentLine) -> JsonObject | None:
     item: JsonObject = {}
     types = read_types(line, row.types, item)
     try:
-        if row.name == "SOCIALPROFILE" and is_text_value(line):
+        if row.name == "SOCIALPROFILE" and is_text_value(line) and line.value:
             item["user"], media = read_text(line.value), frozenset[str]()
         else:
             item[row.member], media = read_value(line, row.value, types)

@@ -12,7 +12,7 @@ _SAID = frozenset({"@type", "kind", "value"})
 def read_phonetic(line: ContentLine, structure: Structure) -> tuple[list[str | None], JsonObject] | None:
     """The phonetic form of each component, and what system and script it is in; None where it does not fit."""
     system, script = (line.parameter("PHONETIC") or "").lower(), line.parameter("SCRIPT")
-    if system not in _SYSTEMS | {"script"} or (system == "script" and not script):
+    if system not in _SYSTEMS | {"script"} or (system == "script" and not script) or "\n" in (script or ""):
         return None
     left = {(i, n): text for i, part in enumerate(split_value(line.value)) for n, text in enumerate(part) if text}
     said = [left.pop(position, None) if position else None for position in structure.positions]

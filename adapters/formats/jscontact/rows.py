@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.formats.jscontact.dates import read_timestamp, write_timestamp
+from adapters.formats.jscontact.values import one_line
 from adapters.formats.values import Json
 
 TypeTable = dict[str, tuple[str, str]]
@@ -53,6 +54,10 @@ def _position(raw: str) -> int:
     return int(raw)
 
 
+def _lower(raw: str) -> str:
+    return one_line(raw).lower()
+
+
 _EXPERTISE = {"beginner": "low", "average": "medium", "expert": "high"}  # RFC 9555 §2.3.13
 _LEVELS = {level: name for name, level in _EXPERTISE.items()}
 
@@ -72,15 +77,15 @@ _FEATURES: TypeTable = {"cell": ("features", "mobile")} | {
     name: ("features", name) for name in ("fax", "main-number", "pager", "text", "textphone", "video", "voice")
 }  # RFC 9555 Table 3
 PREF = Parameter("PREF", "pref", _preference)
-_MEDIATYPE = Parameter("MEDIATYPE", "mediaType")
+_MEDIATYPE = Parameter("MEDIATYPE", "mediaType", one_line)
 _INDEX = Parameter("INDEX", "listAs", _position)
-_LEVEL = Parameter("LEVEL", "level", str.lower)
+_LEVEL = Parameter("LEVEL", "level", _lower)
 _EXPERTISE_LEVEL = Parameter("LEVEL", "level", _one_of(_EXPERTISE), _one_of(_LEVELS))
 _RESOURCE = (PREF, _MEDIATYPE)
 _SERVICE = (PREF, Parameter("SERVICE-TYPE", "service"), Parameter("USERNAME", "user"))
 _NOTE = (
     Parameter("CREATED", "created", read_timestamp, write_timestamp),
-    Parameter("AUTHOR", "author/uri"),
+    Parameter("AUTHOR", "author/uri", one_line),
     Parameter("AUTHOR-NAME", "author/name"),
 )
 

@@ -42,6 +42,13 @@ def _subtag(subtag: str) -> str:
     return subtag.title() if len(subtag) == 4 and subtag.isalpha() else subtag.lower()
 
 
+def one_line(text: str) -> str:
+    """The text itself. Raises `ValueError` for an empty one, and for line breaks as parameters may have (RFC 6868)."""
+    if not text:
+        raise ValueError("empty")
+    return write_verbatim(text)
+
+
 def is_text_value(line: ContentLine) -> bool:
     """Whether a property says that its value is TEXT."""
     return (line.parameter("VALUE") or "").lower() == "text"

@@ -169,3 +169,25 @@ def test_a_second_phonetic_form_in_one_language_is_kept() -> None:
     js = card(f"N;ALTID=1;LANGUAGE=en:a;;;;\n{forms}")
     assert js["localizations"]["ja"] == {"name/components/0/phonetic": "x", "name/phoneticSystem": "ipa"}
     assert [prop[3] for prop in js["vCardProps"]] == [["y", "", "", "", ""]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "TZ;VALUE=text:",
+        "TZ;VALUE=text:a\\nb",
+        "SOCIALPROFILE;VALUE=text:",
+        "URL;MEDIATYPE=a^nb:http://x",
+        "NOTE;AUTHOR=a^nb:x",
+        "HOBBY;LEVEL=a^nb:x",
+        "ADR;CC=a^nb:;;x;;;;",
+        "BDAY;CALSCALE=a^nb:20000101",
+        "N;ALTID=1:a;;;;\nN;ALTID=1;PHONETIC=ipa;SCRIPT=a^nb:b;;;;",
+    ],
+)
+def test_what_a_card_has_in_one_line_is_kept_where_it_has_more_or_nothing(line: str) -> None:
+    """RFC 6868 §3.1: a parameter may have line breaks. A Card that is not valid could not be changed."""
+    js = card(line)
+    assert faults(js) == []
+    (again,) = read_cards(write_card(js))
+    assert again == js
