@@ -10,6 +10,8 @@ from gateway.jmap.errors import SetError, set_error
 MAX_NAME: Final = 255
 """Octets of UTF-8 (-29 §4, RFC 9610 §2)."""
 MAX_ORDER: Final = 2**31 - 1
+UNKNOWN_ETAG: Final = ""
+"""What no server gives: the next pass fetches what lies there."""
 
 Settings = dict[str, dict[str, Any]]
 """Id -> what is kept of it beside the server."""

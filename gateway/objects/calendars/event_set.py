@@ -27,7 +27,7 @@ from gateway.objects.collections import refusal
 from gateway.objects.difference import Change, applied, difference
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import entry_of
-from gateway.sync.calendars.index import Event, Held, Index, Place, is_of_others
+from gateway.sync.calendars.index import Event, Held, Index, is_of_others
 from gateway.sync.calendars.zones import zone_of
 from gateway.sync.pace import aside
 
@@ -207,18 +207,17 @@ class Writer:
         """Put an event into the calendars that it is to be in; it is never in none."""
         gone = [place for place in event.places if place.calendar_id not in wanted]
         new = [self._writable(calendar_id).id for calendar_id in wanted if calendar_id not in event.calendar_ids]
+        source = next((place for place in event.places if place not in gone), event.places[0])
         while gone and new:
             try:
-                await self._storing.move(gone[0], new[0])
+                moved = await self._storing.move(event, gone[0], new[0])
             except Unsupported:
                 break
+            source = moved if source == gone[0] else source
             del gone[0], new[0]
-        source = next((place for place in event.places if place not in gone), event.places[0])
-        if self._storing.done:
-            source = next(place for place, resource in self._storing.done.items() if resource is not None)
         for calendar_id in new:
             try:
-                await self._storing.copy(source, Place(calendar_id, source.name))
+                await self._storing.copy(event, source, calendar_id)
             except Conflict as error:
                 raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
         for place in gone:

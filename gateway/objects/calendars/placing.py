@@ -82,8 +82,7 @@ class Placing:
                 await self.storing.finish()
                 if number:
                     await self._take_back(event_id)
-                    raise rules.invalid("The server takes an event in one calendar only.", "calendarIds") from error
-                raise _refused(error) from error
+                raise _refused(error, number) from error
         for place in [] if joins else there:
             with suppress(NotFound):  # somebody else did it
                 await self.storing.remove_resource(place)
@@ -94,10 +93,13 @@ class Placing:
             await self.storing.remove(event, place)  # type: ignore[arg-type]  # there are places
 
 
-def _refused(error: AdapterError | SetError) -> AdapterError | SetError:
-    if isinstance(error, Conflict):
-        return rules.invalid("The server has another event of this uid.", "uid")
-    return error
+def _refused(error: AdapterError | SetError, number: int) -> AdapterError | SetError:
+    """What to tell of an error at a calendar, 0 for the first one."""
+    if not isinstance(error, Conflict):
+        return error
+    if number:
+        return rules.invalid("The server takes an event in one calendar only.", "calendarIds")
+    return rules.invalid("The server has another event of this uid.", "uid")
 
 
 def _privacy(event: Mapping[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """Resources stored, changed and removed on the server: always on condition of the ETag, once more after a 412."""
 
+import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from adapters.errors import Conflict, NotFound
+from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
 from adapters.formats.content_lines import ContentLineError, NotWritable
 from adapters.formats.jscalendar.patch import change_entry, remove_entry
 from adapters.formats.jscalendar.vtimezone import with_time_zones
@@ -14,7 +16,7 @@ from adapters.ports.collections import Stored
 from gateway.jmap.errors import SetError
 from gateway.objects.calendars import quiet
 from gateway.objects.calendars.addresses import Addresses
-from gateway.objects.collections import twice
+from gateway.objects.collections import UNKNOWN_ETAG, twice
 from gateway.sync.calendars.account import CalendarAccount
 from gateway.sync.calendars.entries import read_entries
 from gateway.sync.calendars.index import Event, Place, Resource
@@ -95,19 +97,30 @@ class Storing:
         resource = await current(self.calendars.port, self._path(place), place.name)
         await self._delete(place, resource)
 
-    async def copy(self, place: Place, target: Place) -> None:
-        """Store the resource in another calendar as well. Raises SetError, Conflict."""
+    async def copy(self, event: Event, place: Place, calendar_id: str) -> None:
+        """Store the resource of an event in another calendar as well. Raises SetError, Conflict."""
         resource = await current(self.calendars.port, self._path(place), place.name)
-        await self.create(target, resource.data.decode("utf-8", "replace"))
+        name = f"{uuid.uuid4()}.ics" if self._is_taken(event, place, calendar_id) else place.name
+        await self.create(Place(calendar_id, name), resource.data.decode("utf-8", "replace"))
 
-    async def move(self, place: Place, calendar_id: str) -> Place:
-        """Move a resource to another calendar; where it lies then. Raises Unsupported, Conflict."""
+    async def move(self, event: Event, place: Place, calendar_id: str) -> Place:
+        """Move the resource of an event to another calendar; where it lies then. Raises Conflict.
+
+        Raises Unsupported where it has to be copied and removed: the server has no MOVE, or another uid has the name.
+        """
+        if self._is_taken(event, place, calendar_id):
+            raise Unsupported("the name is taken")
         resource = await current(self.calendars.port, self._path(place), place.name)
         target = Place(calendar_id, place.name)
         stored = await self.calendars.port.move(self._path(place), place.name, self._path(target), resource.etag)
         self.done[place] = None
         await self._note(target, stored, resource.data.decode("utf-8", "replace"))
         return target
+
+    def _is_taken(self, event: Event, place: Place, calendar_id: str) -> bool:
+        """Whether the calendar has something of another uid under the name; one uid has one resource there."""
+        there = self.calendars.index.resource(Place(calendar_id, place.name))
+        return there is not None and all(entry.uid != event.entry.uid for entry in there.entries)  # RFC 4791 §4.1
 
     async def _announce(self, etag: str | None) -> None:
         if self.announce is not None:
@@ -159,9 +172,10 @@ class Storing:
 
     async def _note(self, place: Place, stored: Stored, text: str) -> None:
         """Remember what lies at a place now; a server that says no ETag may have altered it."""
-        if stored.etag is not None:
-            data = text.encode()
-            self.done[place] = Resource(stored.etag, await aside(len(data), partial(read_entries, data)))
-        else:
-            found = await fetch(self.calendars.port, self._path(place), [place.name])
-            self.done[place] = found.get(place.name)
+        if stored.etag is None:
+            with suppress(AdapterError):  # it is stored, and no error may say that it is not
+                found = await fetch(self.calendars.port, self._path(place), [place.name])
+                self.done[place] = found.get(place.name)
+                return
+        data = text.encode()
+        self.done[place] = Resource(stored.etag or UNKNOWN_ETAG, await aside(len(data), partial(read_entries, data)))

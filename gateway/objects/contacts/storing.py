@@ -5,23 +5,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from adapters.errors import AdapterError, Conflict, NotFound, Unsupported
 from adapters.formats.jscontact.patch import patched
 from adapters.formats.jscontact.write import write_card
 from adapters.ports.collections import Stored
 from adapters.ports.contacts import CardResource
-from gateway.objects.collections import twice
+from gateway.objects.collections import UNKNOWN_ETAG, twice
 from gateway.objects.contacts.card_rules import invalid
 from gateway.sync.contacts.account import ContactsAccount
 from gateway.sync.contacts.entries import read_card, read_entry, uid_of_place
 from gateway.sync.contacts.index import Place, Resource
 from gateway.sync.contacts.refresh import current, fetch
 from gateway.sync.pace import aside
-
-_NOT_KNOWN: Final = ""
-"""An ETag that no server gives: the next pass fetches what lies there."""
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """From the stored JSContact Card to the one to be stored. Raises Conflict, SetError."""
@@ -170,4 +167,4 @@ class Storing:
                 self.done[place] = (await fetch(self.contacts.port, path, [place.name])).get(place.name)
                 return
         entry = await aside(len(data), partial(read_entry, data, path, place.name))
-        self.done[place] = Resource(stored.etag or _NOT_KNOWN, entry)
+        self.done[place] = Resource(stored.etag or UNKNOWN_ETAG, entry)

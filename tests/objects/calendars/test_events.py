@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import Conflict, Forbidden, NotFound, Unavailable
+from adapters.errors import AdapterError, Conflict, Forbidden, NotFound, OverQuota, Unavailable
 from adapters.formats.jscalendar.series import override_object
 from adapters.ports.calendars import CalendarResource
 from adapters.ports.collections import Stored
 from gateway.objects.calendars.instances import find
 from tests.objects.calendars.harness import Client
-from tests.sync.calendars.model import Home, ModelPort, event
+from tests.sync.calendars.model import AWAY, Home, ModelPort, event
 
 WEEKLY = "RRULE:FREQ=WEEKLY;COUNT=5\r\n"
 MEETING = (
@@ -384,6 +384,16 @@ async def test_the_examples_of_patching_overrides(client: Client) -> None:
     assert await overrides({f"recurrenceOverrides/{key}": whole}) == {key: whole}
 
 
+@pytest.mark.parametrize(
+    ("error", "told"), [(OverQuota("full"), "overQuota"), (Forbidden("no"), "forbidden"), (AWAY, "serverUnavailable")]
+)
+async def test_a_second_calendar_that_refuses(client: Client, home: Home, error: AdapterError, told: str) -> None:
+    home.failing["create private/"] = error
+    both = in_(client, "work/", "private/")
+    assert (await client.refused("create", {"k": simple(client, calendarIds=both)}))["type"] == told
+    assert not home.shelves["work/"].resources
+
+
 async def test_isDraft_ends_once(client: Client) -> None:  # noqa: N802 - the property's name
     told = await client.create(simple(client, uid="u1", isDraft=True))
     assert "isDraft" in stored(client, "u1")
@@ -401,6 +411,48 @@ async def test_moving_an_event(client: Client, home: Home) -> None:
     assert (await client.event(told["id"]))["calendarIds"] == in_(client, "private/")
     error = await client.refused("update", {told["id"]: {"calendarIds": {}}})
     assert error["properties"] == ["calendarIds"]
+
+
+@pytest.mark.parametrize("moves", [True, False])
+async def test_another_event_has_the_name_where_it_goes(client: Client, home: Home, moves: bool) -> None:
+    home.write("work/", "1.ics", event("x"))
+    home.write("private/", "1.ics", event("y"))
+    ids = {uid: client.calendars.ids.event(uid, None) for uid in ("x", "y")}
+    wanted = in_(client, "private/") if moves else in_(client, "work/", "private/")
+    await client.update(ids["x"], {"calendarIds": wanted})
+    assert (await client.event(ids["x"]))["calendarIds"] == wanted
+    assert (await client.event(ids["y"]))["calendarIds"] == in_(client, "private/")
+    assert (len(home.shelves["private/"].resources), len(home.shelves["work/"].resources)) == (2, 0 if moves else 1)
+
+
+async def test_a_uid_has_one_resource_where_it_goes(client: Client, home: Home) -> None:
+    """RFC 4791 §4.1: under no other name, where an instance that stands alone has it."""
+    for path, day in (("work/", "01"), ("private/", "08")):
+        home.write(path, "1.ics", event("x", more=f"RECURRENCE-ID:202612{day}T100000Z\r\n"))
+    one, other = (await client.call("CalendarEvent/get"))["list"]
+    error = await client.refused("update", {one["id"]: {"calendarIds": other["calendarIds"]}})
+    assert error["type"] == "stateMismatch"
+    error = await client.refused("update", {one["id"]: {"calendarIds": in_(client, "work/", "private/")}})
+    assert error["properties"] == ["calendarIds"]
+    assert [list(home.shelves[path].resources) for path in ("work/", "private/")] == [["1.ics"], ["1.ics"]]
+
+
+class Silent(ModelPort):
+    """Alters what it stores, says no ETags, and goes away after each new resource."""
+
+    async def create(self, path: str, name: str, data: bytes, *, schedule: bool = True) -> Stored:
+        await super().create(path, name, data.replace(b"Lunch", b"Dinner"), schedule=schedule)
+        self.home.failing["fetch"] = AWAY
+        return Stored(None)
+
+
+async def test_what_is_stored_is_never_said_not_to_be(client: Client, home: Home) -> None:
+    client.calendars.port = Silent(home)
+    told = await client.create(simple(client, uid="u1", title="Lunch"))
+    home.failing.clear()
+    assert (await client.event(told["id"]))["title"] == "Dinner"
+    await client.update(told["id"], {"title": "Supper"})
+    assert "Supper" in stored(client, "u1")
 
 
 class Racing(ModelPort):
