@@ -111,20 +111,26 @@ class MailBackends:
         proven = imap_credentials(credentials, user)
         owner = await self._owners.prove(name, account_id, proven)
         owner.holders.append(proven)
+        dav = dav_credentials(credentials, user)
         try:
-            return await self._opened(name, user, credentials, proven, owner)
+            return await self._opened(name, user, credentials, proven, owner, dav)
         except BaseException:
-            await self._owners.release(owner, proven)
+            await self._release(owner, proven, dav)
             raise
 
     async def _opened(
-        self, name: str, user: str, credentials: Credentials, proven: ImapCredentials, owner: Owner
+        self,
+        name: str,
+        user: str,
+        credentials: Credentials,
+        proven: ImapCredentials,
+        owner: Owner,
+        dav: DavCredentials | None,
     ) -> Opened:
         """What the login may open, of all servers that take it."""
         hold = self._hold(credentials)
         box, offered = await self._outbox(name, owner, credentials.username, proven, hold)
         scripts = await self._scripts(name, owner, proven)
-        dav = dav_credentials(credentials, user)
         opened, contacts = await self._collections(name, user, dav)
         if opened is not None and box is not None and owner.outbox is not None:
             written = partial(is_written, opened.calendars)
@@ -154,7 +160,10 @@ class MailBackends:
         """Of both DAV servers at once: one that is away lets nobody wait for the other."""
         if dav is None:
             return None, None
-        return await asyncio.gather(self._calendars.open(name, user, dav), self._contacts.open(name, user, dav))
+        async with asyncio.TaskGroup() as both:  # where one fails, the other has ended before both are released
+            calendars = both.create_task(self._calendars.open(name, user, dav))
+            contacts = both.create_task(self._contacts.open(name, user, dav))
+        return calendars.result(), contacts.result()
 
     async def _plan_mail(self, name: str, opened: OpenedCalendars, schedule: MailAlerts) -> None:
         """Have the mail of alerts sent, where the calendar server doesn't do it (-29 §6)."""
@@ -286,10 +295,13 @@ class MailBackends:
         if scripts is not None:
             await scripts.port.close()
             owner.scripts = None if owner.scripts is scripts else owner.scripts
+        await owner.shares.give_back(shared)
+        await self._release(owner, credentials, dav)
+
+    async def _release(self, owner: Owner, credentials: ImapCredentials, dav: DavCredentials | None) -> None:
         if dav is not None:
             await self._calendars.release(owner.mail.id, dav)
             await self._contacts.release(owner.mail.id, dav)
-        await owner.shares.give_back(shared)
         await self._owners.release(owner, credentials)
 
 

@@ -91,7 +91,7 @@ class CalendarBackends:
 
         name: of the backend. user: the owner, as it knows him.
 
-        Everything that was opened is given back by `release`, also after None.
+        credentials: an object of this login's own. Whatever comes of it, also None or an error, `release` ends it.
         """
         endpoint = self._endpoints.get(name)
         if endpoint is None:
@@ -148,7 +148,7 @@ class CalendarBackends:
         return Watch(calendars, self._poll_seconds, turns)
 
     async def release(self, account_id: str, credentials: Credentials) -> None:
-        """Let one login go."""
+        """Let the login go that was opened with this very object; nothing happens where none was."""
         shared = self._shared.get(account_id)
         if shared is None or not shared.login.let_go(credentials):
             return

@@ -56,7 +56,7 @@ class ContactBackends:
 
         name: of the backend. user: the owner, as it knows him.
 
-        Everything that was opened is given back by `release`, also after None.
+        credentials: an object of this login's own. Whatever comes of it, also None or an error, `release` ends it.
         """
         endpoint = self._endpoints.get(name)
         if endpoint is None:
@@ -77,7 +77,7 @@ class ContactBackends:
         return OpenedContacts(shared.contacts, shared.watch) if shared.login.answered else None
 
     async def release(self, account_id: str, credentials: Credentials) -> None:
-        """Let one login go."""
+        """Let the login go that was opened with this very object; nothing happens where none was."""
         shared = self._shared.get(account_id)
         if shared is None or not shared.login.let_go(credentials):
             return

@@ -26,7 +26,8 @@ class DavLogin:
     """Whose credentials the connections to one owner's collections have, and whether the server took them.
 
     protocol: for the log. stale: seconds after which credentials that nobody has proven again may not be good any more.
-    holders: what each login of the owner that is open has proven.
+    holders: what each login of the owner that is open has proven; the object itself stands for the login, since equal
+    ones may be those of another.
     """
 
     protocol: str
@@ -82,10 +83,11 @@ class DavLogin:
         return False
 
     def let_go(self, credentials: Credentials) -> bool:
-        """One login is over; whether it was the last one."""
-        if credentials not in self.holders:
+        """The login that holds these very credentials is over; whether it was the last one."""
+        place = next((place for place, held in enumerate(self.holders) if held is credentials), None)
+        if place is None:
             return False
-        self.holders.remove(credentials)
+        del self.holders[place]
         if self.holders and self.credentials not in self.holders:
             self._proven_at = -math.inf  # may have been refused: whoever comes next brings others
         return not self.holders

@@ -1,6 +1,7 @@
 """Logins of one owner at a DAV server: how often it is asked, and who waits for the answer."""
 
 import asyncio
+from dataclasses import replace
 
 from adapters.dav.connection import Credentials
 from adapters.errors import Unavailable
@@ -43,3 +44,15 @@ async def test_silence_is_believed_for_a_while() -> None:
     assert await login.prove(ONE, _connect, learn)
     assert not await login.prove(ONE, _connect, learn)
     assert (login.answered, asked) == (False, [1])
+
+
+async def test_equal_credentials_of_another_login_are_another_hold() -> None:
+    login = DavLogin("CardDAV", ONE, 60)
+    mine, equal = replace(ONE), replace(ONE)
+    login.holders.append(mine)
+    assert not login.let_go(equal)
+    assert login.holders == [mine]
+    login.holders.append(equal)
+    assert not login.let_go(equal)
+    assert not login.let_go(equal)
+    assert login.let_go(mine)

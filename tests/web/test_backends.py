@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -84,6 +85,89 @@ async def test_a_login_that_is_given_up_half_way_holds_nothing(monkeypatch: pyte
         opened = await found.open(credentials(config))
         await opened.close()
         assert found._owners._owners == {}
+
+
+@contextlib.asynccontextmanager
+async def dav_server(*, silent: bool) -> AsyncIterator[tuple[str, set[asyncio.StreamWriter]]]:
+    """The URL of a server that has nothing, or never answers, and the connections to it that are open."""
+    connections: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: *(\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                if not silent:
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        connections.discard(writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", connections
+
+
+def dav_keys(url: str) -> dict[str, str]:
+    return {f"backends__default__{kind}__url": url for kind in ("caldav", "carddav")}
+
+
+def dav_held(found: MailBackends) -> list[int]:
+    """How many logins hold each owner's calendars, and contacts."""
+    calendars, contacts = found._calendars._shared.values(), found._contacts._shared.values()
+    return [*(len(one.login.holders) for one in calendars), *(len(one.login.holders) for one in contacts)]
+
+
+async def test_a_login_that_is_given_up_while_dav_servers_are_asked_ends_their_connections() -> None:
+    async with dav_server(silent=True) as (url, connections), backends(**dav_keys(url)) as (found, imap, config):
+        opening = asyncio.create_task(found.open(credentials(config)))
+        await until(lambda: len(connections) == 2)
+        assert dav_held(found) == [1, 1]
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert dav_held(found) == []
+        await until(lambda: not connections and imap.open == 0)
+
+
+@pytest.mark.parametrize("step", ["_scripts", "_account"], ids=["before", "after"])
+async def test_a_login_that_fails_beside_the_dav_servers_ends_its_own_hold(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async with dav_server(silent=False) as (url, connections), backends(**dav_keys(url)) as (found, _, config):
+
+        def fail(*_: Any) -> None:
+            raise ZeroDivisionError
+
+        async def open_in_vain() -> None:
+            with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+                patched.setattr(found, step, fail)
+                await found.open(credentials(config))
+
+        await open_in_vain()
+        assert dav_held(found) == []
+        await until(lambda: not connections)
+        opened = await found.open(credentials(config))
+        await open_in_vain()  # by equal credentials
+        assert dav_held(found) == [1, 1]
+        await opened.close()
+        assert dav_held(found) == []
+        await until(lambda: not connections)
+
+
+async def test_a_dav_server_that_fails_waits_for_the_other_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with dav_server(silent=True) as (url, connections), backends(**dav_keys(url)) as (found, _, config):
+
+        async def fail(*_: Any) -> None:
+            await until(lambda: len(connections) == 1)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(found._contacts, "open", fail)
+        with pytest.raises(ExceptionGroup):
+            await found.open(credentials(config))
+        assert dav_held(found) == []
+        await until(lambda: not connections)
 
 
 async def test_proving_again_keeps_the_mail() -> None:

@@ -104,7 +104,8 @@ class Edit(Draft[Index, Place, Resource, ContactsFacts]):
 
 def _card(index: Index, card_id: str, places: Iterable[Place]) -> Card:
     copies = list(_copies(index, sorted(places)))
-    shown, first = max(copies, key=lambda copy: copy[0].rank)  # the first of equals, and the places are in order
+    # The first of equals, and the places are in order.
+    shown, first = max(copies, key=lambda copy: (index.books[copy[1].book_id].info.owner is None, copy[0].rank))
     return Card(card_id, shown, (first, *(place for _, place in copies if place != first)))
 
 

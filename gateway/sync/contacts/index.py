@@ -1,6 +1,7 @@
 """The address books and cards of one account as they are known: immutable once readers can see it.
 
-A card may lie in several address books, as one resource in each: the latest revision is shown.
+A card may lie in several address books, as one resource in each: the latest revision is shown, of
+those in the user's own address books where there are any.
 """
 
 from collections.abc import Mapping

@@ -132,6 +132,33 @@ async def test_one_uid_in_two_address_books_with_different_content(account: Cont
     assert account.index.cards[one].entry.card()["name"]["full"] == "Alice"
 
 
+async def test_a_copy_of_a_sharer_does_not_hide_ones_own(account: ContactsAccount, home: Home) -> None:
+    home.add_book("a-shared/", owner="/bob/")
+    home.write("a-shared/", "x.vcf", card("u1", "Bob's", more="REV:2026-12-03T10:00:00Z\r\n"))
+    await account.refresh()
+    one = account.ids.card("u1")
+
+    def full() -> str:
+        return str(account.index.cards[one].entry.card()["name"]["full"])
+
+    assert full() == "Bob's"
+    home.write("work/", "1.vcf", card("u1", "Old"))
+    home.write("private/", "1.vcf", card("u1", "Mine", more="REV:2026-12-01T10:00:00Z\r\n"))
+    await account.refresh()
+    assert full() == "Mine"
+    shown = account.index.cards[one]
+    assert shown.places[0] == Place(account.ids.book("private/"), "1.vcf")
+    assert len(shown.address_book_ids) == 3  # RFC 9610 §3
+    state = account.state(CARD)
+    home.write("a-shared/", "x.vcf", card("u1", "Bob's again", more="REV:2026-12-04T10:00:00Z\r\n"))
+    await account.refresh()
+    assert (full(), changed(account, CARD, state)) == ("Mine", ([], [], []))
+    home.remove("work/", "1.vcf")
+    home.remove("private/", "1.vcf")
+    await account.refresh()
+    assert full() == "Bob's again"
+
+
 async def test_a_move_by_others_is_an_update(account: ContactsAccount, home: Home) -> None:
     etag = home.write("work/", "1.vcf", card("u1"))
     await account.refresh()
