@@ -67,8 +67,8 @@ class DavLogin:
             await connect(credentials)
         if now - self._asked_at <= (FACTS_SECONDS if self.answered else RETRY_SECONDS):
             return False
-        self._asked_at = now
         self.answered = await self._answers(learn)
+        self._asked_at = now  # not where this login was cancelled meanwhile, which says nothing of the server
         return True
 
     async def _answers(self, learn: Callable[[], Awaitable[object]]) -> bool:

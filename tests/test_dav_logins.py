@@ -46,6 +46,23 @@ async def test_silence_is_believed_for_a_while() -> None:
     assert (login.answered, asked) == (False, [1])
 
 
+async def test_a_login_that_is_cancelled_says_nothing_of_the_server() -> None:
+    login = DavLogin("CardDAV", ONE, 60)
+    asked = []
+
+    async def learn() -> None:
+        asked.append(1)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+
+    first = asyncio.create_task(login.prove(ONE, _connect, learn))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    assert await login.prove(ONE, _connect, learn)
+    assert (login.answered, asked) == (True, [1, 1])
+
+
 async def test_equal_credentials_of_another_login_are_another_hold() -> None:
     login = DavLogin("CardDAV", ONE, 60)
     mine, equal = replace(ONE), replace(ONE)
