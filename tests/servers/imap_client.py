@@ -89,8 +89,12 @@ class ImapClient:
         return sorted(int(uid) for part in reply if isinstance(part, bytes) for uid in part.split())
 
     def create(self, mailbox: str) -> None:
-        """Create a mailbox and subscribe to it."""
-        self._ok(self.imap.create(_quoted(mailbox)))
+        """Create a mailbox that is not there and subscribe to it.
+
+        Dovecot made it also where it says ALREADYEXISTS, because another session saw it before it was done.
+        """
+        status, data = self.imap.create(_quoted(mailbox))
+        assert status == "OK" or b"[ALREADYEXISTS]" in data[0], data
         self._ok(self.imap.subscribe(_quoted(mailbox)))
 
     def rename(self, mailbox: str, name: str) -> None:
